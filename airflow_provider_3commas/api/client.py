@@ -1,0 +1,370 @@
+"""The 3Commas REST API as methods: sign, send once, and say for certain what became of it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests.auth import AuthBase
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPSConnection
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+
+from airflow_provider_3commas import __version__
+from airflow_provider_3commas.api.accounts import parse_account_id, redact_credentials
+from airflow_provider_3commas.api.addresses import DEFAULT_BASE_URL, check_base_url
+from airflow_provider_3commas.api.balances import BalanceRow, decode_balance_rows
+from airflow_provider_3commas.api.errors import (
+    ConfigurationError,
+    ConnectionFailed,
+    OutcomeUnknown,
+    ThreeCommasError,
+)
+from airflow_provider_3commas.api.replies import Reply, decode_json, describe_body, failure
+
+if TYPE_CHECKING:
+    from airflow_provider_3commas.api.credentials import Credentials
+
+#: What a sell-all can turn everything into.
+Target = Literal["BTC", "USD"]
+#: The user's real accounts or the paper ones.
+Mode = Literal["real", "paper"]
+
+#: Seconds to wait for a connection, and at least for an answer.
+DEFAULT_TIMEOUT = 30.0
+#: Accounts a page: the most that the API gives.
+PAGE_SIZE = 100
+
+_PREFIX = "/public/api"
+_logger = logging.getLogger(__name__)
+
+
+class RequestGate(Protocol):
+    """Decide when a request may leave, and learn from the replies."""
+
+    def admit(self) -> None:
+        """Return when one more request may be sent, having counted it; raise if the caller must wait by itself."""
+
+    def report(self, error: ThreeCommasError) -> None:
+        """Take note of an error that a reply brought, such as a rate limit.
+
+        :param error: the error about to be raised.
+        """
+
+
+class ThreeCommasClient:
+    """Talk to the 3Commas REST API with one API key, over one kept-alive session.
+
+    Nothing is ever sent twice: a failed request raises, and whether to repeat it is the caller's decision. Redirects
+    are refused, certificates always verified, and credentials in replies replaced by ``***``. Can be shared by
+    threads for everything but closing it.
+
+    :param credentials: API key and signer.
+    :param base_url: scheme and host, ``https`` unless the host is a loopback address.
+    :param mode: ``real`` or ``paper``: always sent, because without it the API follows whatever the user last chose
+        in the web app.
+    :param timeout: seconds to wait for a connection, and for the answer to a request.
+    :param gate: asked before each request; ``None`` sends at once.
+    :raises ConfigurationError: a parameter cannot be used.
+    """
+
+    def __init__(
+        self,
+        credentials: Credentials,
+        *,
+        base_url: str = DEFAULT_BASE_URL,
+        mode: Mode = "real",
+        timeout: float = DEFAULT_TIMEOUT,
+        gate: RequestGate | None = None,
+    ) -> None:
+        if mode not in ("real", "paper"):
+            raise ConfigurationError(f"mode must be 'real' or 'paper', got {mode!r}.")
+        if isinstance(timeout, bool) or not isinstance(timeout, (int, float)) or not 0 < timeout <= 3600:
+            raise ConfigurationError(f"timeout must be a number of seconds above 0 and up to 3600, got {timeout!r}.")
+        self.mode: Mode = mode
+        self.base_url = check_base_url(base_url)
+        self.timeout = float(timeout)
+        self._credentials = credentials
+        self._gate = gate
+        self._session = requests.Session()
+        self._session.auth = _SignatureAuth(credentials)
+        self._session.headers.update(
+            {
+                "Accept": "application/json",
+                "Forced-Mode": mode,
+                "User-Agent": f"airflow-provider-3commas/{__version__}",
+            }
+        )
+        for scheme in ("https://", "http://"):
+            self._session.mount(scheme, _Adapter())
+
+    def __repr__(self) -> str:
+        return f"ThreeCommasClient(base_url={self.base_url!r}, mode={self.mode!r}, credentials=***)"
+
+    def close(self) -> None:
+        """Close the session and its connections."""
+        self._session.close()
+
+    def validate(self) -> bool:
+        """Prove that the key and the signature are good (permission: none).
+
+        :return: what the API says of them; it answers 401 rather than ``False``.
+        :raises ThreeCommasError: the request failed.
+        """
+        reply = self._send("GET", "/ver1/validate")
+        body = _decoded(reply, dict)
+        if not isinstance(body.get("valid"), bool):
+            raise reply.unknown("no 'valid' in the object")
+        return bool(body["valid"])
+
+    def list_accounts(self) -> list[dict[str, Any]]:
+        """Return every exchange account of the user in this mode, over as many pages as it takes.
+
+        :return: Accounts as the API sends them, credentials replaced.
+        :raises ThreeCommasError: a request failed.
+        """
+        accounts: dict[int, dict[str, Any]] = {}
+        page = 1
+        while True:
+            reply = self._send("GET", "/ver1/accounts", {"page": str(page), "per_page": str(PAGE_SIZE)})
+            batch = _decoded(reply, list)
+            known = len(accounts)
+            accounts.update((_account_id(reply, account), redact_credentials(account)) for account in batch)
+            # A server that ignores ``page`` would send the same page for ever.
+            if len(batch) < PAGE_SIZE or len(accounts) == known:
+                return list(accounts.values())
+            page += 1
+
+    def get_account(self, account_id: int | str) -> dict[str, Any]:
+        """Return one exchange account.
+
+        :param account_id: the account's id.
+        :return: the Account, credentials replaced, fractional numbers as ``Decimal``.
+        :raises ThreeCommasError: the request failed, or the reply is not this account.
+        """
+        return self._account("GET", account_id)
+
+    def load_balances(self, account_id: int | str) -> dict[str, Any]:
+        """Ask 3Commas to fetch the account's balances from the exchange; the view may lag for a while after.
+
+        :param account_id: the account's id.
+        :return: the Account as 3Commas sees it now.
+        :raises ThreeCommasError: the request failed, or the reply is not this account.
+        """
+        return self._account("POST", account_id, "/load_balances")
+
+    def get_balances(self, account_id: int | str) -> list[BalanceRow]:
+        """Return the account's holdings (``account_table_data``).
+
+        :param account_id: the account's id.
+        :return: one row a currency; empty if 3Commas has no view of the account at the moment.
+        :raises ThreeCommasError: the request failed, or the reply is not a list of rows.
+        """
+        reply = self._send("POST", f"/ver1/accounts/{parse_account_id(account_id)}/account_table_data")
+        try:
+            return decode_balance_rows(reply.body)
+        except ValueError as error:
+            raise reply.unknown(f"{describe_body(reply)} ({error})") from error
+
+    def get_active_entities(self, account_id: int | str) -> dict[str, int]:
+        """Return how many bots, deals, SmartTrades, orders and grid bots are active on the account.
+
+        :param account_id: the account's id.
+        :return: the API's counts by name, e.g. ``{"active_bots_count": 5, ...}``.
+        :raises ThreeCommasError: the request failed, or the reply holds no counts.
+        """
+        reply = self._send("GET", f"/ver1/accounts/{parse_account_id(account_id)}/active_trading_entities")
+        counts = _decoded(reply, dict).get("data")
+        if not isinstance(counts, dict) or not counts or any(type(count) is not int for count in counts.values()):
+            raise reply.unknown("no counts under 'data'")
+        return counts
+
+    def sell_all_to_btc(self, account_id: int | str, *, dry_run: bool = False) -> dict[str, Any]:
+        """Sell everything on the account into BTC and stop every bot, deal and order on it. Can't be undone.
+
+        Sent exactly once. 3Commas has no idempotency key, so after ``OutcomeUnknown`` look at the account first.
+
+        :param account_id: the account's id.
+        :param dry_run: send a read of the account in place of the sell.
+        :return: the Account when the orders were created (not filled), credentials replaced.
+        :raises RequestRejected: certainly not carried out.
+        :raises ConnectionFailed: not sent.
+        :raises OutcomeUnknown: may or may not have been carried out.
+        """
+        return self.sell_all(account_id, "BTC", dry_run=dry_run)
+
+    def sell_all_to_usd(self, account_id: int | str, *, dry_run: bool = False) -> dict[str, Any]:
+        """Sell everything on the account into USD, on most exchanges a dollar stablecoin. Can't be undone.
+
+        :param account_id: the account's id.
+        :param dry_run: send a read of the account in place of the sell.
+        :return: as ``sell_all_to_btc``.
+        :raises ThreeCommasError: as ``sell_all_to_btc``.
+        """
+        return self.sell_all(account_id, "USD", dry_run=dry_run)
+
+    def sell_all(self, account_id: int | str, target: Target, *, dry_run: bool = False) -> dict[str, Any]:
+        """Send the sell: the only place in this package that does, and so where a dry run stops.
+
+        :param account_id: the account's id.
+        :param target: ``BTC`` or ``USD``.
+        :param dry_run: send a read of the account in place of the sell.
+        :return: as ``sell_all_to_btc``.
+        :raises ThreeCommasError: as ``sell_all_to_btc``.
+        """
+        if target not in ("BTC", "USD"):
+            raise ConfigurationError(f"target must be 'BTC' or 'USD', got {target!r}.")
+        if not isinstance(dry_run, bool):
+            raise ConfigurationError(f"dry_run must be True or False, got {dry_run!r}.")
+        if dry_run:
+            account = self.get_account(account_id)
+            _logger.warning("DRY RUN: the sell of account %s to %s was not sent.", account["id"], target)
+            return account
+        return self._account("POST", account_id, f"/sell_all_to_{target.lower()}", writes=True)
+
+    def _account(self, method: str, account_id: int | str, action: str = "", *, writes: bool = False) -> dict[str, Any]:
+        asked = parse_account_id(account_id)
+        reply = self._send(method, f"/ver1/accounts/{asked}{action}", writes=writes)
+        account = _decoded(reply, dict)
+        got = _account_id(reply, account)
+        if got != asked:
+            raise reply.unknown(f"account {got} in place of {asked}")
+        redacted: dict[str, Any] = redact_credentials(account)
+        return redacted
+
+    def _send(self, method: str, path: str, params: dict[str, str] | None = None, *, writes: bool = False) -> Reply:
+        """Send one request once and return its 2xx reply, or raise what became of it."""
+        if self._gate is not None:
+            self._gate.admit()
+        _progress.tls_request_sent = False
+        try:
+            response = self._session.request(
+                method,
+                f"{self.base_url}{_PREFIX}{path}",
+                params=params,
+                timeout=(min(self.timeout, DEFAULT_TIMEOUT), self.timeout),
+                allow_redirects=False,
+            )
+        except (requests.RequestException, OSError) as error:
+            raise self._no_reply(method, path, error, writes=writes) from _without_secrets(error)
+        reply = Reply(method, path, response.status_code, response.headers, response.content, writes, self._hide)
+        problem = failure(reply)
+        if problem is None:
+            return reply
+        if self._gate is not None:
+            self._gate.report(problem)
+        raise problem
+
+    def _no_reply(self, method: str, path: str, error: Exception, *, writes: bool) -> ThreeCommasError:
+        what = f"{type(error).__name__}: {self._hide(_root_cause(error))}"
+        if _not_sent(error):
+            return ConnectionFailed(
+                f"{method} {path} was not sent: no connection to {self.base_url} ({what}).",
+                method=method,
+                path=path,
+            )
+        meaning = (
+            "Whether the sell was carried out is unknown; look at the account before selling again."
+            if writes
+            else "The read can be repeated."
+        )
+        return OutcomeUnknown(
+            f"{method} {path} was sent, and no complete reply came ({what}). {meaning}",
+            method=method,
+            path=path,
+        )
+
+    def _hide(self, text: str) -> str:
+        return text.replace(self._credentials.api_key, "***")
+
+
+class _SignatureAuth(AuthBase):
+    """Sign the prepared request, so that what is signed is what is sent."""
+
+    def __init__(self, credentials: Credentials) -> None:
+        self._credentials = credentials
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Apikey"] = self._credentials.api_key
+        request.headers["Signature"] = self._credentials.signer.sign(request.path_url)
+        return request
+
+
+class _Progress(threading.local):
+    tls_request_sent = False
+
+
+_progress = _Progress()
+
+
+class _TlsConnection(HTTPSConnection):
+    """Note when the handshake is over and the request itself goes out: an ``SSLError`` alone does not tell."""
+
+    def send(self, data: Any) -> None:
+        _progress.tls_request_sent = True
+        super().send(data)
+
+
+class _TlsPool(HTTPSConnectionPool):
+    ConnectionCls = _TlsConnection
+
+
+class _Adapter(HTTPAdapter):
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = {"http": HTTPConnectionPool, "https": _TlsPool}
+
+
+def _not_sent(error: Exception) -> bool:
+    """Tell whether an error proves that the request did not leave; what it does not prove is unknown."""
+    if isinstance(error, requests.exceptions.SSLError):
+        return not _progress.tls_request_sent
+    if not isinstance(error, requests.RequestException):
+        return not _progress.tls_request_sent and not isinstance(error, ConnectionError)
+    if isinstance(error, (requests.exceptions.InvalidURL, requests.exceptions.InvalidHeader)):
+        return True
+    return any(isinstance(cause, (NewConnectionError, ConnectTimeoutError)) for cause in _causes(error))
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    """Return an error and what it wraps; urllib3 keeps the cause in ``reason``, requests in ``args``."""
+    found: list[BaseException] = []
+    queue: list[Any] = [error]
+    while queue:
+        item = queue.pop()
+        if isinstance(item, BaseException) and item not in found:
+            found.append(item)
+            queue += [getattr(item, "reason", None), *item.args, item.__cause__]
+    return found
+
+
+def _root_cause(error: Exception) -> str:
+    """Return the innermost cause's own words; the outer ones print the pool and the object's address."""
+    return str(_causes(error)[-1]) or type(error).__name__
+
+
+def _without_secrets(error: Exception) -> Exception:
+    """Drop what a ``requests`` error carries of the signed request, in case something prints its attributes."""
+    if isinstance(error, requests.RequestException):
+        error.request = None
+    return error
+
+
+def _decoded(reply: Reply, kind: type[Any]) -> Any:
+    try:
+        value = decode_json(reply.body)
+    except ValueError:
+        raise reply.unknown(describe_body(reply)) from None
+    if not isinstance(value, kind):
+        raise reply.unknown(f"a JSON {type(value).__name__} in place of a {kind.__name__}")
+    return value
+
+
+def _account_id(reply: Reply, account: Any) -> int:
+    identity = account.get("id") if isinstance(account, dict) else None
+    if type(identity) is not int:
+        raise reply.unknown("an Account without an integer 'id'")
+    return identity

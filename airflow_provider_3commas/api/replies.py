@@ -1,0 +1,300 @@
+"""What a reply of the API means: the decoded value, or the error that says what became of the request."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_3commas.api.errors import (
+    AccountNotFound,
+    AuthenticationError,
+    ExchangeKeysInvalid,
+    InvalidRequest,
+    IpBanned,
+    OutcomeUnknown,
+    PermissionDenied,
+    PlanLimitReached,
+    RateLimitExceeded,
+    RedirectRefused,
+    SellAllUnavailable,
+    ThreeCommasError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+#: Seconds that the whole key pauses after a 429 without ``Retry-After``: the documented mitigation period.
+RATE_LIMIT_PAUSE = 300.0
+#: Seconds to stay away after a 418 without ``Retry-After``: bans start at 2 minutes and grow when tested early.
+BAN_PAUSE = 600.0
+#: No ban lasts longer than 3 days; a longer ``Retry-After`` is a server's mistake.
+MAX_PAUSE = 3 * 86400.0
+
+_UNPRINTABLE = re.compile(r"[^\x20-\x7e\xa0-\U0010ffff]+")
+_PLAN = "subscription plan"
+
+
+@dataclass(frozen=True)
+class Reply:
+    """Hold what the client needs of one HTTP reply.
+
+    :param method: method of the request.
+    :param path: its path below ``/public/api``, without the query.
+    :param status: HTTP status.
+    :param headers: reply headers, looked up without regard to case.
+    :param body: the bytes of the body.
+    :param writes: whether carrying out the request changes something that can't be undone, i.e. it is a sell.
+    :param hide: replaces the connection's secrets in a text.
+    """
+
+    method: str
+    path: str
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    writes: bool
+    hide: Callable[[str], str]
+
+    def error(self, kind: type[ThreeCommasError], what: str, **more: Any) -> ThreeCommasError:
+        """Build an error about this reply.
+
+        :param kind: its class.
+        :param what: the sentences after ``METHOD path answered STATUS``.
+        :param more: further attributes of the error.
+        :return: the error, not raised.
+        """
+        request_id = self.headers.get("X-Request-Id")
+        suffix = f" (request id {self.hide(_line(request_id))})" if request_id else ""
+        return kind(
+            f"{self.method} {self.path} answered {self.status}{what}{suffix}",
+            method=self.method,
+            path=self.path,
+            status_code=self.status,
+            request_id=request_id,
+            **more,
+        )
+
+    def unknown(self, what: str) -> ThreeCommasError:
+        """Build the error for a reply that proves neither success nor refusal.
+
+        :param what: what was seen, as the end of a sentence.
+        :return: an ``OutcomeUnknown``, not raised.
+        """
+        meaning = (
+            "Whether the sell was carried out cannot be told from this; look at the account before selling again."
+            if self.writes
+            else "This tells nothing about the account; the read can be repeated."
+        )
+        return self.error(OutcomeUnknown, f" with {what}. {meaning}", retry_after=retry_after_seconds(self.headers))
+
+
+def decode_json(body: bytes) -> Any:
+    """Decode JSON with every fractional number as the exact ``Decimal``.
+
+    :param body: the reply's bytes.
+    :return: the decoded value.
+    :raises ValueError: the bytes are not JSON.
+    """
+    return json.loads(body, parse_float=Decimal, parse_constant=_refuse_constant)
+
+
+def failure(reply: Reply) -> ThreeCommasError | None:
+    """Say what a reply's status means, by the API's error table.
+
+    What is refused for certain is an allowlist: everything else outside 2xx leaves the outcome unknown.
+
+    :param reply: the reply.
+    :return: the error to raise, or ``None`` for a 2xx.
+    """
+    if 200 <= reply.status < 300:
+        return None
+    if 300 <= reply.status < 400:
+        return _redirect(reply)
+    said = _Said.of(reply)
+    build = _REFUSALS.get(reply.status)
+    error = build(reply, said) if build else None
+    if error is not None:
+        return error
+    return reply.unknown(said.text or f"no error object ({describe_body(reply)})")
+
+
+def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
+    """Return how long the server asks to wait.
+
+    :param headers: reply headers; an HTTP date is measured against the reply's own ``Date``, not our clock.
+    :return: seconds, at most three days, or ``None`` if nothing usable was said.
+    """
+    value = (headers.get("Retry-After") or "").strip()
+    if not value:
+        return None
+    if value.isascii() and value.replace(".", "", 1).isdigit():
+        return min(float(value), MAX_PAUSE)
+    until, now = _http_date(value), _http_date(headers.get("Date") or "") or datetime.now(UTC)
+    if until is None:
+        return None
+    return min(max(math.ceil((until - now).total_seconds()), 0), MAX_PAUSE)
+
+
+def describe_body(reply: Reply) -> str:
+    """Say in a few words what kind of body came, without quoting it.
+
+    :param reply: the reply.
+    :return: e.g. ``an HTML page of 1520 bytes``.
+    """
+    if not reply.body:
+        return "an empty body"
+    start = reply.body[:200].lstrip().lower()
+    if start.startswith((b"<!doctype", b"<html", b"<")):
+        return f"an HTML page of {len(reply.body)} bytes"
+    return f"{len(reply.body)} bytes that are not the JSON expected"
+
+
+@dataclass(frozen=True)
+class _Said:
+    """The API's error object, made safe to print."""
+
+    code: str | None = None
+    description: str | None = None
+    attributes: dict[str, Any] | None = None
+
+    @classmethod
+    def of(cls, reply: Reply) -> _Said:
+        try:
+            body = json.loads(reply.body)
+        except ValueError:
+            return cls()
+        if not isinstance(body, dict) or not isinstance(body.get("error"), str):
+            return cls()
+        description, attributes = body.get("error_description"), body.get("error_attributes")
+        return cls(
+            code=reply.hide(_line(body["error"])),
+            description=reply.hide(_line(description)) if isinstance(description, str) else None,
+            attributes=(json.loads(reply.hide(json.dumps(attributes))) if isinstance(attributes, dict) else None),
+        )
+
+    @property
+    def text(self) -> str:
+        parts = [self.code, self.description, json.dumps(self.attributes) if self.attributes else None]
+        return ": ".join(part for part in parts if part)
+
+    def as_attributes(self) -> dict[str, Any]:
+        return {"code": self.code, "description": self.description, "attributes": self.attributes}
+
+
+def _refused(kind: type[ThreeCommasError], advice: str) -> Callable[[Reply, _Said], ThreeCommasError | None]:
+    """Refuse with this class, if the reply is the API's own error object."""
+
+    def build(reply: Reply, said: _Said) -> ThreeCommasError | None:
+        if said.code is None:
+            return None
+        return reply.error(kind, f" {said.text}. {advice}", **said.as_attributes())
+
+    return build
+
+
+def _forbidden(reply: Reply, said: _Said) -> ThreeCommasError | None:
+    if said.code and "unavailable for this account" in said.text.lower():
+        return reply.error(
+            SellAllUnavailable,
+            f" {said.text} Sell-all does not exist for this exchange account: close its positions on the exchange.",
+            **said.as_attributes(),
+        )
+    return _refused(
+        PermissionDenied,
+        "Give the API key the permission in 3Commas (ACCOUNTS_READ to read, ACCOUNTS_WRITE to sell).",
+    )(reply, said)
+
+
+def _unprocessable(reply: Reply, said: _Said) -> ThreeCommasError | None:
+    if said.code != "invalid_api_key":
+        return None
+    return _refused(
+        ExchangeKeysInvalid,
+        "Renew the exchange's API keys in 3Commas, under the exchange account's settings.",
+    )(reply, said)
+
+
+def _bad_request(reply: Reply, said: _Said) -> ThreeCommasError | None:
+    if reply.writes and said.code != "record_invalid":
+        return None
+    return _refused(InvalidRequest, "The parameters were refused.")(reply, said)
+
+
+def _too_many(reply: Reply, said: _Said) -> ThreeCommasError:
+    if _PLAN in said.text.lower():
+        return reply.error(
+            PlanLimitReached,
+            f" {said.text}. Waiting does not help: the 3Commas plan has to allow this request.",
+            **said.as_attributes(),
+        )
+    pause = retry_after_seconds(reply.headers)
+    pause = RATE_LIMIT_PAUSE if pause is None else pause
+    return reply.error(
+        RateLimitExceeded,
+        f" {said.text or 'rate limit'}. Everything that uses this API key has to pause for {pause:.0f} s: "
+        "going on gets the IP address banned.",
+        retry_after=pause,
+        **said.as_attributes(),
+    )
+
+
+def _banned(reply: Reply, said: _Said) -> ThreeCommasError:
+    pause = retry_after_seconds(reply.headers)
+    pause = BAN_PAUSE if pause is None else pause
+    return reply.error(
+        IpBanned,
+        f" {said.text or 'banned'}. This IP address is banned for going on after a 429 (2 minutes at first, up to "
+        f"3 days): send nothing for at least {pause:.0f} s.",
+        retry_after=pause,
+        **said.as_attributes(),
+    )
+
+
+def _redirect(reply: Reply) -> ThreeCommasError:
+    if reply.writes:
+        return reply.unknown("a redirect, which was not followed")
+    return reply.error(
+        RedirectRefused,
+        " with a redirect, which is never followed because it would carry the API key to another address. Check the "
+        "connection's host and any proxy in between.",
+    )
+
+
+_REFUSALS: dict[int, Callable[[Reply, _Said], ThreeCommasError | None]] = {
+    400: _bad_request,
+    401: _refused(
+        AuthenticationError,
+        "Either the API key is wrong or expired, the secret or private key does not belong to it, or this IP address "
+        "is not on the key's list of allowed addresses.",
+    ),
+    403: _forbidden,
+    404: _refused(AccountNotFound, "Check the account id and the connection's mode (real or paper)."),
+    418: _banned,
+    422: _unprocessable,
+    429: _too_many,
+}
+
+
+def _line(text: str) -> str:
+    """Make one printable line of a text from outside, so that it can neither flood nor forge a log."""
+    line = _UNPRINTABLE.sub(" ", text).strip()
+    return line if len(line) <= 300 else line[:297] + "..."
+
+
+def _http_date(text: str) -> datetime | None:
+    try:
+        date = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return date if date.tzinfo else date.replace(tzinfo=UTC)
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")

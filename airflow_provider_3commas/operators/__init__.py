@@ -1,0 +1,1 @@
+"""Operators of the 3Commas provider."""
