@@ -1,0 +1,393 @@
+"""Scenarios: what exists at the start, how the market behaves, who may call and how often.
+
+A scenario is a JSON document. The named ones lie in ``scenario_files/`` beside this module and
+are the best description of the format: copy one, change it, and pass the file to ``--scenario``.
+``"extends": "calm"`` takes everything from another scenario; objects are merged, lists replaced.
+"""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from airflow_provider_3commas.simulator.money import ZERO, coin
+
+Seconds = Annotated[float, msgspec.Meta(ge=0)]
+Count = Annotated[int, msgspec.Meta(ge=0)]
+Positive = Annotated[int, msgspec.Meta(ge=1)]
+Permission = Literal[
+    "ACCOUNTS_READ",
+    "ACCOUNTS_WRITE",
+    "BOTS_READ",
+    "BOTS_WRITE",
+    "SMART_TRADES_READ",
+    "SMART_TRADES_WRITE",
+]
+Mode = Literal["real", "paper"]
+HoldingState = Literal["free", "staked", "delisted"]
+
+PAPER_MARKET = "paper_trading"
+_FOLDER = Path(__file__).parent / "scenario_files"
+
+
+class ScenarioError(ValueError):
+    """A scenario that can't be used; the message says where and why."""
+
+
+class _Strict(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """A record in which a misspelt field is an error, not a silent default."""
+
+
+class KeySpec(_Strict):
+    """An API key of the simulated 3Commas.
+
+    :param key: the key.
+    :param secret: its HMAC secret, for a system-generated key.
+    :param public_key: its RSA public key in PEM, for a self-generated key.
+    :param permissions: what it may do.
+    :param ip_allowed: whether the caller's address is allowed.
+    :param state: ``active`` or ``expired``.
+    :param plan: subscription plan; none means the scenario's rate limit and no restriction.
+    :param denial: which of the two known errors a missing permission gives.
+    """
+
+    key: str
+    secret: str | None = None
+    public_key: str | None = None
+    permissions: list[Permission] = msgspec.field(
+        default_factory=lambda: [
+            "ACCOUNTS_READ",
+            "ACCOUNTS_WRITE",
+            "BOTS_READ",
+            "BOTS_WRITE",
+            "SMART_TRADES_READ",
+            "SMART_TRADES_WRITE",
+        ]
+    )
+    ip_allowed: bool = True
+    state: Literal["active", "expired"] = "active"
+    plan: Literal["free", "starter", "pro", "expert"] | None = None
+    denial: Literal["access_denied", "Forbidden"] = "access_denied"
+
+
+class RateLimitSpec(_Strict):
+    """How often one may call, in real time: ``--speed`` does not touch it.
+
+    :param enabled: whether anything is counted.
+    :param requests: how many requests a window allows.
+    :param window: ``fixed`` windows start on the clock's minute, ``sliding`` ones look back.
+    :param window_seconds: length of a window.
+    :param scope: count per ``key``, or everything from one ``ip`` address together.
+    :param pause_seconds: the mitigation period that one request too many starts; 0 for none.
+    :param ban_after: how many requests in that period go unpunished before the address is banned.
+    :param ban_seconds: length of the first ban; each further one is twice as long.
+    :param ban_max_seconds: length of the longest ban.
+    :param retry_after: how, if at all, a 429 or 418 says when to come back.
+    :param body: ``json`` or plain ``text``.
+    """
+
+    enabled: bool = True
+    requests: Positive = 100
+    window: Literal["fixed", "sliding"] = "fixed"
+    window_seconds: Annotated[float, msgspec.Meta(gt=0)] = 60
+    scope: Literal["key", "ip"] = "key"
+    pause_seconds: Seconds = 300
+    ban_after: Count = 10
+    ban_seconds: Seconds = 120
+    ban_max_seconds: Seconds = 259_200
+    retry_after: Literal["none", "seconds", "http-date"] = "seconds"
+    body: Literal["json", "text"] = "json"
+
+
+class FillSpec(_Strict):
+    """How the orders of a sell fill, in simulated time.
+
+    :param first_seconds: when the first order starts to fill.
+    :param last_seconds: when the last order is done.
+    :param steps: in how many parts each order fills.
+    :param fraction: how much of each order fills at all; the rest is given back at the end.
+    :param fee: the exchange's fee, as a fraction.
+    :param min_order_btc: the smallest order that the exchange takes; less is dust.
+    :param stop_seconds: how long stopping bots, deals and orders takes.
+    """
+
+    first_seconds: Seconds = 1
+    last_seconds: Seconds = 4
+    steps: Positive = 1
+    fraction: Decimal = Decimal(1)
+    fee: Decimal = Decimal("0.001")
+    min_order_btc: Decimal = Decimal("0.0001")
+    stop_seconds: Seconds = 1
+
+    def __post_init__(self) -> None:
+        if self.last_seconds < self.first_seconds:
+            raise ValueError("last_seconds is before first_seconds")
+        if not ZERO <= self.fraction <= 1:
+            raise ValueError("fraction is not between 0 and 1")
+        if not ZERO <= self.fee < 1:
+            raise ValueError("fee is not between 0 and 1")
+
+
+class ViewSpec(_Strict):
+    """How 3Commas' view of the balances follows the exchange, in simulated time.
+
+    With no lag and no glitches the view is always right.
+
+    :param lag_seconds: from the request for a refresh to its landing.
+    :param auto_refresh_seconds: 3Commas refreshes by itself this often; 0 for never.
+    :param glitches: how many refreshes after a sell show empty and partial rows in between.
+    :param empty_seconds: how long such a refresh shows no rows at all.
+    :param partial_seconds: how long it then shows only some of them.
+    """
+
+    lag_seconds: Seconds = 0
+    auto_refresh_seconds: Seconds = 0
+    glitches: Count = 0
+    empty_seconds: Seconds = 0
+    partial_seconds: Seconds = 0
+
+    @property
+    def live(self) -> bool:
+        """Tell whether the view never differs from the exchange.
+
+        :return: true if it does not.
+        """
+        return not (self.lag_seconds or self.glitches)
+
+
+class PriceSpec(_Strict):
+    """The market.
+
+    :param usd: price of each currency in US dollars.
+    :param jitter: the largest relative change of a price, up or down.
+    :param jitter_seconds: how often prices change, in simulated time.
+    """
+
+    usd: dict[str, Decimal]
+    jitter: Decimal = ZERO
+    jitter_seconds: Annotated[float, msgspec.Meta(gt=0)] = 10
+
+    def __post_init__(self) -> None:
+        for code, value in self.usd.items():
+            if not value.is_finite() or value <= 0:
+                raise ValueError(f"the price of {code} is not a positive number")
+        if "BTC" not in self.usd:
+            raise ValueError("there is no price for BTC")
+        if not ZERO <= self.jitter < 1:
+            raise ValueError("jitter is not between 0 and 1")
+
+
+class HoldingSpec(_Strict):
+    """How much of a currency an account holds.
+
+    :param amount: all of it, orders included.
+    :param state: ``free``; ``staked`` is neither available nor sellable, ``delisted`` is not sellable.
+    :param on_orders: how much of it lies in open orders.
+    """
+
+    amount: Decimal
+    state: HoldingState = "free"
+    on_orders: Decimal = ZERO
+
+    def __post_init__(self) -> None:
+        if not self.amount.is_finite() or self.amount < 0:
+            raise ValueError("amount is not a number of zero or more")
+        if not ZERO <= self.on_orders <= self.amount:
+            raise ValueError("on_orders is not between zero and amount")
+
+
+class AccountSpec(_Strict):
+    """An exchange account that 3Commas knows.
+
+    :param id: its 3Commas id.
+    :param name: its name.
+    :param market_code: its exchange; ``paper_trading`` makes it a paper account.
+    :param holdings: amount, or a HoldingSpec, by currency.
+    :param bots: how many DCA bots run.
+    :param grid_bots: how many grid bots run.
+    :param signal_bots: how many signal bots run; a sell leaves them alone.
+    :param deals: how many deals are active.
+    :param smart_trades: how many smart trades are active.
+    :param orders: how many orders are active.
+    :param is_locked: whether the account is locked.
+    :param lock_reason: why.
+    :param fast_convert_available: whether there is a sell-all.
+    :param api_key_invalid: whether the exchange rejects the keys that 3Commas holds.
+    :param api_keys_state: ``ok``, ``expired``, ...
+    :param fields: fields of the Account JSON that shall have another value, or none at all (null).
+    """
+
+    id: Positive
+    name: str
+    market_code: str = "binance"
+    holdings: dict[str, Decimal | HoldingSpec] = msgspec.field(default_factory=dict)
+    bots: Count = 0
+    grid_bots: Count = 0
+    signal_bots: Count = 0
+    deals: Count = 0
+    smart_trades: Count = 0
+    orders: Count = 0
+    is_locked: bool = False
+    lock_reason: str | None = None
+    fast_convert_available: bool = True
+    api_key_invalid: bool = False
+    api_keys_state: str = "ok"
+    fields: dict[str, Any] = msgspec.field(default_factory=dict)
+
+
+class FleetSpec(_Strict):
+    """Many accounts that are alike.
+
+    :param count: how many.
+    :param first_id: id of the first; the others follow.
+    :param market_codes: their exchanges, in turn.
+    :param holdings: what the first one holds; the others hold more or less of the same.
+    :param bots: how many DCA bots run on each.
+    :param deals: how many deals are active on each.
+    """
+
+    count: Count
+    first_id: Positive
+    market_codes: Annotated[list[str], msgspec.Meta(min_length=1)]
+    holdings: dict[str, Decimal]
+    bots: Count = 0
+    deals: Count = 0
+
+
+class Scenario(_Strict):
+    """Everything that the simulator starts from.
+
+    :param name: its name.
+    :param description: what it shows.
+    :param seed: decides how prices jitter.
+    :param mode: which accounts a call without ``Forced-Mode`` means.
+    :param keys: who may call.
+    :param rate_limit: how often.
+    :param prices: the market.
+    :param fills: how orders fill.
+    :param view: how 3Commas' view follows.
+    :param accounts: the exchange accounts.
+    :param fleet: many more accounts that are alike.
+    """
+
+    name: str
+    prices: PriceSpec
+    keys: list[KeySpec]
+    description: str = ""
+    seed: int = 1
+    mode: Mode = "real"
+    rate_limit: RateLimitSpec = msgspec.field(default_factory=RateLimitSpec)
+    fills: FillSpec = msgspec.field(default_factory=FillSpec)
+    view: ViewSpec = msgspec.field(default_factory=ViewSpec)
+    accounts: list[AccountSpec] = msgspec.field(default_factory=list)
+    fleet: FleetSpec | None = None
+
+    def all_accounts(self) -> list[AccountSpec]:
+        """List the accounts, those of the fleet included.
+
+        :return: the accounts.
+        """
+        return self.accounts + (_fleet_accounts(self.fleet) if self.fleet else [])
+
+
+def names() -> list[str]:
+    """List the named scenarios.
+
+    :return: the names, sorted.
+    """
+    return sorted(path.stem for path in _FOLDER.glob("*.json"))
+
+
+def load(source: str | dict[str, Any]) -> Scenario:
+    """Load a scenario.
+
+    :param source: a name, the path of a JSON file, or the document itself.
+    :return: the scenario, checked.
+    :raises ScenarioError: if there is none of that name, or something in it is wrong.
+    """
+    label = source if isinstance(source, str) else "the scenario"
+    document = _resolve(source, seen=())
+    try:
+        scenario = msgspec.convert(document, Scenario)
+    except msgspec.ValidationError as err:
+        raise ScenarioError(f"{label}: {err}") from err
+    _check(scenario, label)
+    return scenario
+
+
+def _resolve(source: str | dict[str, Any], seen: tuple[str, ...]) -> dict[str, Any]:
+    """Read the document and, below it, what it extends."""
+    document = _read(source) if isinstance(source, str) else dict(source)
+    base = document.pop("extends", None)
+    if base is None:
+        return document
+    if not isinstance(base, str):
+        raise ScenarioError(f"extends: expected a name or a file, got {base!r}")
+    if base in seen:
+        raise ScenarioError(f"extends: {' -> '.join([*seen, base])} goes round in a circle")
+    return _merge(_resolve(base, (*seen, base)), document)
+
+
+def _read(source: str) -> dict[str, Any]:
+    path = _FOLDER / f"{source}.json" if source in names() else Path(source)
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as err:
+        raise ScenarioError(
+            f"{source!r} is neither a scenario ({', '.join(names())}) nor a file that can be read: {err.strerror}"
+        ) from err
+    except ValueError as err:
+        raise ScenarioError(f"{source}: not a JSON document: {err}") from err
+    if not isinstance(document, dict):
+        raise ScenarioError(f"{source}: expected a JSON object, got {type(document).__name__}")
+    return document
+
+
+def _merge(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for name, value in change.items():
+        old = merged.get(name)
+        merged[name] = _merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return merged
+
+
+def _check(scenario: Scenario, label: str) -> None:
+    """Check what concerns more than one field."""
+    seen: set[int] = set()
+    for account in scenario.all_accounts():
+        if account.id in seen:
+            raise ScenarioError(f"{label}: two accounts have the id {account.id}")
+        seen.add(account.id)
+        for currency, holding in account.holdings.items():
+            if currency not in scenario.prices.usd:
+                raise ScenarioError(f"{label}: account {account.id} holds {currency}, which has no price in prices.usd")
+            if isinstance(holding, Decimal) and not (holding.is_finite() and holding >= 0):
+                raise ScenarioError(
+                    f"{label}: account {account.id} holds {holding} {currency}: expected a number of zero or more"
+                )
+    for key in scenario.keys:
+        if not key.secret and not key.public_key:
+            raise ScenarioError(f"{label}: the key {key.key} has neither a secret nor a public_key")
+
+
+def _fleet_accounts(fleet: FleetSpec) -> list[AccountSpec]:
+    accounts = []
+    for index in range(fleet.count):
+        market_code = fleet.market_codes[index % len(fleet.market_codes)]
+        # Different amounts, so that one account's answer can't pass for another's.
+        factor = 1 + Decimal(index % 19) / 20
+        accounts.append(
+            AccountSpec(
+                id=fleet.first_id + index,
+                name=f"Fleet {index + 1:03d}",
+                market_code=market_code,
+                holdings={code: coin(amount * factor) for code, amount in fleet.holdings.items()},
+                bots=fleet.bots,
+                deals=fleet.deals,
+            )
+        )
+    return accounts
