@@ -1,0 +1,178 @@
+"""Everything that a reset replaces: one scenario, come to life."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from airflow_provider_3commas.simulator.auth import KeyRing
+from airflow_provider_3commas.simulator.clock import MarketClock
+from airflow_provider_3commas.simulator.limits import RateLimiter
+from airflow_provider_3commas.simulator.market import Entities, ExchangeAccount, Prices, Sale, Target
+from airflow_provider_3commas.simulator.money import text
+from airflow_provider_3commas.simulator.scenarios import AccountSpec, HoldingSpec, Scenario, ScenarioError
+from airflow_provider_3commas.simulator.view import BalanceView
+
+if TYPE_CHECKING:
+    from airflow_provider_3commas.simulator.scenarios import Mode
+
+_BOT_KINDS = {"bots": "dca", "grid_bots": "grid", "signal_bots": "signal"}
+_FLAGS = frozenset(
+    {
+        "name",
+        "is_locked",
+        "lock_reason",
+        "fast_convert_available",
+        "api_key_invalid",
+        "api_keys_state",
+        "fields",
+    }
+)
+
+
+@dataclass(slots=True)
+class AppliedSale:
+    """A sell that was carried out.
+
+    :param seq: number of its request in the journal.
+    :param request_id: ``X-Request-Id`` of its reply.
+    :param time: when, seconds since the epoch.
+    :param sale: what it did.
+    """
+
+    seq: int
+    request_id: str
+    time: float
+    sale: Sale
+
+    def shown(self) -> dict[str, Any]:
+        """Describe it.
+
+        :return: its request, account, target, orders and what it left.
+        """
+        return {
+            "seq": self.seq,
+            "request_id": self.request_id,
+            "time": self.time,
+            "sim_time": self.sale.at,
+            "account_id": self.sale.account_id,
+            "target": self.sale.target,
+            "orders": {code: text(amount) for code, amount in self.sale.orders.items()},
+            "left": {code: text(amount) for code, amount in self.sale.left.items()},
+        }
+
+
+class World:
+    """A scenario with its clock running.
+
+    :param scenario: the scenario.
+    :param speed: simulated seconds per real second.
+    :raises ScenarioError: if a public key in the scenario can't be read.
+    """
+
+    def __init__(self, scenario: Scenario, speed: float) -> None:
+        self.scenario = scenario
+        self.clock = MarketClock(speed)
+        self.mode: Mode = scenario.mode
+        self.limiter = RateLimiter(scenario.rate_limit)
+        self.prices = Prices(scenario.prices, scenario.seed)
+        try:
+            self.keys = KeyRing(scenario.keys)
+        except ValueError as err:
+            raise ScenarioError(f"{scenario.name}: keys: {err}") from err
+        self.accounts: dict[int, ExchangeAccount] = {}
+        self.views: dict[int, BalanceView] = {}
+        self.sales: list[AppliedSale] = []
+        for spec in scenario.all_accounts():
+            self._open(spec)
+
+    def _open(self, spec: AccountSpec) -> None:
+        account = ExchangeAccount(spec, self.prices, self.scenario.fills)
+        self.accounts[spec.id] = account
+        self.views[spec.id] = BalanceView(account, self.scenario.view, self.clock.now())
+
+    def in_mode(self, mode: Mode) -> list[ExchangeAccount]:
+        """List the accounts of a mode.
+
+        :param mode: ``real`` or ``paper``.
+        :return: the accounts.
+        """
+        return [account for account in self.accounts.values() if account.is_paper == (mode == "paper")]
+
+    def sell_all(self, account: ExchangeAccount, target: Target, seq: int, request_id: str, at: float) -> None:
+        """Carry out a sell and keep a record of it.
+
+        :param account: on which account.
+        :param target: ``BTC`` or ``USD``.
+        :param seq: number of the request in the journal.
+        :param request_id: ``X-Request-Id`` of the reply.
+        :param at: when the request came, seconds since the epoch.
+        """
+        sale = account.sell_all(target, self.clock.now())
+        self.views[account.id].sold()
+        self.sales.append(AppliedSale(seq, request_id, at, sale))
+
+    def change_account(self, account_id: int, change: dict[str, Any]) -> None:
+        """Change an account behind everybody's back.
+
+        :param account_id: which; an unknown one is opened, if name and holdings are given.
+        :param change: fields of AccountSpec; holdings are merged, null removes one.
+        :raises ValueError: if a field is unknown or its value can't be used.
+        """
+        account = self.accounts.get(account_id)
+        if account is None:
+            spec = msgspec.convert({**change, "id": account_id}, AccountSpec)
+            self._check_priced(spec.holdings)
+            self._open(spec)
+            return
+        account.settle(self.clock.now())
+        rest = dict(change)
+        holdings = msgspec.convert(rest.pop("holdings", {}), dict[str, Decimal | HoldingSpec | None])
+        counts = {name: rest.pop(name) for name in (*_BOT_KINDS, *Entities.COUNTED) if name in rest}
+        unknown = rest.keys() - _FLAGS
+        if unknown:
+            raise ValueError(f"unknown field {', '.join(sorted(unknown))}")
+        self._check_priced(holdings)
+        account.spec = msgspec.convert({**msgspec.to_builtins(account.spec), **rest, **counts}, AccountSpec)
+        for currency, holding in holdings.items():
+            account.set_holding(currency, holding)
+        for name, count in counts.items():
+            if name in _BOT_KINDS:
+                account.entities.set_bots(_BOT_KINDS[name], count)
+            else:
+                account.entities.counts[name] = count
+
+    def _check_priced(self, holdings: dict[str, Any]) -> None:
+        for currency in holdings:
+            if not self.prices.knows(currency):
+                raise ValueError(f"there is no price for {currency}")
+
+    def shown_account(self, account: ExchangeAccount) -> dict[str, Any]:
+        """Describe an account as it truly is.
+
+        :param account: the account.
+        :return: balances, entities and flags.
+        """
+        now = self.clock.now()
+        positions = account.positions(now)
+        entities = account.entities
+        return {
+            "id": account.id,
+            "name": account.spec.name,
+            "market_code": account.spec.market_code,
+            "holdings": {
+                code: {"amount": text(at.amount), "on_orders": text(at.on_orders), "state": at.state}
+                for code, at in positions.items()
+            },
+            "bots": entities.running("dca"),
+            "grid_bots": entities.running("grid"),
+            "signal_bots": entities.running("signal"),
+            **entities.counts,
+            "is_locked": account.spec.is_locked,
+            "fast_convert_available": account.spec.fast_convert_available,
+            "api_keys_state": account.spec.api_keys_state,
+            "sells": sum(sold.sale.account_id == account.id for sold in self.sales),
+        }
