@@ -1,0 +1,146 @@
+"""Who calls: keys, signatures over the bytes that arrived, permissions, plans."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+from typing import TYPE_CHECKING, NamedTuple
+
+from airflow_provider_3commas.simulator import errors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+
+    from airflow_provider_3commas.simulator.scenarios import KeySpec, Permission
+
+# The subscription plans that are read only; "free" has no API at all.
+_READ_ONLY_PLANS = frozenset({"starter", "pro"})
+
+
+class Signed(NamedTuple):
+    """A call whose signature was verified.
+
+    :param key: the key it bears.
+    :param text: the bytes that were signed.
+    """
+
+    key: KeySpec
+    text: bytes
+
+
+class KeyRing:
+    """The API keys of the simulated user.
+
+    :param keys: the keys.
+    :raises ValueError: if a public key is not an RSA key in PEM.
+    """
+
+    def __init__(self, keys: Iterable[KeySpec]) -> None:
+        self._keys: dict[str, KeySpec] = {}
+        self._rsa: dict[str, RSAPublicKey] = {}
+        for spec in keys:
+            self.put(spec)
+
+    def get(self, key: str) -> KeySpec | None:
+        """Find a key.
+
+        :param key: the key.
+        :return: what is known about it, or none.
+        """
+        return self._keys.get(key)
+
+    def all(self) -> list[KeySpec]:
+        """List the keys.
+
+        :return: the keys.
+        """
+        return list(self._keys.values())
+
+    def put(self, spec: KeySpec) -> None:
+        """Add a key, or replace it.
+
+        :param spec: the key.
+        :raises ValueError: if its public key is not an RSA key in PEM.
+        """
+        self._rsa.pop(spec.key, None)
+        if spec.public_key:
+            self._rsa[spec.key] = _parse_public_key(spec.public_key)
+        self._keys[spec.key] = spec
+
+    def verify(self, headers: Mapping[bytes, bytes], target: bytes, body: bytes) -> Signed:
+        """Check key and signature of a call.
+
+        :param headers: its headers, names in lower case.
+        :param target: its path and query, byte for byte as they arrived.
+        :param body: its body.
+        :return: the key and the text that was signed.
+        :raises ApiError: 401, if either is wrong.
+        """
+        spec = self._keys.get(headers.get(b"apikey", b"").decode("latin-1"))
+        if spec is None or spec.state != "active" or not spec.ip_allowed:
+            raise errors.key_invalid()
+        signature = headers.get(b"signature", b"")
+        for text in _signed_texts(target, body):
+            if self._matches(spec, signature, text):
+                return Signed(spec, text)
+        raise errors.signature_invalid()
+
+    def _matches(self, spec: KeySpec, signature: bytes, text: bytes) -> bool:
+        if spec.secret:
+            expected = hmac.digest(spec.secret.encode(), text, hashlib.sha256).hex().encode()
+            if hmac.compare_digest(expected, signature.lower()):
+                return True
+        public_key = self._rsa.get(spec.key)
+        return public_key is not None and _rsa_matches(public_key, signature, text)
+
+
+def authorize(spec: KeySpec, permission: Permission | None, kind: str) -> None:
+    """Check that a key may make a call.
+
+    :param spec: the key.
+    :param permission: the permission that the call needs, if any.
+    :param kind: ``read`` or ``write``.
+    :raises ApiError: 403 without the permission, 429 if the plan forbids it.
+    """
+    if permission is None:
+        return
+    if permission not in spec.permissions:
+        raise errors.permission_denied(spec.denial)
+    if spec.plan == "free" or (kind == "write" and spec.plan in _READ_ONLY_PLANS):
+        raise errors.plan_forbids(kind)
+
+
+def _signed_texts(target: bytes, body: bytes) -> list[bytes]:
+    """List the texts that a signature may be over.
+
+    For a body the vendor's examples disagree on whether a ``?`` stands before it.
+    """
+    if not body:
+        return [target]
+    return [target + (b"&" if b"?" in target else b"?") + body, target + body]
+
+
+def _parse_public_key(pem: str) -> RSAPublicKey:
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+    from cryptography.hazmat.primitives.serialization import load_pem_public_key
+
+    key = load_pem_public_key(pem.encode())
+    if not isinstance(key, RSAPublicKey):
+        raise ValueError("the public key is not an RSA key")  # noqa: TRY004
+    return key
+
+
+def _rsa_matches(key: RSAPublicKey, signature: bytes, text: bytes) -> bool:
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+    from cryptography.hazmat.primitives.hashes import SHA256
+
+    try:
+        key.verify(base64.b64decode(signature, validate=True), text, PKCS1v15(), SHA256())
+    except (binascii.Error, InvalidSignature):
+        return False
+    return True

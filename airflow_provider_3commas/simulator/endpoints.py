@@ -1,0 +1,386 @@
+"""The endpoints of the API: which there are, what they need, what they do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from airflow_provider_3commas.simulator import errors, payloads
+from airflow_provider_3commas.simulator.auth import authorize
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from airflow_provider_3commas.simulator.journal import Entry
+    from airflow_provider_3commas.simulator.market import Bot, ExchangeAccount, Target
+    from airflow_provider_3commas.simulator.scenarios import Mode, Permission
+    from airflow_provider_3commas.simulator.world import World
+
+BASE = b"/public/api/ver1/"
+SUMMARY = "summary"
+
+_MOST_PER_PAGE = 100
+_MOST_DIGITS = 18
+
+
+@dataclass(slots=True)
+class Call:
+    """A request on its way to an endpoint.
+
+    :param world: the world it is about.
+    :param entry: its entry in the journal.
+    :param headers: its headers, names in lower case.
+    :param target: path and query as received.
+    :param body: its body.
+    :param subject: the part of the path where an id stands, if there is one.
+    :param mode: whether it is about the real or the paper accounts.
+    :param params: its parameters.
+    """
+
+    world: World
+    entry: Entry
+    headers: Mapping[bytes, bytes]
+    target: bytes
+    body: bytes
+    subject: str = ""
+    mode: Mode = "real"
+    params: dict[str, str] = field(default_factory=dict)
+
+    def accounts(self) -> list[ExchangeAccount]:
+        """List the accounts that a read is about: one, or all for ``summary``.
+
+        :return: the accounts.
+        :raises ApiError: 404 if there is no such account.
+        """
+        if self.subject == SUMMARY:
+            return self.world.in_mode(self.mode)
+        return [self.account()]
+
+    def account(self) -> ExchangeAccount:
+        """Find the account that the path names.
+
+        :return: the account.
+        :raises ApiError: 404 if there is none of that id in this mode.
+        """
+        number = _id(self.subject)
+        account = self.world.accounts.get(number) if number is not None else None
+        if account is None or account.is_paper != (self.mode == "paper"):
+            raise errors.not_found()
+        return account
+
+    def number(self, name: str, default: int, least: int = 0) -> int:
+        """Read a parameter that is a number.
+
+        :param name: its name.
+        :param default: its value if it is not there.
+        :param least: the smallest value allowed.
+        :return: its value.
+        :raises ApiError: 400 if it is something else.
+        """
+        value = self.params.get(name, "")
+        if not value:
+            return default
+        number = _id(value)
+        if number is None or number < least:
+            raise errors.record_invalid(**{name: "is invalid"})
+        return number
+
+
+class Endpoint(NamedTuple):
+    """An endpoint.
+
+    :param handler: carries out the call and returns the reply's JSON.
+    :param status: status of success.
+    :param permission: what the key must be allowed; none for a signature alone.
+    :param signed: whether a signature is needed.
+    :param kind: ``read`` or ``write``, for subscription plans.
+    """
+
+    handler: Callable[[Call], Any]
+    status: int
+    permission: Permission | None = None
+    signed: bool = True
+    kind: Literal["read", "write"] = "read"
+
+
+class Route(NamedTuple):
+    """Where a path leads.
+
+    :param endpoint: the endpoint, if there is one.
+    :param subject: what stands where an id belongs.
+    :param pattern: the path with ``{id}`` in its place.
+    """
+
+    endpoint: Endpoint | None
+    subject: str
+    pattern: str
+
+
+def route(method: str, target: bytes) -> Route:
+    """Find the endpoint of a request.
+
+    :param method: HTTP method.
+    :param target: path and query as received.
+    :return: the way; without an endpoint if nothing is there.
+    """
+    path = target.split(b"?", 1)[0]
+    if not path.startswith(BASE):
+        return Route(None, "", path.decode("latin-1"))
+    rest = path[len(BASE) :].decode("latin-1")
+    endpoint = ENDPOINTS.get((method, rest))
+    if endpoint is not None:
+        return Route(endpoint, "", f"/ver1/{rest}")
+    parts = rest.split("/")
+    if len(parts) < 2:
+        return Route(None, "", f"/ver1/{rest}")
+    subject, parts[1] = parts[1], "{id}"
+    pattern = "/".join(parts)
+    endpoint = ENDPOINTS.get((method, pattern))
+    shown = "/ver1/" + (pattern if _id(subject) is not None else rest)
+    return Route(endpoint, subject, shown)
+
+
+def carry_out(call: Call, endpoint: Endpoint | None) -> Any:
+    """Authenticate, authorize and carry out a call.
+
+    :param call: the call.
+    :param endpoint: where it leads.
+    :return: the reply's JSON.
+    :raises ApiError: if it fails.
+    """
+    if endpoint is None:
+        raise errors.not_found()
+    if endpoint.signed:
+        _authenticate(call, endpoint)
+    call.mode = _mode(call)
+    call.params = _params(call)
+    document = endpoint.handler(call)
+    call.entry.applied = True
+    return document
+
+
+def _authenticate(call: Call, endpoint: Endpoint) -> None:
+    call.entry.signed = False
+    signed = call.world.keys.verify(call.headers, call.target, call.body)
+    call.entry.signed = True
+    call.entry.signed_string = signed.text.decode("latin-1")
+    authorize(signed.key, endpoint.permission, endpoint.kind)
+
+
+def _mode(call: Call) -> Mode:
+    forced = call.headers.get(b"forced-mode")
+    if forced is None:
+        return call.world.mode
+    if forced == b"real":
+        return "real"
+    if forced == b"paper":
+        return "paper"
+    raise errors.record_invalid(mode="is not included in the list")
+
+
+def _params(call: Call) -> dict[str, str]:
+    """Collect the parameters; on a conflict the query string wins."""
+    query = call.target.partition(b"?")[2].decode("latin-1")
+    params = _body_params(call.headers.get(b"content-type", b""), call.body) if call.body else {}
+    params.update(parse_qsl(query, keep_blank_values=True))
+    return params
+
+
+def _body_params(content_type: bytes, body: bytes) -> dict[str, str]:
+    if not content_type.startswith(b"application/json"):
+        return dict(parse_qsl(body.decode("latin-1"), keep_blank_values=True))
+    try:
+        document = msgspec.json.decode(body, type=dict[str, Any])
+    except msgspec.DecodeError:
+        raise errors.record_invalid(base="is not a JSON object") from None
+    return {name: str(value) for name, value in document.items()}
+
+
+def _id(value: str) -> int | None:
+    """Read a number in ASCII digits; anything else is none."""
+    if value.isascii() and value.isdigit() and len(value) <= _MOST_DIGITS:
+        return int(value)
+    return None
+
+
+def _ping(_: Call) -> Any:
+    return {"pong": "pong"}
+
+
+def _time(call: Call) -> Any:
+    return {"server_time": int(call.entry.time)}
+
+
+def _validate(_: Call) -> Any:
+    return {"valid": True}
+
+
+def _change_mode(call: Call) -> Any:
+    mode = call.params.get("mode")
+    if mode not in ("real", "paper"):
+        raise errors.record_invalid(mode="is not included in the list")
+    call.world.mode = "paper" if mode == "paper" else "real"
+    return {"mode": mode}
+
+
+def _list_accounts(call: Call) -> Any:
+    page = call.number("page", 1, least=1)
+    per_page = min(call.number("per_page", _MOST_PER_PAGE, least=1), _MOST_PER_PAGE)
+    accounts = call.world.in_mode(call.mode)[(page - 1) * per_page : page * per_page]
+    return [payloads.account(call.world, account) for account in accounts]
+
+
+def _market_list(_: Call) -> Any:
+    return payloads.market_list()
+
+
+def _get_account(call: Call) -> Any:
+    if call.subject == SUMMARY:
+        return payloads.summary(call.world, call.accounts())
+    return payloads.account(call.world, call.account())
+
+
+def _load_balances(call: Call) -> Any:
+    for account in call.accounts():
+        if account.spec.api_key_invalid and call.subject != SUMMARY:
+            raise errors.exchange_keys_invalid()
+        call.world.views[account.id].refresh(call.world.clock.now())
+    return _get_account(call)
+
+
+def _table(call: Call) -> Any:
+    return [row for account in call.accounts() for row in payloads.balance_rows(call.world, account)]
+
+
+def _pie(call: Call) -> Any:
+    return [row for account in call.accounts() for row in payloads.shares(call.world, account)]
+
+
+def _entities(call: Call) -> Any:
+    return payloads.active_entities(call.world, call.accounts())
+
+
+def _chart(call: Call) -> Any:
+    first = _date(call, "date_from")
+    if first is None:
+        raise errors.record_invalid(date_from="is missing")
+    return payloads.balance_chart(call.world, call.accounts(), first, _date(call, "date_to"))
+
+
+def _date(call: Call, name: str) -> datetime | None:
+    value = call.params.get(name)
+    if not value:
+        return None
+    try:
+        date = datetime.fromisoformat(value)
+    except ValueError:
+        raise errors.record_invalid(**{name: "is invalid"}) from None
+    return date if date.tzinfo else date.replace(tzinfo=UTC)
+
+
+def _sell_to_btc(call: Call) -> Any:
+    return _sell(call, "BTC")
+
+
+def _sell_to_usd(call: Call) -> Any:
+    return _sell(call, "USD")
+
+
+def _sell(call: Call, target: Target) -> Any:
+    account = call.account()
+    spec = account.spec
+    if not spec.fast_convert_available:
+        raise errors.sell_all_unavailable()
+    if spec.is_locked:
+        # The documentation does not say what a locked account answers; that it refuses is certain.
+        raise errors.record_invalid(account="is locked")
+    if spec.api_key_invalid:
+        raise errors.exchange_keys_invalid()
+    entry = call.entry
+    call.world.sell_all(account, target, entry.seq, entry.request_id, entry.time)
+    return payloads.account(call.world, account)
+
+
+def _bots(call: Call) -> Any:
+    scope = call.params.get("scope", "")
+    if scope not in ("", "enabled", "disabled"):
+        raise errors.record_invalid(scope="is not included in the list")
+    return _list_bots(call, ("dca", "signal"), scope, most=100)
+
+
+def _grid_bots(call: Call) -> Any:
+    state = call.params.get("state", "")
+    if state not in ("", "enabled", "disabled"):
+        raise errors.record_invalid(state="is not included in the list")
+    return _list_bots(call, ("grid",), state, most=1000)
+
+
+def _list_bots(call: Call, kinds: tuple[str, ...], state: str, most: int) -> Any:
+    wanted = call.number("account_id", 0)
+    limit = min(call.number("limit", 50), most)
+    offset = call.number("offset", 0)
+    found = [
+        payloads.bot(account, bot)
+        for account, bot in _all_bots(call)
+        if bot.kind in kinds and wanted in (0, account.id) and (not state or bot.enabled == (state == "enabled"))
+    ]
+    return found[offset : offset + limit]
+
+
+def _all_bots(call: Call) -> list[tuple[ExchangeAccount, Bot]]:
+    accounts = call.world.in_mode(call.mode)
+    now = call.world.clock.now()
+    for account in accounts:
+        account.entities.settle(now)
+    return [(account, bot) for account in accounts for bot in account.entities.bots]
+
+
+def _enable_bot(call: Call) -> Any:
+    return _switch_bot(call, enabled=True)
+
+
+def _disable_bot(call: Call) -> Any:
+    return _switch_bot(call, enabled=False)
+
+
+def _switch_bot(call: Call, *, enabled: bool) -> Any:
+    bot_id = _id(call.subject)
+    for account, bot in _all_bots(call):
+        if bot.id == bot_id and bot.kind != "grid":
+            bot.enabled = enabled
+            return payloads.bot(account, bot)
+    raise errors.not_found()
+
+
+def _read(handler: Callable[[Call], Any], status: int, permission: Permission | None) -> Endpoint:
+    return Endpoint(handler, status, permission)
+
+
+def _write(handler: Callable[[Call], Any], permission: Permission) -> Endpoint:
+    return Endpoint(handler, 201, permission, kind="write")
+
+
+ENDPOINTS: dict[tuple[str, str], Endpoint] = {
+    ("GET", "ping"): Endpoint(_ping, 200, signed=False),
+    ("GET", "time"): Endpoint(_time, 200, signed=False),
+    ("GET", "validate"): _read(_validate, 200, None),
+    ("POST", "users/change_mode"): _write(_change_mode, "ACCOUNTS_WRITE"),
+    ("GET", "accounts"): _read(_list_accounts, 200, "ACCOUNTS_READ"),
+    ("GET", "accounts/market_list"): Endpoint(_market_list, 200, signed=False),
+    ("GET", "accounts/{id}"): _read(_get_account, 200, "ACCOUNTS_READ"),
+    ("POST", "accounts/{id}/sell_all_to_btc"): _write(_sell_to_btc, "ACCOUNTS_WRITE"),
+    ("POST", "accounts/{id}/sell_all_to_usd"): _write(_sell_to_usd, "ACCOUNTS_WRITE"),
+    ("POST", "accounts/{id}/load_balances"): _read(_load_balances, 201, "ACCOUNTS_READ"),
+    ("POST", "accounts/{id}/account_table_data"): _read(_table, 201, "ACCOUNTS_READ"),
+    ("POST", "accounts/{id}/pie_chart_data"): _read(_pie, 201, "ACCOUNTS_READ"),
+    ("GET", "accounts/{id}/active_trading_entities"): _read(_entities, 200, "ACCOUNTS_READ"),
+    ("GET", "accounts/{id}/balance_chart_data"): _read(_chart, 200, "ACCOUNTS_READ"),
+    ("GET", "bots"): _read(_bots, 200, "BOTS_READ"),
+    ("POST", "bots/{id}/enable"): _write(_enable_bot, "BOTS_WRITE"),
+    ("POST", "bots/{id}/disable"): _write(_disable_bot, "BOTS_WRITE"),
+    ("GET", "grid_bots"): _read(_grid_bots, 200, "BOTS_READ"),
+}

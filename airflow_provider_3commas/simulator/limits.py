@@ -1,0 +1,141 @@
+"""The rate limit: windows, the mitigation period after one request too many, and the ban."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from email.utils import formatdate
+from math import ceil
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow_provider_3commas.simulator.scenarios import RateLimitSpec
+
+PLAN_REQUESTS = {"free": 5, "starter": 5, "pro": 50, "expert": 120}
+
+
+class Refusal(NamedTuple):
+    """Why a request is not served.
+
+    :param status: 429 or 418.
+    :param seconds: how long to stay away.
+    """
+
+    status: int
+    seconds: float
+
+
+@dataclass(slots=True)
+class _Caller:
+    """What is known about a key (or an address, where there is no key)."""
+
+    sent: deque[float] = field(default_factory=deque)
+    window: int = -1
+    count: int = 0
+    paused_until: float = 0.0
+    ignored: int = 0
+
+
+@dataclass(slots=True)
+class _Address:
+    banned_until: float = 0.0
+    bans: int = 0
+
+
+class RateLimiter:
+    """Count requests in real time, and refuse what is too much.
+
+    :param spec: the rules.
+    :param now: the clock, in seconds since the epoch: windows start on its minutes.
+    """
+
+    def __init__(self, spec: RateLimitSpec, now: Callable[[], float] = time.time) -> None:
+        self.spec = spec
+        self._now = now
+        self._skipped = 0.0
+        self._callers: dict[str, _Caller] = {}
+        self._addresses: dict[str, _Address] = {}
+        self.refused = {429: 0, 418: 0}
+
+    def advance(self, seconds: float) -> None:
+        """Jump ahead, so that tests need not sit out a pause.
+
+        :param seconds: how far.
+        """
+        self._skipped += seconds
+
+    def check(self, key: str, address: str, requests: int | None = None) -> Refusal | None:
+        """Count a request.
+
+        :param key: the API key it bears, or an empty string.
+        :param address: where it came from.
+        :param requests: how many a window allows, if not as many as the rules say.
+        :return: none if it may pass, otherwise why it may not.
+        """
+        if not self.spec.enabled:
+            return None
+        now = self._now() + self._skipped
+        refusal = self._judge(key, address, requests or self.spec.requests, now)
+        if refusal is not None:
+            self.refused[refusal.status] += 1
+        return refusal
+
+    def retry_after(self, refusal: Refusal) -> str | None:
+        """Write the header that says when to come back.
+
+        :param refusal: the refusal.
+        :return: seconds, an HTTP date, or none, as the rules say.
+        """
+        seconds = max(1, ceil(refusal.seconds))
+        if self.spec.retry_after == "seconds":
+            return str(seconds)
+        if self.spec.retry_after == "http-date":
+            return formatdate(time.time() + seconds, usegmt=True)
+        return None
+
+    def _judge(self, key: str, address: str, requests: int, now: float) -> Refusal | None:
+        place = self._addresses.setdefault(address, _Address())
+        if place.banned_until > now:
+            return Refusal(418, place.banned_until - now)
+        by_address = self.spec.scope == "ip" or not key
+        caller = self._callers.setdefault(f"ip:{address}" if by_address else f"key:{key}", _Caller())
+        if caller.paused_until > now:
+            return self._in_pause(caller, place, now)
+        free_in = self._take(caller, requests, now)
+        if free_in is None:
+            return None
+        caller.ignored = 0
+        caller.paused_until = now + self.spec.pause_seconds
+        return Refusal(429, max(free_in, self.spec.pause_seconds))
+
+    def _in_pause(self, caller: _Caller, place: _Address, now: float) -> Refusal:
+        caller.ignored += 1
+        if caller.ignored <= self.spec.ban_after:
+            return Refusal(429, caller.paused_until - now)
+        caller.ignored = 0
+        seconds = min(self.spec.ban_seconds * 2**place.bans, self.spec.ban_max_seconds)
+        place.bans += 1
+        place.banned_until = now + seconds
+        return Refusal(418, seconds)
+
+    def _take(self, caller: _Caller, requests: int, now: float) -> float | None:
+        """Take a slot; return none, or the seconds until there is one."""
+        length = self.spec.window_seconds
+        if self.spec.window == "fixed":
+            window = int(now // length)
+            if window != caller.window:
+                caller.window, caller.count = window, 0
+            if caller.count >= requests:
+                return (window + 1) * length - now
+            caller.count += 1
+            return None
+        sent = caller.sent
+        while sent and sent[0] <= now - length:
+            sent.popleft()
+        if len(sent) >= requests:
+            return sent[0] + length - now
+        sent.append(now)
+        return None
