@@ -1,0 +1,239 @@
+"""The ASGI application: journal, limits, faults and endpoints, in the order a request meets them."""
+
+from __future__ import annotations
+
+import sys
+import time
+import traceback
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from airflow_provider_3commas.simulator import endpoints, payloads
+from airflow_provider_3commas.simulator.endpoints import Call, Endpoint, Route
+from airflow_provider_3commas.simulator.errors import ApiError
+from airflow_provider_3commas.simulator.faults import WAITING, Faults, spoil
+from airflow_provider_3commas.simulator.journal import Entry, Journal, shown_headers
+from airflow_provider_3commas.simulator.limits import PLAN_REQUESTS
+from airflow_provider_3commas.simulator.replies import Reply, encode, new_request_id
+from airflow_provider_3commas.simulator.world import World
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, MutableMapping
+
+    from airflow_provider_3commas.simulator.faults import Fault
+    from airflow_provider_3commas.simulator.limits import Refusal
+    from airflow_provider_3commas.simulator.scenarios import Scenario
+
+    Scope = MutableMapping[str, Any]
+    Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+    Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+    AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+CONTROL = "/simulator"
+CONNECTION = "simulator.connection"
+
+# What a truncated reply without a body claims to contain.
+_CLAIMED = 100
+
+
+class Connection(NamedTuple):
+    """The TCP connection below a request.
+
+    :param number: its number, from 1 in the order they were opened.
+    :param close: ends it; with true as argument by a reset.
+    """
+
+    number: int
+    close: Callable[[bool], None]
+
+
+class App:
+    """The simulated 3Commas.
+
+    :param scenario: what it starts from.
+    :param speed: simulated seconds per real second.
+    """
+
+    def __init__(self, scenario: Scenario, speed: float) -> None:
+        from airflow_provider_3commas.simulator.control import control_app
+
+        self.world = World(scenario, speed)
+        self.journal = Journal()
+        self.faults = Faults()
+        self.connections = 0
+        self._control: AsgiApp = control_app(self)
+
+    def reset(self, scenario: Scenario, speed: float) -> None:
+        """Start over; requests that are held are ended without being carried out.
+
+        :param scenario: what to start from.
+        :param speed: simulated seconds per real second.
+        """
+        self.world = World(scenario, speed)
+        self.journal.clear()
+        self.faults.release(discard=True)
+        self.faults.clear()
+        self.connections = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request, as ASGI wants it.
+
+        :param scope: what is known about it.
+        :param receive: gives its body.
+        :param send: takes the reply.
+        """
+        path: str = scope["path"]
+        if path == CONTROL or path.startswith(CONTROL + "/"):
+            await self._control(scope, receive, send)
+            return
+        body = await _read_body(receive)
+        if body is None:
+            return
+        call, way = self._admit(scope, body)
+        reply = await self._answer(call, way.endpoint, scope, receive)
+        entry = call.entry
+        entry.error = reply.error
+        if reply.ending in ("normal", "truncate"):
+            entry.status = reply.status
+        await _send(reply, entry, scope, receive, send)
+
+    def _admit(self, scope: Scope, body: bytes) -> tuple[Call, Route]:
+        """Write the request into the journal and find out where it leads."""
+        target: bytes = scope["raw_path"]
+        if scope["query_string"]:
+            target += b"?" + scope["query_string"]
+        method: str = scope["method"]
+        headers = dict(scope["headers"])
+        way = endpoints.route(method, target)
+        path = target.decode("latin-1")
+        connection: Connection | None = scope.get(CONNECTION)
+        entry = Entry(
+            seq=self.journal.number(),
+            request_id=new_request_id(),
+            time=time.time(),
+            sim_time=self.world.clock.now(),
+            method=method,
+            path=path,
+            endpoint=way.pattern,
+            headers=shown_headers(scope["headers"]),
+            client_port=scope["client"][1] if scope.get("client") else 0,
+            connection=connection.number if connection else 0,
+            account_id=way.subject if way.pattern.startswith("/ver1/accounts/") and way.subject else None,
+            sell="/sell_all_to_" in path.partition("?")[0],
+            mode=_text(headers.get(b"forced-mode")),
+            user_agent=_text(headers.get(b"user-agent")),
+        )
+        self.journal.add(entry)
+        return Call(self.world, entry, headers, target, body, way.subject), way
+
+    async def _answer(self, call: Call, endpoint: Endpoint | None, scope: Scope, receive: Receive) -> Reply:
+        refusal = self._limit(call, scope)
+        if refusal is not None:
+            return _refused(call.world, refusal)
+        fault = self.faults.take(call.entry.method, call.entry.path)
+        if fault is None:
+            return _carry_out(call, endpoint)
+        call.entry.fault = fault.label
+        return await self._with_fault(fault, call, endpoint, receive)
+
+    def _limit(self, call: Call, scope: Scope) -> Refusal | None:
+        key = call.headers.get(b"apikey", b"").decode("latin-1")
+        spec = call.world.keys.get(key)
+        address = scope["client"][0] if scope.get("client") else ""
+        plan = PLAN_REQUESTS.get(spec.plan) if spec and spec.plan else None
+        return call.world.limiter.check(key, address, plan)
+
+    async def _with_fault(self, fault: Fault, call: Call, endpoint: Endpoint | None, receive: Receive) -> Reply:
+        waiting = fault.action in WAITING
+        if fault.when == "after":
+            reply = _carry_out(call, endpoint)
+            gone_on = not waiting or await self._wait(fault, call, receive)
+        elif not waiting:
+            reply, gone_on = _not_carried_out(fault, call, endpoint), True
+        else:
+            gone_on = await self._wait(fault, call, receive)
+            hangs = fault.action == "hang" or not gone_on
+            reply = Reply(0) if hangs else _carry_out(call, endpoint)
+        return spoil(fault, reply) if gone_on else Reply(0, ending="close")
+
+    async def _wait(self, fault: Fault, call: Call, receive: Receive) -> bool:
+        """Keep a request waiting; tell whether it may go on."""
+        held = await self.faults.hold(fault, call.entry, lambda: _until_gone(receive))
+        if held.discarded or call.world is not self.world:
+            return False
+        return fault.apply_if_gone or not held.gone
+
+
+def _carry_out(call: Call, endpoint: Endpoint | None) -> Reply:
+    try:
+        document = endpoints.carry_out(call, endpoint)
+    except ApiError as err:
+        return Reply(err.status, encode(err.body()), error=err.error)
+    except Exception:
+        # A mistake in the simulator must not pass for an answer of the real API unseen.
+        traceback.print_exc(file=sys.stderr)
+        return Reply(500, encode({"error": "unknown_error"}), error="unknown_error")
+    return Reply(endpoint.status if endpoint else 200, encode(document))
+
+
+def _not_carried_out(fault: Fault, call: Call, endpoint: Endpoint | None) -> Reply:
+    """Return what a fault that comes before the call can be made from."""
+    reply = Reply(endpoint.status if endpoint else 200)
+    if fault.action in ("wrong_account", "truncate"):
+        number = int(call.subject) if call.subject.isascii() and call.subject.isdigit() else 0
+        account = call.world.accounts.get(number)
+        reply.body = encode(payloads.account(call.world, account) if account else {"id": number})
+    return reply
+
+
+def _refused(world: World, refusal: Refusal) -> Reply:
+    if refusal.status == 418:
+        error, description = "ip_banned", "Your IP address has been banned for ignoring rate limits"
+    else:
+        error, description = "Too many requests", "Too many requests. Please try again later."
+    header = world.limiter.retry_after(refusal)
+    headers = {"retry-after": header} if header else {}
+    if world.limiter.spec.body == "text":
+        return Reply(refusal.status, description.encode(), "text/plain; charset=utf-8", headers, error=error)
+    body = encode({"error": error, "error_description": description})
+    return Reply(refusal.status, body, headers=headers, error=error)
+
+
+async def _read_body(receive: Receive) -> bytes | None:
+    """Read the body; return none if the client left before it was complete."""
+    body: bytes = b""
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
+        body += message.get("body", b"")
+        if not message.get("more_body"):
+            return body
+
+
+async def _until_gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _send(reply: Reply, entry: Entry, scope: Scope, receive: Receive, send: Send) -> None:
+    connection: Connection | None = scope.get(CONNECTION)
+    if reply.ending in ("close", "reset") and connection:
+        connection.close(reply.ending == "reset")
+        # The server answers 500 for an application that returns without a reply, if it still can.
+        await _until_gone(receive)
+        return
+    body, more = reply.body, False
+    headers = reply.raw_headers(entry.request_id)
+    if reply.ending == "truncate":
+        claimed = str(len(body) or _CLAIMED).encode()
+        headers = [(name, claimed if name == b"content-length" else value) for name, value in headers]
+        body, more = body[: len(body) // 2], True
+    await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": more})
+    if more and connection:
+        connection.close(False)
+        await _until_gone(receive)
+
+
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else value.decode("latin-1")

@@ -1,0 +1,344 @@
+"""Faults on demand: what a network, a gateway or a server may do to a request."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import msgspec
+
+from airflow_provider_3commas.simulator.replies import HTML_PAGE, Reply, encode
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from airflow_provider_3commas.simulator.journal import Entry
+
+Action = Literal[
+    "status",
+    "json",
+    "html",
+    "empty",
+    "redirect",
+    "wrong_account",
+    "truncate",
+    "drop",
+    "delay",
+    "hang",
+    "hold",
+]
+
+_DEFAULT_STATUS = {"status": 502, "html": 502, "redirect": 302}
+_DEFAULT_SECONDS = {"delay": 1.0, "hang": 3600.0, "hold": 600.0}
+# Faults that keep the request waiting; all others only change how it ends.
+WAITING = frozenset({"delay", "hang", "hold"})
+_ERROR_CODES = {
+    400: "record_invalid",
+    401: "api_key_invalid_or_expired",
+    403: "access_denied",
+    404: "not_found",
+    418: "ip_banned",
+    422: "invalid_api_key",
+    429: "Too many requests",
+    500: "unknown_error",
+}
+
+
+class Fault(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """A fault that waits for its request.
+
+    :param action: what happens.
+    :param when: ``before`` the call is carried out (then it never is, unless the fault only waits)
+        or ``after`` it.
+    :param method: only requests of this method.
+    :param path: only requests whose path and query contain this.
+    :param times: how often; null for always.
+    :param skip: let this many matching requests pass first.
+    :param status: status of the reply; by default what suits the action.
+    :param body: body of the reply: a text, or anything else as JSON.
+    :param headers: further headers of the reply.
+    :param location: where a ``redirect`` points to.
+    :param seconds: how long ``delay`` and ``hang`` last, and how long ``hold`` lasts at most.
+    :param reset: whether ``drop`` and ``hang`` end the connection with a TCP reset.
+    :param apply_if_gone: whether a call that was held ``before`` is carried out although its client
+        is gone by then; a real server does not notice.
+    :param id: its number; assigned.
+    :param hits: how many requests it hit; counted.
+    """
+
+    action: Action
+    when: Literal["before", "after"] = "before"
+    method: str = ""
+    path: str = ""
+    times: Annotated[int, msgspec.Meta(ge=1)] | None = 1
+    skip: Annotated[int, msgspec.Meta(ge=0)] = 0
+    status: Annotated[int, msgspec.Meta(ge=200, le=599)] | None = None
+    body: Any = None
+    headers: dict[str, str] = msgspec.field(default_factory=dict)
+    location: str = "http://127.0.0.1:9/elsewhere"
+    seconds: Annotated[float, msgspec.Meta(ge=0)] | None = None
+    reset: bool = False
+    apply_if_gone: bool = True
+    id: int = 0
+    hits: int = 0
+
+    @property
+    def label(self) -> str:
+        """Name the fault in a few words, for the journal.
+
+        :return: for example ``drop after``.
+        """
+        return f"{self.action} {self.when}"
+
+    @property
+    def duration(self) -> float:
+        """Return how long it waits.
+
+        :return: seconds.
+        """
+        return _DEFAULT_SECONDS.get(self.action, 0.0) if self.seconds is None else self.seconds
+
+    def hit(self, method: str, path: str) -> bool:
+        """Decide whether a request is hit, and count it.
+
+        :param method: the request's method.
+        :param path: its path and query.
+        :return: true if it is hit.
+        """
+        if self.times == 0 or self.path not in path or self.method.upper() not in ("", method):
+            return False
+        if self.skip:
+            self.skip -= 1
+            return False
+        if self.times is not None:
+            self.times -= 1
+        self.hits += 1
+        return True
+
+
+def spoil(fault: Fault, reply: Reply) -> Reply:
+    """Turn the reply that would have been sent into the one that the fault sends.
+
+    :param fault: the fault.
+    :param reply: the reply that would have been sent.
+    :return: the reply to send, or the way to end the connection.
+    """
+    spoiled = _SPOILERS[fault.action](fault, reply)
+    spoiled.headers.update(fault.headers)
+    if fault.reset and spoiled.ending == "close":
+        spoiled.ending = "reset"
+    return spoiled
+
+
+def _status(fault: Fault, _: Reply) -> Reply:
+    status = fault.status or _DEFAULT_STATUS["status"]
+    if fault.body is not None:
+        return _with_body(fault, status)
+    error = _ERROR_CODES.get(status, "unknown_error")
+    return Reply(status, encode({"error": error}), error=error)
+
+
+def _json(fault: Fault, reply: Reply) -> Reply:
+    return _with_body(fault, fault.status or reply.status)
+
+
+def _html(fault: Fault, _: Reply) -> Reply:
+    status = fault.status or _DEFAULT_STATUS["html"]
+    page = fault.body if isinstance(fault.body, str) else HTML_PAGE.format(status=status)
+    return Reply(status, page.encode(), "text/html; charset=UTF-8")
+
+
+def _empty(fault: Fault, reply: Reply) -> Reply:
+    return Reply(fault.status or reply.status)
+
+
+def _redirect(fault: Fault, _: Reply) -> Reply:
+    return Reply(
+        fault.status or _DEFAULT_STATUS["redirect"],
+        content_type="text/html",
+        headers={"location": fault.location},
+    )
+
+
+def _wrong_account(fault: Fault, reply: Reply) -> Reply:
+    document = msgspec.json.decode(reply.body)
+    for row in document if isinstance(document, list) else [document]:
+        for name in ("id", "account_id"):
+            if isinstance(row.get(name), int):
+                row[name] += 1
+    return Reply(fault.status or reply.status, encode(document))
+
+
+def _truncate(fault: Fault, reply: Reply) -> Reply:
+    body = reply.body if fault.body is None else _with_body(fault, reply.status).body
+    return Reply(fault.status or reply.status, body, ending="truncate")
+
+
+def _drop(_: Fault, reply: Reply) -> Reply:
+    return Reply(reply.status, ending="close")
+
+
+def _same(_: Fault, reply: Reply) -> Reply:
+    return reply
+
+
+def _with_body(fault: Fault, status: int) -> Reply:
+    if isinstance(fault.body, str):
+        return Reply(status, fault.body.encode(), "text/plain; charset=utf-8")
+    return Reply(status, encode(fault.body))
+
+
+_SPOILERS: dict[str, Callable[[Fault, Reply], Reply]] = {
+    "status": _status,
+    "json": _json,
+    "html": _html,
+    "empty": _empty,
+    "redirect": _redirect,
+    "wrong_account": _wrong_account,
+    "truncate": _truncate,
+    "drop": _drop,
+    "hang": _drop,
+    "delay": _same,
+    "hold": _same,
+}
+
+
+class Held:
+    """A request that is kept waiting.
+
+    :param fault: the fault that holds it.
+    :param entry: its entry in the journal.
+    """
+
+    def __init__(self, fault: Fault, entry: Entry) -> None:
+        self.fault = fault
+        self.entry = entry
+        self.since = time.time()
+        self.gone = False
+        self.discarded = False
+        self._go = asyncio.Event()
+
+    def release(self, *, discard: bool = False) -> None:
+        """Let it go on.
+
+        :param discard: end it without carrying out what was not carried out yet.
+        """
+        self.discarded = self.discarded or discard
+        self._go.set()
+
+    async def wait(self, disconnected: Callable[[], Awaitable[None]]) -> None:
+        """Wait until it is released, or until its time is up.
+
+        :param disconnected: returns when the client has closed the connection.
+        """
+        watch = asyncio.ensure_future(self._watch(disconnected))
+        try:
+            await asyncio.wait_for(self._go.wait(), self.fault.duration)
+        except TimeoutError:
+            pass
+        finally:
+            watch.cancel()
+
+    async def _watch(self, disconnected: Callable[[], Awaitable[None]]) -> None:
+        await disconnected()
+        self.gone = True
+        if self.fault.action == "hang":
+            self.release()
+
+    def shown(self) -> dict[str, Any]:
+        """Describe it.
+
+        :return: what holds it, since when, and whether its client is gone.
+        """
+        return {
+            "id": self.entry.seq,
+            "request_id": self.entry.request_id,
+            "fault": self.fault.id,
+            "action": self.fault.action,
+            "when": self.fault.when,
+            "method": self.entry.method,
+            "path": self.entry.path,
+            "account_id": self.entry.account_id,
+            "applied": self.entry.applied,
+            "since": self.since,
+            "gone": self.gone,
+        }
+
+
+class Faults:
+    """The faults that were ordered, and the requests that they hold."""
+
+    def __init__(self) -> None:
+        self._faults: list[Fault] = []
+        self._held: dict[int, Held] = {}
+        self._last_id = 0
+
+    def add(self, fault: Fault) -> Fault:
+        """Order a fault.
+
+        :param fault: the fault.
+        :return: the same, with its number.
+        """
+        self._last_id += 1
+        fault.id = self._last_id
+        fault.hits = 0
+        self._faults.append(fault)
+        return fault
+
+    def all(self) -> list[Fault]:
+        """List the faults, used up ones included.
+
+        :return: the faults in the order they were ordered.
+        """
+        return list(self._faults)
+
+    def clear(self) -> None:
+        """Forget the faults; requests that are held stay held."""
+        self._faults.clear()
+
+    def take(self, method: str, path: str) -> Fault | None:
+        """Find the fault that hits a request.
+
+        :param method: the request's method.
+        :param path: its path and query.
+        :return: the first that does, or none.
+        """
+        for fault in self._faults:
+            if fault.hit(method, path):
+                return fault
+        return None
+
+    def held(self) -> list[Held]:
+        """List the requests that are held.
+
+        :return: the requests, the oldest first.
+        """
+        return list(self._held.values())
+
+    async def hold(self, fault: Fault, entry: Entry, disconnected: Callable[[], Awaitable[None]]) -> Held:
+        """Keep a request waiting.
+
+        :param fault: the fault that holds it.
+        :param entry: its entry in the journal.
+        :param disconnected: returns when the client has closed the connection.
+        :return: the request, free to go on.
+        """
+        held = self._held[entry.seq] = Held(fault, entry)
+        try:
+            await held.wait(disconnected)
+        finally:
+            self._held.pop(entry.seq, None)
+        return held
+
+    def release(self, *, held_id: int | None = None, discard: bool = False) -> int:
+        """Let held requests go on.
+
+        :param held_id: only this one.
+        :param discard: end them without carrying out what was not carried out yet.
+        :return: how many.
+        """
+        chosen = [held for number, held in self._held.items() if held_id in (None, number)]
+        for held in chosen:
+            held.release(discard=discard)
+        return len(chosen)
