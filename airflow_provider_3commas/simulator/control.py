@@ -1,0 +1,355 @@
+"""The control API under ``/simulator/``: what tests, demos and people use to look and to interfere.
+
+Its requests are neither signed nor limited nor journaled.
+"""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from functools import wraps
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.responses import Response
+from starlette.routing import Route
+
+from airflow_provider_3commas import __version__
+from airflow_provider_3commas.simulator import scenarios
+from airflow_provider_3commas.simulator.faults import Fault
+from airflow_provider_3commas.simulator.journal import Query
+from airflow_provider_3commas.simulator.limits import RateLimiter
+from airflow_provider_3commas.simulator.replies import encode
+from airflow_provider_3commas.simulator.scenarios import KeySpec, RateLimitSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from starlette.requests import Request
+
+    from airflow_provider_3commas.simulator.app import App
+    from airflow_provider_3commas.simulator.market import ExchangeAccount
+
+    Handler = Callable[["Control", Request], Awaitable[Any]]
+
+
+class ControlError(Exception):
+    """A control request that can't be carried out.
+
+    :param status: HTTP status.
+    :param message: what is wrong.
+    """
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class Reset(msgspec.Struct, forbid_unknown_fields=True):
+    """Body of a reset.
+
+    :param scenario: a name, the path of a file, or a scenario document; the current one if left out.
+    :param speed: simulated seconds per real second; as before if left out.
+    """
+
+    scenario: str | dict[str, Any] | None = None
+    speed: float | None = None
+
+
+class TimeChange(msgspec.Struct, forbid_unknown_fields=True):
+    """Body of a change of time.
+
+    :param advance: simulated seconds to jump ahead.
+    :param speed: simulated seconds per real second from now on.
+    :param limits: whether the clock of the rate limit jumps too.
+    """
+
+    advance: float = 0
+    speed: float | None = None
+    limits: bool = False
+
+
+class Release(msgspec.Struct, forbid_unknown_fields=True):
+    """Body of a release.
+
+    :param id: number of the held request; all if left out.
+    :param discard: end it without carrying out what was not carried out yet.
+    """
+
+    id: int | None = None
+    discard: bool = False
+
+
+class Trade(msgspec.Struct, forbid_unknown_fields=True):
+    """Body of a trade.
+
+    :param currency: what is sold.
+    :param amount: how much; or
+    :param fraction: which part of what the account holds.
+    :param into: what it is sold into.
+    """
+
+    currency: str
+    amount: Decimal | None = None
+    fraction: Decimal | None = None
+    into: str = "BTC"
+
+
+class Control:
+    """Carry out control requests.
+
+    :param app: the application that they control.
+    """
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    async def index(self, _: Request) -> Any:
+        """List the control API."""
+        return {
+            "name": "3Commas simulator",
+            "version": __version__,
+            "scenario": self._app.world.scenario.name,
+            "scenarios": scenarios.names(),
+            "control": {
+                f"{method} {path}": (getattr(Control, name).__doc__ or "").strip() for method, path, name in _ROUTES
+            },
+        }
+
+    async def state(self, _: Request) -> Any:
+        """Show scenario, clock, keys, accounts and limits as they are."""
+        app, world = self._app, self._app.world
+        return {
+            "version": __version__,
+            "scenario": world.scenario.name,
+            "description": world.scenario.description,
+            "mode": world.mode,
+            "speed": world.clock.speed,
+            "now": world.clock.now(),
+            "connections_opened": app.connections,
+            "journal_last": app.journal.last,
+            "rate_limit": {**msgspec.to_builtins(world.limiter.spec), "refused": _refused(world.limiter)},
+            "keys": [_shown_key(key) for key in world.keys.all()],
+            "accounts": [world.shown_account(account) for account in world.accounts.values()],
+        }
+
+    async def journal(self, request: Request) -> Any:
+        """Show the requests; filters: path, method, status, since, applied, sell, limit."""
+        query = _convert(dict(request.query_params), Query, strict=False)
+        return {
+            "requests": self._app.journal.find(query),
+            "last": self._app.journal.last,
+            "dropped": self._app.journal.dropped,
+        }
+
+    async def clear_journal(self, _: Request) -> Any:
+        """Forget the requests so far."""
+        self._app.journal.clear()
+        return {"last": self._app.journal.last}
+
+    async def summary(self, _: Request) -> Any:
+        """Count requests by endpoint and status, and sells by account."""
+        return {**self._app.journal.summary(), "sells": self._sells_by_account()}
+
+    async def sells(self, request: Request) -> Any:
+        """Show the sells that were carried out; filter: account_id."""
+        wanted = request.query_params.get("account_id")
+        sales = [sold.shown() for sold in self._app.world.sales]
+        return {
+            "total": len(sales),
+            "by_account": self._sells_by_account(),
+            "sells": [sale for sale in sales if wanted in (None, str(sale["account_id"]))],
+        }
+
+    async def account(self, request: Request) -> Any:
+        """Show an account as it truly is on the exchange."""
+        return self._app.world.shown_account(self._account(request))
+
+    async def change_account(self, request: Request) -> Any:
+        """Change holdings, entities or flags of an account, or open a new one."""
+        account_id = int(request.path_params["account_id"])
+        try:
+            self._app.world.change_account(account_id, await _body(request, dict[str, Any]))
+        except ValueError as err:
+            raise ControlError(400, str(err)) from err
+        return self._app.world.shown_account(self._account(request))
+
+    async def trade(self, request: Request) -> Any:
+        """Sell some of one currency at once, as a bot would: currency, amount or fraction, into."""
+        world, account = self._app.world, self._account(request)
+        trade = await _body(request, Trade)
+        if not (world.prices.knows(trade.into) and trade.currency in account.holdings):
+            raise ControlError(400, f"{trade.currency} is not held, or {trade.into} has no price")
+        amount = trade.amount
+        if amount is None:
+            if trade.fraction is None:
+                raise ControlError(400, "give amount or fraction")
+            amount = account.holdings[trade.currency].amount * trade.fraction
+        account.trade(trade.currency, amount, trade.into, world.clock.now())
+        return world.shown_account(account)
+
+    async def add_faults(self, request: Request) -> Any:
+        """Order a fault, or a list of them."""
+        body = await _body(request, dict[str, Any] | list[dict[str, Any]])
+        wanted = body if isinstance(body, list) else [body]
+        faults = [_convert(one, Fault) for one in wanted]
+        return {"faults": [self._app.faults.add(fault) for fault in faults]}
+
+    async def faults(self, _: Request) -> Any:
+        """List the faults, with how often each hit."""
+        return {"faults": self._app.faults.all()}
+
+    async def clear_faults(self, _: Request) -> Any:
+        """Forget all faults; held requests stay held."""
+        self._app.faults.clear()
+        return {"faults": []}
+
+    async def held(self, _: Request) -> Any:
+        """List the requests that are kept waiting."""
+        return {"held": [held.shown() for held in self._app.faults.held()]}
+
+    async def release(self, request: Request) -> Any:
+        """Let held requests go on: id (default all), discard."""
+        release = await _body(request, Release)
+        return {"released": self._app.faults.release(held_id=release.id, discard=release.discard)}
+
+    async def time(self, request: Request) -> Any:
+        """Jump ahead (advance, in simulated seconds), or change the speed."""
+        change = await _body(request, TimeChange)
+        world = self._app.world
+        if change.advance < 0:
+            raise ControlError(400, "advance is negative")
+        if change.speed is not None:
+            world.clock.set_speed(_checked_speed(change.speed))
+        if change.limits:
+            world.limiter.advance(change.advance)
+        return {"now": world.clock.advance(change.advance), "speed": world.clock.speed}
+
+    async def reset(self, request: Request) -> Any:
+        """Start over: scenario, speed."""
+        reset = await _body(request, Reset)
+        world = self._app.world
+        scenario = world.scenario
+        if reset.scenario is not None:
+            try:
+                scenario = scenarios.load(reset.scenario)
+            except scenarios.ScenarioError as err:
+                raise ControlError(400, str(err)) from err
+        speed = world.clock.speed if reset.speed is None else _checked_speed(reset.speed)
+        self._app.reset(scenario, speed)
+        return {"scenario": scenario.name, "speed": speed}
+
+    async def put_key(self, request: Request) -> Any:
+        """Add an API key, or change some fields of one."""
+        change = await _body(request, dict[str, Any])
+        keys = self._app.world.keys
+        known = keys.get(str(change.get("key")))
+        spec = _convert({**(msgspec.to_builtins(known) if known else {}), **change}, KeySpec)
+        try:
+            keys.put(spec)
+        except ValueError as err:
+            raise ControlError(400, str(err)) from err
+        return _shown_key(spec)
+
+    async def rate_limit(self, request: Request) -> Any:
+        """Change some rules of the rate limit; counters, pauses and bans start over."""
+        world = self._app.world
+        change = await _body(request, dict[str, Any])
+        rules = _convert({**msgspec.to_builtins(world.limiter.spec), **change}, RateLimitSpec)
+        world.limiter = RateLimiter(rules)
+        return rules
+
+    def _account(self, request: Request) -> ExchangeAccount:
+        account = self._app.world.accounts.get(int(request.path_params["account_id"]))
+        if account is None:
+            raise ControlError(404, "there is no such account")
+        return account
+
+    def _sells_by_account(self) -> dict[str, int]:
+        counts: dict[str, int] = {}
+        for sold in self._app.world.sales:
+            account_id = str(sold.sale.account_id)
+            counts[account_id] = counts.get(account_id, 0) + 1
+        return counts
+
+
+_ROUTES: list[tuple[str, str, str]] = [
+    ("GET", "/simulator/", "index"),
+    ("GET", "/simulator/state", "state"),
+    ("GET", "/simulator/journal", "journal"),
+    ("DELETE", "/simulator/journal", "clear_journal"),
+    ("GET", "/simulator/summary", "summary"),
+    ("GET", "/simulator/sells", "sells"),
+    ("GET", "/simulator/accounts/{account_id:int}", "account"),
+    ("PATCH", "/simulator/accounts/{account_id:int}", "change_account"),
+    ("POST", "/simulator/accounts/{account_id:int}/trade", "trade"),
+    ("GET", "/simulator/faults", "faults"),
+    ("POST", "/simulator/faults", "add_faults"),
+    ("DELETE", "/simulator/faults", "clear_faults"),
+    ("GET", "/simulator/held", "held"),
+    ("POST", "/simulator/release", "release"),
+    ("POST", "/simulator/time", "time"),
+    ("POST", "/simulator/reset", "reset"),
+    ("POST", "/simulator/keys", "put_key"),
+    ("PATCH", "/simulator/rate-limit", "rate_limit"),
+]
+
+
+def control_app(app: App) -> Starlette:
+    """Make the application for the control API.
+
+    :param app: the application that it controls.
+    :return: an ASGI application.
+    """
+    control = Control(app)
+    return Starlette(routes=[Route(path, _endpoint(getattr(control, name)), methods=[m]) for m, path, name in _ROUTES])
+
+
+def _endpoint(method: Callable[[Request], Awaitable[Any]]) -> Callable[[Request], Awaitable[Response]]:
+    @wraps(method)
+    async def endpoint(request: Request) -> Response:
+        try:
+            document, status = await method(request), 200
+        except ControlError as err:
+            document, status = {"error": str(err)}, err.status
+        return Response(encode(document), status, media_type="application/json")
+
+    return endpoint
+
+
+async def _body(request: Request, kind: Any) -> Any:
+    raw = await request.body()
+    try:
+        document = json.loads(raw) if raw else {}
+    except ValueError as err:
+        raise ControlError(400, f"not a JSON document: {err}") from err
+    return _convert(document, kind)
+
+
+def _convert(document: Any, kind: Any, *, strict: bool = True) -> Any:
+    try:
+        return msgspec.convert(document, kind, strict=strict)
+    except msgspec.ValidationError as err:
+        raise ControlError(400, str(err)) from err
+
+
+def _checked_speed(speed: float) -> float:
+    if not 0 <= speed < float("inf"):
+        raise ControlError(400, "speed is negative")
+    return speed
+
+
+def _shown_key(spec: KeySpec) -> dict[str, Any]:
+    return {
+        "key": spec.key,
+        "kind": "hmac" if spec.secret else "rsa",
+        "permissions": spec.permissions,
+        "ip_allowed": spec.ip_allowed,
+        "state": spec.state,
+        "plan": spec.plan,
+    }
+
+
+def _refused(limiter: RateLimiter) -> dict[str, int]:
+    return {str(status): count for status, count in limiter.refused.items()}

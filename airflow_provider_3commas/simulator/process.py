@@ -1,0 +1,343 @@
+"""The simulator as a process of its own, for demos, tests and benchmarks; standard library only."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import ssl
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlencode
+from urllib.request import HTTPSHandler, ProxyHandler, Request, build_opener
+
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import IO
+
+_MODULE = "airflow_provider_3commas.simulator"
+_LISTENING = re.compile(r"^3Commas simulator listening on (\S+)")
+_POLL_SECONDS = 0.02
+_END_SECONDS = 5.0
+
+
+class SimulatorError(RuntimeError):
+    """The simulator did not start, or refused a control request."""
+
+
+class Simulator:
+    """Start the simulator on a free port, and control it.
+
+    It ends with :meth:`stop`, at the end of a ``with`` block, and when the process that started it
+    is gone.
+
+    :param scenario: a name, the path of a JSON file, or a scenario document.
+    :param speed: simulated seconds per real second.
+    :param port: the port; 0 for any that is free.
+    :param tls_cert: certificate in PEM, to speak HTTPS.
+    :param tls_key: its private key.
+    :param start_timeout: how many seconds it may take to start.
+    :raises SimulatorError: if it does not start.
+    """
+
+    api_key = "simulator-key"
+    secret = "simulator-secret-for-demos-only"  # noqa: S105 - known to everybody
+    read_only_api_key = "simulator-read-key"
+    read_only_secret = "simulator-read-secret-for-demos-only"  # noqa: S105 - known to everybody
+    account_id = 32402783
+
+    def __init__(
+        self,
+        scenario: str | dict[str, Any] = "calm",
+        *,
+        speed: float = 1.0,
+        port: int = 0,
+        tls_cert: str | Path | None = None,
+        tls_key: str | Path | None = None,
+        start_timeout: float = 60.0,
+    ) -> None:
+        command = [sys.executable, "-m", _MODULE, "--port", str(port), "--speed", str(speed)]
+        command += ["--until-stdin-closes"]
+        if isinstance(scenario, str):
+            command += ["--scenario", scenario]
+        if tls_cert and tls_key:
+            command += ["--tls-cert", str(tls_cert), "--tls-key", str(tls_key)]
+        self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed by stop()
+        self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            env=_environment(),
+        )
+        self.url = self._wait_until_listening(start_timeout)
+        # A proxy from the environment is not for loopback, and the certificate is a test's own.
+        self._opener = build_opener(ProxyHandler({}), HTTPSHandler(context=_trusting_context()))
+        if not isinstance(scenario, str):
+            try:
+                self.reset(scenario)
+            except SimulatorError:
+                self.stop()
+                raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def pid(self) -> int:
+        """Return the process id.
+
+        :return: the id.
+        """
+        return self._process.pid
+
+    @property
+    def port(self) -> int:
+        """Return the port it listens on.
+
+        :return: the port.
+        """
+        return int(self.url.rpartition(":")[2])
+
+    def stop(self) -> None:
+        """End the process; more than once does no harm."""
+        if self._process.poll() is None:
+            self._process.terminate()
+            try:
+                self._process.wait(_END_SECONDS)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        for stream in (self._process.stdin, self._process.stdout, self._errors):
+            if stream is not None:
+                stream.close()
+
+    def control(self, method: str, path: str, body: Any = None, **query: Any) -> Any:
+        """Send a control request.
+
+        :param method: HTTP method.
+        :param path: path below ``/simulator/``.
+        :param body: its body, sent as JSON.
+        :param query: its query parameters; those that are none are left out.
+        :return: the reply's JSON.
+        :raises SimulatorError: if it is refused, or the simulator is gone.
+        """
+        given = {name: _query_value(value) for name, value in query.items() if value is not None}
+        url = f"{self.url}/simulator/{path}{'?' + urlencode(given) if given else ''}"
+        data = None if body is None else json.dumps(body, default=str).encode()
+        request = Request(url, data, {"Content-Type": "application/json"}, method=method)  # noqa: S310
+        try:
+            with self._opener.open(request, timeout=30) as reply:
+                return json.load(reply)
+        except HTTPError as err:
+            with err:
+                text = err.read().decode("utf-8", "replace")
+            raise SimulatorError(f"{method} /simulator/{path}: {err.code} {text}") from err
+        except URLError as err:
+            raise SimulatorError(f"{method} /simulator/{path}: {err.reason}") from err
+
+    def journal(self, **query: Any) -> list[dict[str, Any]]:
+        """Read the requests that reached the API.
+
+        :param query: ``path``, ``method``, ``status``, ``since``, ``applied``, ``sell``, ``limit``.
+        :return: the entries in the order they arrived.
+        """
+        entries: list[dict[str, Any]] = self.control("GET", "journal", **query)["requests"]
+        return entries
+
+    def clear_journal(self) -> None:
+        """Forget the requests so far."""
+        self.control("DELETE", "journal")
+
+    def sells(self, account_id: int | None = None) -> list[dict[str, Any]]:
+        """Read the sells that were carried out.
+
+        :param account_id: only those on this account.
+        :return: the sells in the order they were carried out.
+        """
+        sells: list[dict[str, Any]] = self.control("GET", "sells", account_id=account_id)["sells"]
+        return sells
+
+    def sell_attempts(self) -> list[dict[str, Any]]:
+        """Read the requests that tried to sell, carried out or not.
+
+        :return: the journal's entries.
+        """
+        return self.journal(sell=True)
+
+    def summary(self) -> dict[str, Any]:
+        """Read the counts of requests by endpoint and status.
+
+        :return: the counts.
+        """
+        counts: dict[str, Any] = self.control("GET", "summary")
+        return counts
+
+    def state(self) -> dict[str, Any]:
+        """Read scenario, clock, keys, accounts and limits.
+
+        :return: the state.
+        """
+        state: dict[str, Any] = self.control("GET", "state")
+        return state
+
+    def account(self, account_id: int | None = None) -> dict[str, Any]:
+        """Read an account as it truly is on the exchange.
+
+        :param account_id: which; the demo account if left out.
+        :return: balances, entities and flags.
+        """
+        account: dict[str, Any] = self.control("GET", f"accounts/{account_id or self.account_id}")
+        return account
+
+    def change_account(self, account_id: int | None = None, **change: Any) -> dict[str, Any]:
+        """Change holdings, entities or flags of an account, or open a new one.
+
+        :param account_id: which; the demo account if left out.
+        :param change: fields of an account as in a scenario.
+        :return: the account.
+        """
+        path = f"accounts/{account_id or self.account_id}"
+        account: dict[str, Any] = self.control("PATCH", path, change)
+        return account
+
+    def trade(self, currency: str, account_id: int | None = None, **trade: Any) -> dict[str, Any]:
+        """Sell some of one currency at once, as a bot would.
+
+        :param currency: what is sold.
+        :param account_id: on which account; the demo account if left out.
+        :param trade: ``amount`` or ``fraction``, and ``into``.
+        :return: the account.
+        """
+        path = f"accounts/{account_id or self.account_id}/trade"
+        account: dict[str, Any] = self.control("POST", path, {"currency": currency, **trade})
+        return account
+
+    def fault(self, action: str, **fault: Any) -> dict[str, Any]:
+        """Order a fault.
+
+        :param action: what happens: ``status``, ``json``, ``html``, ``empty``, ``redirect``,
+            ``wrong_account``, ``truncate``, ``drop``, ``delay``, ``hang`` or ``hold``.
+        :param fault: ``method``, ``path``, ``times``, ``skip``, ``when``, ``status``, ``body``,
+            ``headers``, ``location``, ``seconds``, ``reset``, ``apply_if_gone``.
+        :return: the fault with its ``id``.
+        """
+        ordered: dict[str, Any] = self.control("POST", "faults", {"action": action, **fault})["faults"][0]
+        return ordered
+
+    def clear_faults(self) -> None:
+        """Forget all faults; held requests stay held."""
+        self.control("DELETE", "faults")
+
+    def held(self) -> list[dict[str, Any]]:
+        """Read which requests are kept waiting.
+
+        :return: the requests, the oldest first.
+        """
+        held: list[dict[str, Any]] = self.control("GET", "held")["held"]
+        return held
+
+    def wait_held(self, timeout: float = 30.0) -> dict[str, Any]:
+        """Wait until a request is kept waiting.
+
+        :param timeout: for how many seconds at most.
+        :return: the request.
+        :raises SimulatorError: if there is none in time.
+        """
+        end = time.monotonic() + timeout
+        while time.monotonic() < end:
+            held = self.held()
+            if held:
+                return held[0]
+            time.sleep(_POLL_SECONDS)
+        raise SimulatorError(f"no request was held within {timeout:g} s")
+
+    def release(self, held_id: int | None = None, *, discard: bool = False) -> int:
+        """Let held requests go on.
+
+        :param held_id: only this one.
+        :param discard: end them without carrying out what was not carried out yet.
+        :return: how many.
+        """
+        released: int = self.control("POST", "release", {"id": held_id, "discard": discard})["released"]
+        return released
+
+    def advance(self, seconds: float, *, limits: bool = False) -> float:
+        """Jump ahead in simulated time.
+
+        :param seconds: how far.
+        :param limits: whether the clock of the rate limit jumps too.
+        :return: the simulated time.
+        """
+        now: float = self.control("POST", "time", {"advance": seconds, "limits": limits})["now"]
+        return now
+
+    def reset(self, scenario: str | dict[str, Any] | None = None, *, speed: float | None = None) -> None:
+        """Start over.
+
+        :param scenario: a name, the path of a file, or a document; as before if left out.
+        :param speed: simulated seconds per real second; as before if left out.
+        """
+        self.control("POST", "reset", {"scenario": scenario, "speed": speed})
+
+    def put_key(self, key: str, **fields: Any) -> None:
+        """Add an API key, or change some fields of one.
+
+        :param key: the key.
+        :param fields: ``secret``, ``public_key``, ``permissions``, ``ip_allowed``, ``state``, ``plan``,
+            ``denial``.
+        """
+        self.control("POST", "keys", {"key": key, **fields})
+
+    def rate_limit(self, **rules: Any) -> None:
+        """Change some rules of the rate limit; counters, pauses and bans start over.
+
+        :param rules: fields of ``rate_limit`` as in a scenario.
+        """
+        self.control("PATCH", "rate-limit", rules)
+
+    def _wait_until_listening(self, timeout: float) -> str:
+        # Reading a pipe has no timeout, so at the end of the time the process is ended instead.
+        watchdog = threading.Timer(timeout, self._process.kill)
+        watchdog.start()
+        try:
+            line = self._process.stdout.readline().decode() if self._process.stdout else ""
+        finally:
+            watchdog.cancel()
+        found = _LISTENING.match(line)
+        if found:
+            return found[1]
+        self._process.wait()
+        self._errors.seek(0)
+        message = self._errors.read().decode("utf-8", "replace").strip()
+        self.stop()
+        raise SimulatorError(f"the simulator did not start: {message or line or 'no output in time'}")
+
+
+def _environment() -> dict[str, str]:
+    """Let the new process find this very package, installed or not."""
+    root = str(Path(__file__).resolve().parents[2])
+    before = os.environ.get("PYTHONPATH")
+    return {**os.environ, "PYTHONPATH": root + (os.pathsep + before if before else "")}
+
+
+def _trusting_context() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _query_value(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
