@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -26,6 +26,8 @@ from airflow_provider_3commas.api.errors import (
 from airflow_provider_3commas.api.replies import Reply, decode_json, describe_body, failure
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from airflow_provider_3commas.api.credentials import Credentials
 
 #: What a sell-all can turn everything into.
@@ -33,7 +35,7 @@ Target = Literal["BTC", "USD"]
 #: The user's real accounts or the paper ones.
 Mode = Literal["real", "paper"]
 
-#: Seconds to wait for a connection, and at least for an answer.
+#: Seconds to wait for an answer; for a connection never longer.
 DEFAULT_TIMEOUT = 30.0
 #: Accounts a page: the most that the API gives.
 PAGE_SIZE = 100
@@ -53,6 +55,17 @@ class RequestGate(Protocol):
 
         :param error: the error about to be raised.
         """
+
+
+class SellReply(NamedTuple):
+    """Hold what an accepted sell was answered with.
+
+    :param account: the Account when the orders were created, credentials replaced.
+    :param request_id: the reply's ``X-Request-Id``; ``None`` if it had none.
+    """
+
+    account: dict[str, Any]
+    request_id: str | None
 
 
 class ThreeCommasClient:
@@ -86,7 +99,8 @@ class ThreeCommasClient:
             raise ConfigurationError(f"timeout must be a number of seconds above 0 and up to 3600, got {timeout!r}.")
         self.mode: Mode = mode
         self.base_url = check_base_url(base_url)
-        self.timeout = float(timeout)
+        #: Seconds to wait for a connection, and for each part of an answer.
+        self.timeouts = (min(float(timeout), DEFAULT_TIMEOUT), float(timeout))
         self._credentials = credentials
         self._gate = gate
         self._session = requests.Session()
@@ -145,7 +159,8 @@ class ThreeCommasClient:
         :return: the Account, credentials replaced, fractional numbers as ``Decimal``.
         :raises ThreeCommasError: the request failed, or the reply is not this account.
         """
-        return self._account("GET", account_id)
+        asked = parse_account_id(account_id)
+        return _account(self._send("GET", f"/ver1/accounts/{asked}"), asked)
 
     def load_balances(self, account_id: int | str) -> dict[str, Any]:
         """Ask 3Commas to fetch the account's balances from the exchange; the view may lag for a while after.
@@ -154,7 +169,8 @@ class ThreeCommasClient:
         :return: the Account as 3Commas sees it now.
         :raises ThreeCommasError: the request failed, or the reply is not this account.
         """
-        return self._account("POST", account_id, "/load_balances")
+        asked = parse_account_id(account_id)
+        return _account(self._send("POST", f"/ver1/accounts/{asked}/load_balances"), asked)
 
     def get_balances(self, account_id: int | str) -> list[BalanceRow]:
         """Return the account's holdings (``account_table_data``).
@@ -194,7 +210,7 @@ class ThreeCommasClient:
         :raises ConnectionFailed: not sent.
         :raises OutcomeUnknown: may or may not have been carried out.
         """
-        return self.sell_all(account_id, "BTC", dry_run=dry_run)
+        return self.sell_all(account_id, "BTC", dry_run=dry_run).account
 
     def sell_all_to_usd(self, account_id: int | str, *, dry_run: bool = False) -> dict[str, Any]:
         """Sell everything on the account into USD, on most exchanges a dollar stablecoin. Can't be undone.
@@ -204,48 +220,60 @@ class ThreeCommasClient:
         :return: as ``sell_all_to_btc``.
         :raises ThreeCommasError: as ``sell_all_to_btc``.
         """
-        return self.sell_all(account_id, "USD", dry_run=dry_run)
+        return self.sell_all(account_id, "USD", dry_run=dry_run).account
 
-    def sell_all(self, account_id: int | str, target: Target, *, dry_run: bool = False) -> dict[str, Any]:
+    def sell_all(
+        self,
+        account_id: int | str,
+        target: Target,
+        *,
+        dry_run: bool = False,
+        before_sending: Callable[[], None] | None = None,
+    ) -> SellReply:
         """Send the sell: the only place in this package that does, and so where a dry run stops.
 
         :param account_id: the account's id.
         :param target: ``BTC`` or ``USD``.
         :param dry_run: send a read of the account in place of the sell.
-        :return: as ``sell_all_to_btc``.
+        :param before_sending: called when the request may leave, with nothing between its return and the sending; an
+            exception from it ends the call with nothing sent. Not called in a dry run.
+        :return: the Account, and the reply's request id.
         :raises ThreeCommasError: as ``sell_all_to_btc``.
         """
+        asked = parse_account_id(account_id)
         if target not in ("BTC", "USD"):
             raise ConfigurationError(f"target must be 'BTC' or 'USD', got {target!r}.")
         if not isinstance(dry_run, bool):
             raise ConfigurationError(f"dry_run must be True or False, got {dry_run!r}.")
         if dry_run:
-            account = self.get_account(account_id)
-            _logger.warning("DRY RUN: the sell of account %s to %s was not sent.", account["id"], target)
-            return account
-        return self._account("POST", account_id, f"/sell_all_to_{target.lower()}", writes=True)
+            _logger.warning("DRY RUN: the sell of account %s to %s is not sent.", asked, target)
+            return SellReply(self.get_account(asked), None)
+        reply = self._send(
+            "POST", f"/ver1/accounts/{asked}/sell_all_to_{target.lower()}", writes=True, before_sending=before_sending
+        )
+        return SellReply(_account(reply, asked), reply.headers.get("X-Request-Id"))
 
-    def _account(self, method: str, account_id: int | str, action: str = "", *, writes: bool = False) -> dict[str, Any]:
-        asked = parse_account_id(account_id)
-        reply = self._send(method, f"/ver1/accounts/{asked}{action}", writes=writes)
-        account = _decoded(reply, dict)
-        got = _account_id(reply, account)
-        if got != asked:
-            raise reply.unknown(f"account {got} in place of {asked}")
-        redacted: dict[str, Any] = redact_credentials(account)
-        return redacted
-
-    def _send(self, method: str, path: str, params: dict[str, str] | None = None, *, writes: bool = False) -> Reply:
+    def _send(
+        self,
+        method: str,
+        path: str,
+        params: dict[str, str] | None = None,
+        *,
+        writes: bool = False,
+        before_sending: Callable[[], None] | None = None,
+    ) -> Reply:
         """Send one request once and return its 2xx reply, or raise what became of it."""
         if self._gate is not None:
             self._gate.admit()
+        if before_sending is not None:
+            before_sending()
         _progress.tls_request_sent = False
         try:
             response = self._session.request(
                 method,
                 f"{self.base_url}{_PREFIX}{path}",
                 params=params,
-                timeout=(min(self.timeout, DEFAULT_TIMEOUT), self.timeout),
+                timeout=self.timeouts,
                 allow_redirects=False,
             )
         except (requests.RequestException, OSError) as error:
@@ -361,6 +389,15 @@ def _decoded(reply: Reply, kind: type[Any]) -> Any:
     if not isinstance(value, kind):
         raise reply.unknown(f"a JSON {type(value).__name__} in place of a {kind.__name__}")
     return value
+
+
+def _account(reply: Reply, asked: int) -> dict[str, Any]:
+    account = _decoded(reply, dict)
+    got = _account_id(reply, account)
+    if got != asked:
+        raise reply.unknown(f"account {got} in place of {asked}")
+    redacted: dict[str, Any] = redact_credentials(account)
+    return redacted
 
 
 def _account_id(reply: Reply, account: Any) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -28,7 +27,7 @@ from airflow_provider_3commas.api.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 #: Seconds that the whole key pauses after a 429 without ``Retry-After``: the documented mitigation period.
 RATE_LIMIT_PAUSE = 300.0

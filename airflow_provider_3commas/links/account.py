@@ -1,0 +1,38 @@
+"""Links from a task to the 3Commas web app."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from airflow.sdk import BaseOperatorLink
+
+if TYPE_CHECKING:
+    from airflow.sdk import BaseOperator
+    from airflow.sdk.types import TaskInstanceKey
+
+#: Page of an exchange account in the web app.
+ACCOUNT_PAGE = "https://app.3commas.io/accounts/{account_id}"
+
+
+class ThreeCommasLiquidationLink(BaseOperatorLink):
+    """Lead from a liquidation or a wait to the exchange account's page in the 3Commas web app."""
+
+    @property
+    def name(self) -> str:
+        """Text of the button."""
+        return "3Commas account"
+
+    def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
+        """Return the page of the account that the task was about.
+
+        :param operator: the task, rendered.
+        :param ti_key: key of the task instance.
+        :return: the address; empty where the account id is not a valid one.
+        """
+        from airflow_provider_3commas.api.accounts import parse_account_id
+        from airflow_provider_3commas.api.errors import InvalidAccountId
+
+        try:
+            return ACCOUNT_PAGE.format(account_id=parse_account_id(getattr(operator, "account_id", None)))
+        except InvalidAccountId:
+            return ""
