@@ -1,0 +1,29 @@
+"""One request budget for everybody who uses an API key.
+
+A ``RequestBudget`` counts requests in a store that every process sees and never blocks; a gate makes a client wait
+for it: ``SleepingGate`` in a task, ``RaisingGate`` in a trigger.
+"""
+
+from airflow_provider_3commas.api.budget.budget import BudgetStatus, RequestBudget, shared_budget
+from airflow_provider_3commas.api.budget.gates import (
+    BudgetTimeout,
+    GateObserver,
+    RaisingGate,
+    SleepingGate,
+    WaitForBudget,
+)
+from airflow_provider_3commas.api.budget.ledger import Priority, Reason, Reservation
+
+__all__ = [
+    "BudgetStatus",
+    "BudgetTimeout",
+    "GateObserver",
+    "Priority",
+    "RaisingGate",
+    "Reason",
+    "RequestBudget",
+    "Reservation",
+    "SleepingGate",
+    "WaitForBudget",
+    "shared_budget",
+]

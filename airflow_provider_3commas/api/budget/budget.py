@@ -1,0 +1,245 @@
+"""The budget of one API key, as a process sees it."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import threading
+import time
+import weakref
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from airflow_provider_3commas.api.addresses import check_base_url
+from airflow_provider_3commas.api.budget.ledger import Ledger, Priority, Reservation, Rules
+from airflow_provider_3commas.api.budget.stores import MemoryStore, Store, StoreTrouble, make_store
+from airflow_provider_3commas.api.errors import IpBanned, RateLimitExceeded, ThreeCommasError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+T = TypeVar("T")
+
+#: Seconds between two attempts to use a store that failed.
+RETRY_STORE_AFTER = 60.0
+#: Seconds to pause after a 429 that does not say how long: the documented mitigation period.
+RATE_LIMIT_PAUSE = 300.0
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetStatus:
+    """Describe the budget at one moment.
+
+    :param limit: requests that the server allows in a window.
+    :param used: requests that count at this moment.
+    :param remaining: requests left to polls.
+    :param remaining_for_sells: requests left to sells.
+    :param waiting: requests in the queue.
+    :param paused_for: seconds that nothing may be sent.
+    :param trouble: why this process counts alone, or ``None``.
+    """
+
+    limit: int
+    used: int
+    remaining: int
+    remaining_for_sells: int
+    waiting: int
+    paused_for: float
+    trouble: str | None
+
+
+class RequestBudget:
+    """Count the requests of one API key at one address, together with every process that uses the same store.
+
+    No call blocks for longer than the store takes: who has to wait is told for how long. If the store fails, one
+    warning is logged and this process counts by itself, from what it last knew; the store is tried again every minute
+    and then learns what was counted meanwhile. Can be shared by threads, and survives a fork.
+
+    :param api_key: the API key; only a hash of it is kept.
+    :param base_url: where the requests go.
+    :param requests_per_minute: what 3Commas allows: 100, or 5, 50 or 120 by plan.
+    :param url: the connection's ``budget_url``: ``redis://``, ``rediss://``, ``unix://``, ``sqlite:////PATH`` or
+        ``memory://``.
+    :param path: the SQLite file to use without a URL; without both, only this process is counted.
+    :param window_seconds: the server's window, for tests against a faster one.
+    :param clock: seconds since the epoch, for tests; otherwise the machine's or the Redis server's.
+    :raises ConfigurationError: a parameter cannot be used.
+    """
+
+    def __init__(
+        self,
+        api_key: str,
+        base_url: str,
+        *,
+        requests_per_minute: object = 100,
+        url: str | None = None,
+        path: Path | None = None,
+        window_seconds: float = 60.0,
+        clock: Callable[[], float] | None = None,
+    ) -> None:
+        self.rules = Rules.of(requests_per_minute, window_seconds)
+        self.identity = hashlib.sha256(f"{check_base_url(base_url)}\n{api_key}".encode()).hexdigest()[:32]
+        self._clock = clock or time.time
+        self._store: Store = make_store(url, path, self.identity, clock)
+        self._alone: MemoryStore | None = None
+        self._trouble: str | None = None
+        self._retry_at = 0.0
+        self._known = Ledger()
+        self._offset = 0.0
+        self._lock = threading.Lock()
+        _instances.add(self)
+
+    def __repr__(self) -> str:
+        return f"RequestBudget(identity={self.identity!r}, limit={self.rules.limit})"
+
+    def reserve(self, priority: Priority, ticket: int | None = None) -> Reservation:
+        """Count one request that is about to be sent, or say when to ask again.
+
+        :param priority: what the request is for.
+        :param ticket: the place in the queue that the last answer gave, if there was one.
+        :return: granted, or seconds to wait, the reason and a place in the queue.
+        """
+        return self._update(lambda ledger, now: ledger.reserve(self.rules, priority, ticket, now))
+
+    def withdraw(self, ticket: int) -> None:
+        """Give up a place in the queue; one that nobody comes back for ends by itself.
+
+        :param ticket: the place.
+        """
+        self._update(lambda ledger, _now: ledger.withdraw(ticket))
+
+    def report(self, error: ThreeCommasError) -> float:
+        """Make every process pause if the reply said so: 429 and 418, but not the plan's 429.
+
+        :param error: what a reply meant.
+        :return: seconds that the whole key pauses; 0 if the error means no pause.
+        """
+        if not isinstance(error, (RateLimitExceeded, IpBanned)):
+            return 0.0
+        ban = isinstance(error, IpBanned)
+        said = RATE_LIMIT_PAUSE if error.retry_after is None else error.retry_after
+        seconds = self._update(lambda ledger, now: ledger.pause(said, now, ban=ban))
+        _logger.warning(
+            "3Commas answered %s: nothing is sent with this API key, by any process, for %.0f s.",
+            error.status_code or ("418" if ban else "429"),
+            seconds,
+        )
+        return seconds
+
+    def paused_for(self) -> float:
+        """Return how long nothing may be sent.
+
+        :return: seconds; 0 if there is no pause.
+        """
+        return self.status().paused_for
+
+    def status(self) -> BudgetStatus:
+        """Look at the budget, counting nothing.
+
+        :return: how it is at this moment.
+        """
+        used, polls, sells, waiting, paused = self._update(self._look)
+        return BudgetStatus(self.rules.limit, used, polls, sells, waiting, paused, self._trouble)
+
+    def close(self) -> None:
+        """Let go of files and connections; the next call opens them again."""
+        with self._lock:
+            self._store.close()
+
+    def _look(self, ledger: Ledger, now: int) -> tuple[int, int, int, int, float]:
+        ledger.advance(now, self.rules)
+        return (
+            len(ledger.granted),
+            ledger.remaining(self.rules, Priority.POLL, now),
+            ledger.remaining(self.rules, Priority.SELL, now),
+            len(ledger.waiters),
+            max(0, ledger.paused_until - now) / 1000,
+        )
+
+    def _update(self, change: Callable[[Ledger, int], T]) -> T:
+        with self._lock:
+            if self._alone is None or time.monotonic() >= self._retry_at:
+                try:
+                    result = self._store.update(lambda ledger, now: self._with_store(change, ledger, now))
+                except StoreTrouble as trouble:
+                    self._count_alone(str(trouble))
+                else:
+                    self._back_to_store()
+                    return result
+            if self._alone is None:  # pragma: no cover - a type checker's doubt
+                raise RuntimeError("no store")
+            return self._alone.update(change)
+
+    def _with_store(self, change: Callable[[Ledger, int], T], ledger: Ledger, now: int) -> T:
+        if self._alone is not None:
+            ledger.absorb(self._alone.ledger)
+        self._known = ledger
+        self._offset = now / 1000 - self._clock()
+        return change(ledger, now)
+
+    def _count_alone(self, trouble: str) -> None:
+        self._retry_at = time.monotonic() + RETRY_STORE_AFTER
+        if self._alone is not None:
+            return
+        self._trouble = trouble
+        offset = self._offset
+        self._alone = MemoryStore(lambda: self._clock() + offset, self._known)
+        _logger.warning(
+            "The request budget is not shared at the moment: %s Until it can be used again, this process counts its "
+            "own requests only, so that several together may exceed the limit.",
+            trouble,
+        )
+
+    def _back_to_store(self) -> None:
+        if self._alone is not None:
+            self._alone = self._trouble = None
+            _logger.warning("The request budget is shared again.")
+
+    def _after_fork(self) -> None:
+        """Start with a connection and locks of its own in a child process."""
+        self._lock = threading.Lock()
+        self._store.after_fork()
+        if self._alone is not None:
+            self._alone.after_fork()
+
+
+_instances: weakref.WeakSet[RequestBudget] = weakref.WeakSet()
+_shared: dict[tuple[object, ...], RequestBudget] = {}
+_shared_lock = threading.Lock()
+
+
+def shared_budget(
+    api_key: str,
+    base_url: str,
+    *,
+    requests_per_minute: object = 100,
+    url: str | None = None,
+    path: Path | None = None,
+) -> RequestBudget:
+    """Return this process's budget for these parameters: the same one every time.
+
+    :param api_key: see ``RequestBudget``.
+    :param base_url: see ``RequestBudget``.
+    :param requests_per_minute: see ``RequestBudget``.
+    :param url: see ``RequestBudget``.
+    :param path: see ``RequestBudget``.
+    :return: the budget.
+    :raises ConfigurationError: a parameter cannot be used.
+    """
+    budget = RequestBudget(api_key, base_url, requests_per_minute=requests_per_minute, url=url, path=path)
+    with _shared_lock:
+        return _shared.setdefault((budget.identity, budget.rules, url, path), budget)
+
+
+def _after_fork() -> None:
+    global _shared_lock  # noqa: PLW0603
+    _shared_lock = threading.Lock()
+    for budget in list(_instances):
+        budget._after_fork()
+
+
+os.register_at_fork(after_in_child=_after_fork)

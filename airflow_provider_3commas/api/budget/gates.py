@@ -1,0 +1,197 @@
+"""How a client waits for its budget: a task sleeps, a trigger is told for how long to."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from typing import TYPE_CHECKING, Protocol
+
+from airflow_provider_3commas.api.errors import ThreeCommasError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow_provider_3commas.api.budget.budget import RequestBudget
+    from airflow_provider_3commas.api.budget.ledger import Priority, Reason, Reservation
+
+#: A wait longer than this is worth a line in the log, in seconds.
+LOG_AFTER = 5.0
+#: Longest sleep in one piece, so that a long wait says from time to time what is left of it.
+LONGEST_SLEEP = 60.0
+
+_logger = logging.getLogger(__name__)
+
+
+class WaitForBudget(ThreeCommasError):
+    """The request was not sent: ask again after ``seconds``, which the caller sleeps in its own way.
+
+    :param reservation: what the budget answered.
+    """
+
+    def __init__(self, reservation: Reservation) -> None:
+        super().__init__(_sentence(reservation), retry_after=reservation.wait)
+        self.seconds = reservation.wait
+        self.reason = reservation.reason
+
+
+class BudgetTimeout(ThreeCommasError):
+    """The time to wait was over before the budget allowed the request; nothing was sent."""
+
+
+class GateObserver(Protocol):
+    """Hear what happens at a gate, to count it."""
+
+    def admitted(self, priority: Priority, waited: float, remaining: int) -> None:
+        """Take note that a request may be sent.
+
+        :param priority: what it is for.
+        :param waited: seconds since it was asked for; for a ``RaisingGate`` 0.
+        :param remaining: requests left at this moment to this priority.
+        """
+
+    def waiting(self, priority: Priority, seconds: float, reason: Reason | None) -> None:
+        """Take note that a request has to wait.
+
+        :param priority: what it is for.
+        :param seconds: how long, as far as is known now.
+        :param reason: why.
+        """
+
+    def paused(self, seconds: float) -> None:
+        """Take note that a reply made the whole key pause.
+
+        :param seconds: how long.
+        """
+
+
+class _Gate:
+    """Pass on what replies say."""
+
+    def __init__(self, budget: RequestBudget, priority: Priority, observer: GateObserver | None) -> None:
+        self._budget = budget
+        self._priority = priority
+        self._observer = observer
+
+    def report(self, error: ThreeCommasError) -> None:
+        """Make everything that uses the key pause, if that is what the reply means.
+
+        :param error: the error about to be raised.
+        """
+        seconds = self._budget.report(error)
+        if seconds and self._observer is not None:
+            self._observer.paused(seconds)
+
+    def _reserve(self, ticket: int | None) -> Reservation:
+        reservation = self._budget.reserve(self._priority, ticket)
+        if not reservation.granted and self._observer is not None:
+            self._observer.waiting(self._priority, reservation.wait, reservation.reason)
+        return reservation
+
+    def _admitted(self, waited: float, reservation: Reservation) -> None:
+        if self._observer is not None:
+            self._observer.admitted(self._priority, waited, reservation.remaining)
+
+
+class SleepingGate(_Gate):
+    """Sleep until the request may be sent: for tasks, which have a process of their own. Threads can share it.
+
+    :param budget: the budget.
+    :param priority: what the requests are for.
+    :param time_left: seconds that the caller may still wait, asked whenever it matters; ``None`` for no end.
+    :param sleep: sleeps so many seconds.
+    :param logger: where a wait of more than 5 s is told.
+    :param observer: hears of waits and pauses.
+    """
+
+    def __init__(
+        self,
+        budget: RequestBudget,
+        priority: Priority,
+        *,
+        time_left: Callable[[], float] | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+        logger: logging.Logger = _logger,
+        observer: GateObserver | None = None,
+    ) -> None:
+        super().__init__(budget, priority, observer)
+        self._time_left = time_left
+        self._sleep = sleep
+        self._logger = logger
+
+    def admit(self) -> None:
+        """Return when one more request may be sent, having counted it.
+
+        :raises BudgetTimeout: the caller's time was over before.
+        """
+        waited = 0.0
+        told = False
+        reservation = self._reserve(None)
+        while not reservation.granted:
+            left = self._left(reservation, waited)
+            if reservation.wait > LOG_AFTER:
+                self._logger.info("Request not sent yet: %s", _sentence(reservation))
+                told = True
+            nap = min(reservation.wait, LONGEST_SLEEP, left)
+            self._sleep(nap)
+            waited += nap
+            reservation = self._reserve(reservation.ticket)
+        if told or waited > LOG_AFTER:
+            self._logger.info("Request sent after waiting %.0f s.", waited)
+        self._admitted(waited, reservation)
+
+    def _left(self, reservation: Reservation, waited: float) -> float:
+        left = LONGEST_SLEEP if self._time_left is None else self._time_left()
+        if left <= 0:
+            if reservation.ticket is not None:
+                self._budget.withdraw(reservation.ticket)
+            raise BudgetTimeout(
+                f"Request not sent: the time to wait for it was over after {waited:.0f} s. {_sentence(reservation)}",
+                retry_after=reservation.wait,
+            )
+        return left
+
+
+class RaisingGate(_Gate):
+    """Raise ``WaitForBudget`` when the request may not be sent yet: for triggers, which must not block.
+
+    Threads and coroutines can share it; the places in the queue belong to all of them together.
+
+    :param budget: the budget.
+    :param priority: what the requests are for.
+    :param observer: hears of waits and pauses.
+    """
+
+    def __init__(self, budget: RequestBudget, priority: Priority, *, observer: GateObserver | None = None) -> None:
+        super().__init__(budget, priority, observer)
+        self._lock = threading.Lock()
+        #: Time at which each place is due, on this process's monotonic clock.
+        self._tickets: dict[int, float] = {}
+
+    def admit(self) -> None:
+        """Return if one more request may be sent now, having counted it.
+
+        :raises WaitForBudget: it may not; nothing was counted.
+        """
+        reservation = self._reserve(self._take())
+        if reservation.granted:
+            self._admitted(0.0, reservation)
+            return
+        if reservation.ticket is not None:
+            with self._lock:
+                self._tickets[reservation.ticket] = time.monotonic() + reservation.wait
+        raise WaitForBudget(reservation)
+
+    def _take(self) -> int | None:
+        """Return the longest-held place that is due: whoever holds it is about to ask again."""
+        now = time.monotonic()
+        with self._lock:
+            due = [ticket for ticket, at in self._tickets.items() if at <= now]
+            ticket = min(due, default=None)
+            if ticket is not None:
+                del self._tickets[ticket]
+            return ticket
+
+
+def _sentence(reservation: Reservation) -> str:
+    return f"{reservation.reason}; {reservation.wait:.0f} s left to wait."
