@@ -1,0 +1,72 @@
+# `make demo` and `make test` need git, make and Python 3.11 or later; everything else goes into .venv in this folder.
+# Another Python: `make test PYTHON=/path/to/python`.
+
+SHELL := /bin/sh
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+# What the caller's shell has set up for other projects must not reach this one.
+unexport PYTHONPATH PYTHONHOME VIRTUAL_ENV
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+VENV := .venv
+OLDEST := .venv-oldest
+BIN := $(VENV)/bin
+PYTEST_ARGS ?=
+
+.PHONY: help demo test test-oldest lint format build setup clean
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.ready ## watch a simulated account go to BTC, from a DAG in real Airflow
+	@$(BIN)/python demo/run.py
+
+test: $(VENV)/.ready ## run the tests
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+test-oldest: $(OLDEST)/.ready ## run the tests with the oldest supported Airflow
+	$(OLDEST)/bin/python -m pytest -p no:cacheprovider $(PYTEST_ARGS)
+
+lint: $(VENV)/.ready ## ruff, mypy and the layers' import rules
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/.ready ## let ruff repair what it can
+	$(BIN)/ruff check --fix-only
+	$(BIN)/ruff format
+
+build: $(VENV)/.ready ## build wheel and sdist into dist/
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation
+
+setup: $(VENV)/.ready ## set up .venv only
+
+clean: ## remove everything that make has made
+	rm -rf $(VENV) $(OLDEST) .demo dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+
+# Install the project and one of its extras, editable, into a virtual environment.
+# $(1): folder, $(2): constraints, $(3): extra. The stamp is written last: what was interrupted is done again.
+define set_up
+	@python=; for candidate in $(or $(PYTHON),python3 python3.13 python3.12 python3.11 python3.14); do \
+	  if "$$candidate" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
+	  then python=$$candidate; break; fi; \
+	done; \
+	if [ -z "$$python" ]; then \
+	  echo 'No Python 3.11 or later with the venv module was found ($(or $(PYTHON),python3, python3.11 to python3.14)).' >&2; \
+	  echo 'Install one (on Debian and Ubuntu: python3 and python3-venv), or name one: make $(MAKECMDGOALS) PYTHON=...' >&2; \
+	  exit 1; \
+	fi; \
+	echo "Setting up $(1) with $$("$$python" -V): once, a minute or two ..."; \
+	"$(1)/bin/python" -c '' 2>/dev/null || "$$python" -m venv --clear $(1)
+	@$(1)/bin/python -m pip install -qq -c $(2) hatchling
+	@$(1)/bin/python -m pip install -qq -c $(2) --no-build-isolation -e '.[$(3)]'
+	@touch $@
+endef
+
+$(VENV)/.ready: pyproject.toml constraints.txt
+	$(call set_up,$(VENV),constraints.txt,dev)
+
+$(OLDEST)/.ready: pyproject.toml constraints-oldest.txt
+	$(call set_up,$(OLDEST),constraints-oldest.txt,test)
