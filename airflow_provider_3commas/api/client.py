@@ -10,8 +10,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.connection import HTTPSConnection
-from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from airflow_provider_3commas import __version__
 from airflow_provider_3commas.api.accounts import parse_account_id, redact_credentials
@@ -267,7 +266,7 @@ class ThreeCommasClient:
             self._gate.admit()
         if before_sending is not None:
             before_sending()
-        _progress.tls_request_sent = False
+        _progress.request_sent = False
         try:
             response = self._session.request(
                 method,
@@ -288,7 +287,7 @@ class ThreeCommasClient:
 
     def _no_reply(self, method: str, path: str, error: Exception, *, writes: bool) -> ThreeCommasError:
         what = f"{type(error).__name__}: {self._hide(_root_cause(error))}"
-        if _not_sent(error):
+        if not _progress.request_sent:
             return ConnectionFailed(
                 f"{method} {path} was not sent: no connection to {self.base_url} ({what}).",
                 method=method,
@@ -322,39 +321,54 @@ class _SignatureAuth(AuthBase):
 
 
 class _Progress(threading.local):
-    tls_request_sent = False
+    request_sent = False
 
 
 _progress = _Progress()
 
 
-class _TlsConnection(HTTPSConnection):
-    """Note when the handshake is over and the request itself goes out: an ``SSLError`` alone does not tell."""
+class _Tracked:
+    """Note when a request begins to leave, which no exception of ``requests`` tells reliably.
+
+    A handshake that times out, for one, is a ``ReadTimeout`` like an answer that does not come.
+    """
+
+    sock: Any
+
+    def connect(self) -> None:
+        try:
+            super().connect()  # type: ignore[misc]
+        finally:
+            # What a proxy was asked for, to get through to the server, is not the request.
+            _progress.request_sent = False
 
     def send(self, data: Any) -> None:
-        _progress.tls_request_sent = True
-        super().send(data)
+        if self.sock is None:
+            self.connect()
+        _progress.request_sent = True
+        super().send(data)  # type: ignore[misc]
 
 
-class _TlsPool(HTTPSConnectionPool):
-    ConnectionCls = _TlsConnection
+class _HttpConnection(_Tracked, HTTPConnection):
+    pass
+
+
+class _HttpsConnection(_Tracked, HTTPSConnection):
+    pass
+
+
+class _HttpPool(HTTPConnectionPool):
+    ConnectionCls = _HttpConnection
+
+
+class _HttpsPool(HTTPSConnectionPool):
+    ConnectionCls = _HttpsConnection
 
 
 class _Adapter(HTTPAdapter):
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {"http": HTTPConnectionPool, "https": _TlsPool}
-
-
-def _not_sent(error: Exception) -> bool:
-    """Tell whether an error proves that the request did not leave; what it does not prove is unknown."""
-    if isinstance(error, requests.exceptions.SSLError):
-        return not _progress.tls_request_sent
-    if not isinstance(error, requests.RequestException):
-        return not _progress.tls_request_sent and not isinstance(error, ConnectionError)
-    if isinstance(error, (requests.exceptions.InvalidURL, requests.exceptions.InvalidHeader)):
-        return True
-    return any(isinstance(cause, (NewConnectionError, ConnectTimeoutError)) for cause in _causes(error))
+        self.poolmanager.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
 
 
 def _causes(error: BaseException) -> list[BaseException]:

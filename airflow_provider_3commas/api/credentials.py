@@ -136,7 +136,7 @@ def _load_rsa_key(pem: str) -> RSAPrivateKey:
         ) from None
     if not isinstance(key, RSAPrivateKey):
         kind = type(key).__name__.removesuffix("PrivateKey")
-        raise ConfigurationError(f"The private key is an {kind} key, not an RSA key. {_WHERE}")
+        raise ConfigurationError(f"The private key is of the kind {kind}, not RSA. {_WHERE}")
     if key.key_size < MIN_RSA_BITS:
         raise ConfigurationError(f"The private key has {key.key_size} bits, 3Commas takes 2048 or 4096. {_WHERE}")
     return key

@@ -1,0 +1,100 @@
+"""A server that says exactly what a test wants, byte by byte, over a real socket."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import threading
+from contextlib import contextmanager
+
+import pytest
+
+from airflow_provider_3commas.api import Credentials
+from airflow_provider_3commas.api.client import ThreeCommasClient
+
+SECRET = "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j"
+
+
+class ScriptedServer:
+    """Answer each connection's requests with the next scripted action and keep the request bytes."""
+
+    def __init__(self) -> None:
+        self.requests: list[bytes] = []
+        self.actions: list[object] = []
+        self.connections = 0
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            with connection:
+                self._converse(connection)
+
+    def _converse(self, connection: socket.socket) -> None:
+        while request := self._read(connection):
+            self.requests.append(request)
+            action = self.actions.pop(0)
+            if action == "reset":
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                return
+            if action == "close":
+                return
+            if action == "silence":
+                connection.recv(1)  # until the client gives up
+                return
+            connection.sendall(action)
+            if b"Connection: close" in action:
+                return
+
+    @staticmethod
+    def _read(connection: socket.socket) -> bytes:
+        request = b""
+        while b"\r\n\r\n" not in request:
+            try:
+                chunk = connection.recv(65536)
+            except OSError:
+                return b""
+            if not chunk:
+                return b""
+            request += chunk
+        return request
+
+    def close(self) -> None:
+        self._listener.close()
+
+
+def reply(body: bytes, status: str = "200 OK", *headers: str, length: int | None = None) -> bytes:
+    lines = [f"HTTP/1.1 {status}", f"Content-Length: {len(body) if length is None else length}", *headers, "", ""]
+    return "\r\n".join(lines).encode() + body
+
+
+@pytest.fixture
+def server():
+    server = ScriptedServer()
+    yield server
+    server.close()
+
+
+@contextmanager
+def connected(url: str, **options):
+    client = ThreeCommasClient(Credentials("the-api-key", SECRET), base_url=url, **{"timeout": 5, **options})
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+@pytest.fixture
+def client(server):
+    with connected(server.url) as client:
+        yield client
