@@ -18,7 +18,7 @@ import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import msgspec
 
@@ -163,7 +163,7 @@ class SqliteStore:
         import sqlite3
 
         broken = isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError)
-        advice = f" Delete {self._path} (it will be made again)." if broken else ""
+        advice = f" Delete {self._path} and, if there, {self._path.name}-wal and -shm beside it." if broken else ""
         return f"the SQLite file {self._path} can't be used ({type(error).__name__}: {error}).{advice}"
 
 
@@ -205,7 +205,8 @@ class RedisStore:
             ) from error
         try:
             return self._swap(change)
-        except (redis.RedisError, OSError) as error:
+        except (redis.RedisError, OSError, ValueError, TypeError) as error:
+            # The last two are what redis says of an option in the URL that it does not know.
             self.close()
             raise StoreTrouble(f"{describe_url(self._url)} can't be used ({self._hide(error)}).") from None
 
@@ -253,9 +254,10 @@ class RedisStore:
 
     def _hide(self, error: Exception) -> str:
         text = f"{type(error).__name__}: {error}"
-        password = urlsplit(self._url).password
-        for secret in (password, unquote(password)) if password else ():
-            text = text.replace(secret, "***")
+        parts = urlsplit(self._url)
+        for secret in (parts.password, *(value for _, value in parse_qsl(parts.query))):
+            if secret:
+                text = text.replace(secret, "***").replace(unquote(secret), "***")
         return text
 
 
