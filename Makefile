@@ -60,7 +60,7 @@ define set_up
 	fi; \
 	echo "Setting up $(1) with $$("$$python" -V): once, a minute or two ..."; \
 	"$(1)/bin/python" -c '' 2>/dev/null || "$$python" -m venv --clear $(1)
-	@$(1)/bin/python -m pip install -qq -c $(2) hatchling
+	@$(1)/bin/python -m pip install -qq -c $(2) hatchling editables
 	@$(1)/bin/python -m pip install -qq -c $(2) --no-build-isolation -e '.[$(3)]'
 	@touch $@
 endef
