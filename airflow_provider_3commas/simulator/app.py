@@ -72,7 +72,6 @@ class App:
         self.journal.clear()
         self.faults.release(discard=True)
         self.faults.clear()
-        self.connections = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request, as ASGI wants it.

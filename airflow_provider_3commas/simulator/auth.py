@@ -36,7 +36,7 @@ class KeyRing:
     """The API keys of the simulated user.
 
     :param keys: the keys.
-    :raises ValueError: if a public key is not an RSA key in PEM.
+    :raises ValueError: if one of them can't be used.
     """
 
     def __init__(self, keys: Iterable[KeySpec]) -> None:
@@ -64,8 +64,10 @@ class KeyRing:
         """Add a key, or replace it.
 
         :param spec: the key.
-        :raises ValueError: if its public key is not an RSA key in PEM.
+        :raises ValueError: if it can't verify anything, or its public key is not an RSA key in PEM.
         """
+        if not spec.secret and not spec.public_key:
+            raise ValueError(f"the key {spec.key} has neither a secret nor a public_key")
         self._rsa.pop(spec.key, None)
         if spec.public_key:
             self._rsa[spec.key] = _parse_public_key(spec.public_key)

@@ -105,20 +105,29 @@ class Control:
     def __init__(self, app: App) -> None:
         self._app = app
 
-    async def index(self, _: Request) -> Any:
-        """List the control API."""
+    async def index(self, request: Request) -> Any:
+        """List the control API.
+
+        :param request: the request.
+        :return: the reply's JSON.
+        """
         return {
             "name": "3Commas simulator",
             "version": __version__,
             "scenario": self._app.world.scenario.name,
             "scenarios": scenarios.names(),
             "control": {
-                f"{method} {path}": (getattr(Control, name).__doc__ or "").strip() for method, path, name in _ROUTES
+                f"{method} {path}": (getattr(Control, name).__doc__ or "").partition("\n")[0]
+                for method, path, name in _ROUTES
             },
         }
 
-    async def state(self, _: Request) -> Any:
-        """Show scenario, clock, keys, accounts and limits as they are."""
+    async def state(self, request: Request) -> Any:
+        """Show scenario, clock, keys, accounts and limits as they are.
+
+        :param request: the request.
+        :return: the reply's JSON.
+        """
         app, world = self._app, self._app.world
         return {
             "version": __version__,
@@ -127,7 +136,6 @@ class Control:
             "mode": world.mode,
             "speed": world.clock.speed,
             "now": world.clock.now(),
-            "connections_opened": app.connections,
             "journal_last": app.journal.last,
             "rate_limit": {**msgspec.to_builtins(world.limiter.spec), "refused": _refused(world.limiter)},
             "keys": [_shown_key(key) for key in world.keys.all()],
@@ -135,7 +143,11 @@ class Control:
         }
 
     async def journal(self, request: Request) -> Any:
-        """Show the requests; filters: path, method, status, since, applied, sell, limit."""
+        """Show the requests; filters: path, method, status, since, applied, sell, limit.
+
+        :param request: the request.
+        :return: the reply's JSON.
+        """
         query = _convert(dict(request.query_params), Query, strict=False)
         return {
             "requests": self._app.journal.find(query),
@@ -143,17 +155,29 @@ class Control:
             "dropped": self._app.journal.dropped,
         }
 
-    async def clear_journal(self, _: Request) -> Any:
-        """Forget the requests so far."""
+    async def clear_journal(self, request: Request) -> Any:
+        """Forget the requests so far.
+
+        :param request: the request.
+        :return: the reply's JSON.
+        """
         self._app.journal.clear()
         return {"last": self._app.journal.last}
 
-    async def summary(self, _: Request) -> Any:
-        """Count requests by endpoint and status, and sells by account."""
+    async def summary(self, request: Request) -> Any:
+        """Count requests by endpoint and status, and sells by account.
+
+        :param request: the request.
+        :return: the reply's JSON.
+        """
         return {**self._app.journal.summary(), "sells": self._sells_by_account()}
 
     async def sells(self, request: Request) -> Any:
-        """Show the sells that were carried out; filter: account_id."""
+        """Show the sells that were carried out; filter: account_id.
+
+        :param request: the request.
+        :return: the reply's JSON.
+        """
         wanted = request.query_params.get("account_id")
         sales = [sold.shown() for sold in self._app.world.sales]
         return {
@@ -163,11 +187,19 @@ class Control:
         }
 
     async def account(self, request: Request) -> Any:
-        """Show an account as it truly is on the exchange."""
+        """Show an account as it truly is on the exchange.
+
+        :param request: the request.
+        :return: the reply's JSON.
+        """
         return self._app.world.shown_account(self._account(request))
 
     async def change_account(self, request: Request) -> Any:
-        """Change holdings, entities or flags of an account, or open a new one."""
+        """Change holdings, entities or flags of an account, or open a new one.
+
+        :param request: the request.
+        :return: the reply's JSON.
+        """
         account_id = int(request.path_params["account_id"])
         try:
             self._app.world.change_account(account_id, await _body(request, dict[str, Any]))
@@ -176,7 +208,11 @@ class Control:
         return self._app.world.shown_account(self._account(request))
 
     async def trade(self, request: Request) -> Any:
-        """Sell some of one currency at once, as a bot would: currency, amount or fraction, into."""
+        """Sell some of one currency at once, as a bot would: currency, amount or fraction, into.
+
+        :param request: the request.
+        :return: the reply's JSON.
+        """
         world, account = self._app.world, self._account(request)
         trade = await _body(request, Trade)
         if not (world.prices.knows(trade.into) and trade.currency in account.holdings):
@@ -190,32 +226,56 @@ class Control:
         return world.shown_account(account)
 
     async def add_faults(self, request: Request) -> Any:
-        """Order a fault, or a list of them."""
+        """Order a fault, or a list of them.
+
+        :param request: the request.
+        :return: the reply's JSON.
+        """
         body = await _body(request, dict[str, Any] | list[dict[str, Any]])
         wanted = body if isinstance(body, list) else [body]
         faults = [_convert(one, Fault) for one in wanted]
         return {"faults": [self._app.faults.add(fault) for fault in faults]}
 
-    async def faults(self, _: Request) -> Any:
-        """List the faults, with how often each hit."""
+    async def faults(self, request: Request) -> Any:
+        """List the faults, with how often each hit.
+
+        :param request: the request.
+        :return: the reply's JSON.
+        """
         return {"faults": self._app.faults.all()}
 
-    async def clear_faults(self, _: Request) -> Any:
-        """Forget all faults; held requests stay held."""
+    async def clear_faults(self, request: Request) -> Any:
+        """Forget all faults; held requests stay held.
+
+        :param request: the request.
+        :return: the reply's JSON.
+        """
         self._app.faults.clear()
         return {"faults": []}
 
-    async def held(self, _: Request) -> Any:
-        """List the requests that are kept waiting."""
+    async def held(self, request: Request) -> Any:
+        """List the requests that are kept waiting.
+
+        :param request: the request.
+        :return: the reply's JSON.
+        """
         return {"held": [held.shown() for held in self._app.faults.held()]}
 
     async def release(self, request: Request) -> Any:
-        """Let held requests go on: id (default all), discard."""
+        """Let held requests go on: id (default all), discard.
+
+        :param request: the request.
+        :return: the reply's JSON.
+        """
         release = await _body(request, Release)
         return {"released": self._app.faults.release(held_id=release.id, discard=release.discard)}
 
     async def time(self, request: Request) -> Any:
-        """Jump ahead (advance, in simulated seconds), or change the speed."""
+        """Jump ahead (advance, in simulated seconds), or change the speed.
+
+        :param request: the request.
+        :return: the reply's JSON.
+        """
         change = await _body(request, TimeChange)
         world = self._app.world
         if change.advance < 0:
@@ -227,21 +287,27 @@ class Control:
         return {"now": world.clock.advance(change.advance), "speed": world.clock.speed}
 
     async def reset(self, request: Request) -> Any:
-        """Start over: scenario, speed."""
+        """Start over: scenario, speed.
+
+        :param request: the request.
+        :return: the reply's JSON.
+        """
         reset = await _body(request, Reset)
         world = self._app.world
-        scenario = world.scenario
-        if reset.scenario is not None:
-            try:
-                scenario = scenarios.load(reset.scenario)
-            except scenarios.ScenarioError as err:
-                raise ControlError(400, str(err)) from err
         speed = world.clock.speed if reset.speed is None else _checked_speed(reset.speed)
-        self._app.reset(scenario, speed)
+        try:
+            scenario = world.scenario if reset.scenario is None else scenarios.load(reset.scenario)
+            self._app.reset(scenario, speed)
+        except scenarios.ScenarioError as err:
+            raise ControlError(400, str(err)) from err
         return {"scenario": scenario.name, "speed": speed}
 
     async def put_key(self, request: Request) -> Any:
-        """Add an API key, or change some fields of one."""
+        """Add an API key, or change some fields of one.
+
+        :param request: the request.
+        :return: the reply's JSON.
+        """
         change = await _body(request, dict[str, Any])
         keys = self._app.world.keys
         known = keys.get(str(change.get("key")))
@@ -253,7 +319,11 @@ class Control:
         return _shown_key(spec)
 
     async def rate_limit(self, request: Request) -> Any:
-        """Change some rules of the rate limit; counters, pauses and bans start over."""
+        """Change some rules of the rate limit; counters, pauses and bans start over.
+
+        :param request: the request.
+        :return: the reply's JSON.
+        """
         world = self._app.world
         change = await _body(request, dict[str, Any])
         rules = _convert({**msgspec.to_builtins(world.limiter.spec), **change}, RateLimitSpec)

@@ -157,6 +157,7 @@ class Journal:
             statuses[status] += 1
         return {
             "requests": len(self._entries),
+            "connections": len({entry.connection for entry in self._entries}),
             "endpoints": {name: dict(counts) for name, counts in sorted(endpoints.items())},
             "statuses": dict(statuses),
             "sell_attempts": sum(entry.sell for entry in self._entries),

@@ -216,6 +216,15 @@ class Entities:
                 bot_id += 1
             self.bots.append(Bot(bot_id, kind))  # type: ignore[arg-type]
 
+    def set_count(self, name: str, count: int) -> None:
+        """Replace the number of active deals, smart trades or orders, even while they are stopping.
+
+        :param name: which of :attr:`COUNTED`.
+        :param count: how many.
+        """
+        self._at_stop.pop(name, None)
+        self.counts[name] = count
+
     def running(self, *kinds: str) -> int:
         """Count the running bots of these kinds.
 

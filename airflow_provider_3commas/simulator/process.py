@@ -123,7 +123,7 @@ class Simulator:
             if stream is not None:
                 stream.close()
 
-    def control(self, method: str, path: str, body: Any = None, **query: Any) -> Any:
+    def control(self, method: str, path: str, body: Any = None, /, **query: Any) -> Any:
         """Send a control request.
 
         :param method: HTTP method.

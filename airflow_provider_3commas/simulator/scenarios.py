@@ -369,9 +369,6 @@ def _check(scenario: Scenario, label: str) -> None:
                 raise ScenarioError(
                     f"{label}: account {account.id} holds {holding} {currency}: expected a number of zero or more"
                 )
-    for key in scenario.keys:
-        if not key.secret and not key.public_key:
-            raise ScenarioError(f"{label}: the key {key.key} has neither a secret nor a public_key")
 
 
 def _fleet_accounts(fleet: FleetSpec) -> list[AccountSpec]:

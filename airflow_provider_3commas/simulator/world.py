@@ -143,7 +143,7 @@ class World:
             if name in _BOT_KINDS:
                 account.entities.set_bots(_BOT_KINDS[name], count)
             else:
-                account.entities.counts[name] = count
+                account.entities.set_count(name, count)
 
     def _check_priced(self, holdings: dict[str, Any]) -> None:
         for currency in holdings:
