@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import pytest
+
+from airflow_provider_3commas.simulator import SimulatorError
+
+ID = 32402783
+
+
+def test_journal_tells_what_arrived(sim, api):
+    api("GET", "/ver1/accounts?page=1&per_page=100", user_agent="tester/1", forced_mode="real")
+    entry = sim.journal()[0]
+    assert entry["method"] == "GET"
+    assert entry["path"] == "/public/api/ver1/accounts?page=1&per_page=100"
+    assert (entry["status"], entry["signed"], entry["applied"], entry["sell"]) == (200, True, True, False)
+    assert (entry["user_agent"], entry["mode"]) == ("tester/1", "real")
+    assert entry["connection"] > 0
+    assert entry["client_port"] > 0
+    assert entry["headers"]["apikey"] == "***"
+    assert len(entry["headers"]["signature"]) == 64
+
+
+def test_no_credential_stands_in_the_journal_or_the_state(sim, api):
+    api("GET", "/ver1/accounts")
+    shown = str(sim.journal()) + str(sim.state())
+    assert sim.secret not in shown
+    assert f"'{sim.api_key}'" not in str(sim.journal())
+
+
+def test_journal_can_be_filtered(sim, api):
+    api("GET", "/ver1/ping")
+    api("GET", "/ver1/accounts/1")
+    api.sell()
+    numbers = [entry["seq"] for entry in sim.journal()]
+    assert numbers == sorted(set(numbers))
+    assert len(sim.journal(path="sell_all")) == 1
+    assert len(sim.journal(method="get")) == 2
+    assert [entry["error"] for entry in sim.journal(status=404)] == ["not_found"]
+    assert len(sim.journal(since=numbers[0])) == 2
+    assert len(sim.journal(applied=True)) == 2
+    assert len(sim.journal(limit=1)) == 1
+    with pytest.raises(SimulatorError, match="colour"):
+        sim.journal(colour="red")
+    sim.clear_journal()
+    assert sim.journal() == []
+    api("GET", "/ver1/ping")
+    assert sim.journal()[0]["seq"] > numbers[-1]
+
+
+def test_connections_are_counted(sim, api, api_for):
+    api("GET", "/ver1/ping")
+    api("GET", "/ver1/ping")
+    api_for()("GET", "/ver1/ping")
+    assert sim.summary()["connections"] == 2
+    assert len({entry["client_port"] for entry in sim.journal()}) == 2
+
+
+def test_summary_counts_by_endpoint_and_status(sim, api):
+    api.sell()
+    api("GET", f"/ver1/accounts/{ID}")
+    api("GET", "/ver1/accounts/1")
+    summary = sim.summary()
+    assert summary["endpoints"]["GET /ver1/accounts/{id}"] == {"200": 1, "404": 1}
+    assert summary["endpoints"]["POST /ver1/accounts/{id}/sell_all_to_btc"] == {"201": 1}
+    assert (summary["sell_attempts"], summary["sells_applied"], summary["requests"]) == (1, 1, 3)
+
+
+def test_sells_are_listed_by_account(sim, api):
+    sim.reset("fleet")
+    api.sell(32500001)
+    api.sell(32500002)
+    assert [sell["account_id"] for sell in sim.sells()] == [32500001, 32500002]
+    sell = sim.sells(32500002)[0]
+    assert (sell["target"], set(sell["orders"]), set(sell["left"])) == ("BTC", {"ETH", "SOL", "USDT"}, {"DOGE"})
+    assert sell["request_id"] == sim.sell_attempts()[1]["request_id"]
+
+
+def test_index_lists_the_control_api(sim):
+    index = sim.control("GET", "")
+    assert "POST /simulator/faults" in index["control"]
+    assert all(index["control"].values())
+
+
+def test_reset_starts_over(sim, api):
+    api.sell()
+    sim.fault("drop", path="ping", times=None)
+    sim.reset("dust")
+    assert sim.journal() == sim.sells() == []
+    assert api("GET", "/ver1/ping").status == 200
+    assert sim.state()["scenario"] == "dust"
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "message"),
+    [
+        ("POST", "reset", {"scenario": "nope"}, "neither a scenario"),
+        ("POST", "reset", {"scenario": {"extends": "calm", "sped": 1}}, "sped"),
+        ("POST", "reset", {"scenario": {"extends": "calm", "keys": [{"key": "k"}]}}, "the key k has neither"),
+        ("POST", "reset", {"speed": -1}, "speed"),
+        ("POST", "time", {"advance": -1}, "advance"),
+        ("POST", "accounts/32402783/trade", {"currency": "NOPE", "amount": "1"}, "NOPE"),
+        ("POST", "accounts/32402783/trade", {"currency": "ETH"}, "amount or fraction"),
+        ("GET", "accounts/7", None, "404"),
+        ("PATCH", "rate-limit", {"requests": 0}, "requests"),
+        ("POST", "keys", {"secret": "x"}, "key"),
+        ("POST", "keys", {"key": "x"}, "neither"),
+    ],
+)
+def test_control_request_that_makes_no_sense_is_refused_with_the_reason(sim, method, path, body, message):
+    with pytest.raises(SimulatorError, match=message):
+        sim.control(method, path, body)
+
+
+def test_thousands_of_requests_are_kept(sim, api):
+    sim.rate_limit(enabled=False)
+    for _ in range(2000):
+        api("GET", "/ver1/ping")
+    assert len(sim.journal()) == 2000
+    assert sim.summary()["requests"] == 2000

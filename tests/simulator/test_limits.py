@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+from email.utils import parsedate_to_datetime
+
+import pytest
+
+from airflow_provider_3commas.simulator.limits import RateLimiter
+from airflow_provider_3commas.simulator.scenarios import RateLimitSpec
+
+
+class Clock:
+    def __init__(self, now: float = 6000.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def limiter_at(now: float = 6000.0, **rules):
+    clock = Clock(now)
+    return RateLimiter(RateLimitSpec(**rules), clock), clock
+
+
+def statuses(limiter, count, key="key", address="127.0.0.1"):
+    verdicts = [limiter.check(key, address) for _ in range(count)]
+    return [verdict.status if verdict else 200 for verdict in verdicts]
+
+
+def test_documented_limit_is_the_default():
+    limiter, clock = limiter_at()
+    assert statuses(limiter, 101) == [200] * 100 + [429]
+    clock.now += 299
+    assert statuses(limiter, 1) == [429]
+    clock.now += 2
+    assert statuses(limiter, 1) == [200]
+
+
+def test_fixed_windows_start_on_the_clocks_minute():
+    limiter, clock = limiter_at(6059, requests=2, pause_seconds=0)
+    assert statuses(limiter, 3) == [200, 200, 429]
+    clock.now = 6060
+    assert statuses(limiter, 3) == [200, 200, 429]
+
+
+def test_sliding_windows_look_back():
+    limiter, clock = limiter_at(6059, requests=2, pause_seconds=0, window="sliding")
+    assert statuses(limiter, 3) == [200, 200, 429]
+    clock.now = 6060
+    assert statuses(limiter, 1) == [429]
+    clock.now = 6119
+    assert statuses(limiter, 2) == [200, 200]
+
+
+def test_window_can_be_scaled_down():
+    limiter, clock = limiter_at(6000, requests=1, window_seconds=0.5, pause_seconds=0)
+    assert statuses(limiter, 2) == [200, 429]
+    clock.now += 0.5
+    assert statuses(limiter, 1) == [200]
+
+
+def test_going_on_in_the_pause_bans_the_address_twice_as_long_each_time():
+    limiter, clock = limiter_at(requests=1, ban_after=3, ban_seconds=10)
+    assert statuses(limiter, 6) == [200, 429, 429, 429, 429, 418]
+    assert statuses(limiter, 1, key="another") == [418]
+    assert statuses(limiter, 1, address="127.0.0.2", key="third") == [200]
+    clock.now += 10.5
+    assert statuses(limiter, 4) == [429, 429, 429, 418]
+    clock.now += 19
+    assert statuses(limiter, 1) == [418]
+    clock.now += 2
+    assert statuses(limiter, 1) == [429]
+
+
+def test_ban_never_exceeds_the_longest():
+    limiter, clock = limiter_at(requests=1, ban_after=0, ban_seconds=10, ban_max_seconds=15, pause_seconds=9999)
+    statuses(limiter, 2)
+    for seconds in (10, 15, 15):
+        assert limiter.check("key", "127.0.0.1").seconds == seconds
+        clock.now += seconds + 1
+
+
+def test_keys_are_counted_apart_and_addresses_on_demand():
+    limiter, _ = limiter_at(requests=1)
+    assert statuses(limiter, 1, key="a") + statuses(limiter, 1, key="b") == [200, 200]
+    limiter, _ = limiter_at(requests=1, scope="ip")
+    assert statuses(limiter, 1, key="a") + statuses(limiter, 1, key="b") == [200, 429]
+
+
+@pytest.mark.parametrize("form", ["seconds", "http-date", "none"])
+@pytest.mark.parametrize("body", ["json", "text"])
+def test_429_over_http_in_each_known_form(sim, api, form, body):
+    sim.rate_limit(requests=2, window_seconds=3600, retry_after=form, body=body)
+    assert [api("GET", "/ver1/ping").status for _ in range(3)] == [200, 200, 429]
+    answer = api.sell()
+    assert answer.status == 429
+    assert sim.sells() == []
+    header = answer.headers.get("retry-after")
+    if form == "seconds":
+        assert 250 < int(header) <= 3600
+    elif form == "http-date":
+        assert parsedate_to_datetime(header) > parsedate_to_datetime(answer.headers["date"])
+    else:
+        assert header is None
+    assert answer.headers["content-type"].startswith("text/plain" if body == "text" else "application/json")
+    assert sim.state()["rate_limit"]["refused"] == {"429": 2, "418": 0}
+
+
+def test_ban_over_http_ends_with_the_clock_of_the_limit(sim, api):
+    sim.rate_limit(requests=1, ban_after=1, window_seconds=3600)
+    assert [api("GET", "/ver1/ping").status for _ in range(4)] == [200, 429, 429, 418]
+    sim.advance(121, limits=True)
+    assert api("GET", "/ver1/ping").status == 429
+    sim.advance(3600, limits=True)
+    assert api("GET", "/ver1/ping").status == 200
+
+
+def test_market_time_does_not_touch_the_limit(sim, api):
+    sim.rate_limit(requests=1, window_seconds=3600)
+    assert [api("GET", "/ver1/ping").status for _ in range(2)] == [200, 429]
+    sim.advance(10_000)
+    assert api("GET", "/ver1/ping").status == 429
+
+
+def test_plan_sets_the_limit_of_its_key(sim, api):
+    sim.rate_limit(window_seconds=3600)
+    sim.put_key(sim.api_key, plan="starter")
+    assert [api("GET", "/ver1/accounts").status for _ in range(6)] == [200] * 5 + [429]
+
+
+def test_control_requests_are_neither_counted_nor_journaled(sim, api):
+    sim.rate_limit(requests=1, window_seconds=3600)
+    for _ in range(5):
+        sim.state()
+    assert api("GET", "/ver1/ping").status == 200
+    assert len(sim.journal()) == 1
