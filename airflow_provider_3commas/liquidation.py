@@ -380,7 +380,7 @@ def _everything_stopped(baseline: Snapshot | None, now: Snapshot) -> str | None:
     ran = baseline.running() if baseline else {}
     if not ran or any(now.entities.get(name) != 0 for name in ran):
         return None
-    return f"all that ran before is stopped ({_counts(ran)})"
+    return f"all that ran before is stopped ({counted(ran)})"
 
 
 def _nothing_left(baseline: Snapshot | None, now: Snapshot, target: str) -> str | None:
@@ -596,8 +596,23 @@ def _adds_up(holdings: Iterable[Holding], total: Decimal | None) -> bool:
     return difference <= max(abs(total) * CONSISTENCY, DUST_BTC)
 
 
-def _counts(counts: Mapping[str, int]) -> str:
+def counted(counts: Mapping[str, int]) -> str:
+    """Say how many of what there are.
+
+    :param counts: counts by the API's names, such as ``active_bots_count``.
+    :return: e.g. ``3 bots, 2 deals``.
+    """
+    words = {name: name.removeprefix("active_").removesuffix("_count").replace("_", " ") for name in counts}
     return ", ".join(
-        f"{count} {name.removeprefix('active_').removesuffix('_count').replace('_', ' ')}"
-        for name, count in counts.items()
+        f"{count} {words[name].removesuffix('s') if count == 1 else words[name]}" for name, count in counts.items()
     )
+
+
+def rounded(amount: Decimal | None, places: int) -> str:
+    """Write an amount for people to read.
+
+    :param amount: the amount.
+    :param places: digits after the point.
+    :return: e.g. ``0.79513955``; ``?`` for ``None``.
+    """
+    return "?" if amount is None else f"{amount:.{places}f}"

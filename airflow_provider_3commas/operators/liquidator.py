@@ -38,8 +38,11 @@ from airflow_provider_3commas.liquidation import (
     Snapshot,
     check_account,
     check_run,
+    counted,
     jsonable,
+    plain,
     read_journal,
+    rounded,
 )
 from airflow_provider_3commas.parameters import parse_bool
 from airflow_provider_3commas.version_compat import NEVER_EXPIRE
@@ -215,18 +218,18 @@ class Liquidator:
             baseline.exchange_name,
             self._client.mode,
             self._target,
-            baseline.btc_value,
-            baseline.usd_value,
-            ", ".join(f"{count} {name}" for name, count in baseline.running().items()) or "no bot or deal",
+            rounded(baseline.btc_value, 8),
+            rounded(baseline.usd_value, 2),
+            counted(baseline.running()) or "no bot or deal",
         )
         for holding in sorted(baseline.holdings.values(), key=lambda held: held.btc_value, reverse=True):
             self._log.info(
                 "  %s %s, %s of it in orders, worth %s BTC (%s USD)",
-                holding.amount,
+                plain(holding.amount),
                 holding.currency,
-                holding.on_orders,
-                holding.btc_value,
-                holding.usd_value,
+                plain(holding.on_orders),
+                rounded(holding.btc_value, 8),
+                rounded(holding.usd_value, 2),
             )
 
     def _sell(self, baseline: Snapshot | None) -> dict[str, Any]:

@@ -1,0 +1,418 @@
+"""Never a second sell by accident, whatever becomes of the answer, the process or the store."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from airflow.sdk.exceptions import AirflowFailException
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from airflow_provider_3commas import api
+from airflow_provider_3commas.liquidation import JournalUnusable, LiquidationRefused
+from airflow_provider_3commas.operators import liquidator
+from tests.operators.conftest import Killed, TaskRun, connect
+
+LOST_ANSWERS = [
+    pytest.param({"action": "status", "status": 500}, id="500"),
+    pytest.param({"action": "html", "status": 502}, id="502 html"),
+    pytest.param({"action": "status", "status": 504}, id="504"),
+    pytest.param({"action": "drop", "reset": True}, id="reset"),
+    pytest.param({"action": "drop"}, id="closed"),
+    pytest.param({"action": "hang", "seconds": 5}, id="read timeout"),
+    pytest.param({"action": "truncate"}, id="truncated"),
+    pytest.param({"action": "html", "status": 200}, id="200 html"),
+    pytest.param({"action": "empty", "status": 201}, id="201 empty"),
+    pytest.param({"action": "wrong_account"}, id="another account"),
+    pytest.param({"action": "redirect"}, id="302"),
+]
+
+
+def lose(simulator, fault, *, applied: bool, times: int = 1) -> None:
+    simulator.fault(**fault, path="sell_all", when="after" if applied else "before", times=times)
+
+
+class TestLostAnswers:
+    @pytest.mark.parametrize("fault", LOST_ANSWERS)
+    def test_applied_is_found_out_and_never_repeated(self, simulator, run, fault):
+        lose(simulator, fault, applied=True)
+        account = run.attempt()
+        assert account["id"] == simulator.account_id
+        assert run.outcome == "reconciled"
+        assert run.xcoms["liquidation"]["evidence"]
+        assert len(simulator.sell_attempts()) == len(simulator.sells()) == 1
+
+    @pytest.mark.parametrize("fault", LOST_ANSWERS)
+    def test_not_applied_fails_after_one_sell_and_says_what_was_seen(self, simulator, run, fault, clock):
+        lose(simulator, fault, applied=False)
+        with pytest.raises(api.OutcomeUnknown, match="shows no trace of a sell"):
+            run.attempt()
+        assert len(simulator.sell_attempts()) == 1
+        assert clock.slept >= 120, "the account was watched for the whole time"
+
+    @pytest.mark.parametrize("fault", LOST_ANSWERS)
+    def test_not_applied_is_repeated_by_the_next_try_after_a_full_reconciliation(self, simulator, run, fault, clock):
+        lose(simulator, fault, applied=False)
+        with pytest.raises(api.OutcomeUnknown):
+            run.attempt()
+        before = clock.slept
+        reads_before = len(simulator.journal())
+        run.attempt()
+        assert run.outcome == "accepted"
+        assert clock.slept - before >= 120
+        assert len(simulator.journal()) - reads_before > 20
+        assert (len(simulator.sell_attempts()), len(simulator.sells())) == (2, 1)
+
+    @pytest.mark.parametrize("applied", [True, False])
+    def test_without_a_baseline_an_unknown_outcome_is_never_repeated(self, simulator, applied):
+        run = TaskRun(simulator, preflight=False)
+        lose(simulator, {"action": "drop"}, applied=applied)
+        for _ in range(3):
+            if applied:
+                run.attempt()
+            else:
+                with pytest.raises(api.OutcomeUnknown, match="preflight was off"):
+                    run.attempt()
+        assert len(simulator.sell_attempts()) == 1
+
+    def test_an_account_that_cannot_be_read_afterwards_is_never_sold_again(self, simulator, run):
+        lose(simulator, {"action": "drop"}, applied=True)
+        simulator.fault("status", path="load_balances", status=502, times=None)
+        for _ in range(3):
+            with pytest.raises(api.OutcomeUnknown, match="none of which showed a consistent view"):
+                run.attempt()
+        assert len(simulator.sell_attempts()) == 1
+        simulator.clear_faults()
+        run.attempt()
+        assert run.outcome == "reconciled"
+        assert len(simulator.sell_attempts()) == 1
+
+    def test_a_rate_limit_while_finding_out_passes_its_wait_on_and_keeps_the_intent(self, simulator, run):
+        lose(simulator, {"action": "drop"}, applied=True)
+        simulator.fault("status", path="load_balances", status=429, headers={"Retry-After": "33"})
+        with pytest.raises(api.OutcomeUnknown) as caught:
+            run.attempt()
+        assert caught.value.retry_after == 33
+        assert run.store.phase == "intent"
+        run.attempt()
+        assert run.outcome == "reconciled"
+        assert len(simulator.sell_attempts()) == 1
+
+    def test_a_bots_ordinary_trade_is_no_evidence(self, simulator, run):
+        lose(simulator, {"action": "drop"}, applied=False)
+        simulator.fault("delay", path="load_balances", seconds=0)
+        original = liquidator.Liquidator._look
+
+        def look_after_a_trade(self, why):
+            if not look_after_a_trade.traded:
+                simulator.trade("ETH", fraction="0.1")
+                look_after_a_trade.traded = True
+            return original(self, why)
+
+        look_after_a_trade.traded = False
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(liquidator.Liquidator, "_look", look_after_a_trade)
+            with pytest.raises(api.OutcomeUnknown):
+                run.attempt()
+        assert look_after_a_trade.traded
+        run.attempt()
+        assert len(simulator.sells()) == 1
+
+    @pytest.mark.parametrize("scenario", ["slow", "dust", "unsellable", "stale-view"])
+    def test_applied_is_found_out_however_the_account_behaves(self, simulator, scenario):
+        simulator.reset(scenario)
+        run = TaskRun(simulator)
+        lose(simulator, {"action": "drop"}, applied=True)
+        run.attempt()
+        assert run.outcome == "reconciled"
+        assert len(simulator.sells()) == 1
+
+
+class TestCrashes:
+    @pytest.mark.parametrize("phase", ["intent", "accepted"])
+    @pytest.mark.parametrize("moment", ["before_set", "after_set"])
+    def test_killed_around_each_write(self, simulator, run, phase, moment):
+        def kill(value):
+            if value["phase"] == phase:
+                setattr(run.store, moment, lambda value: None)
+                raise Killed
+
+        setattr(run.store, moment, kill)
+        with pytest.raises(Killed):
+            run.attempt()
+        run.attempt()
+        assert len(simulator.sells()) == len(simulator.sell_attempts()) == 1
+        assert run.xcoms["holdings_before"]["holdings"]
+
+    def test_killed_before_the_outcome_is_handed_on(self, simulator, run):
+        def kill(key, value):
+            if key == "liquidation":
+                raise Killed
+
+        run.xcom_push = kill
+        with pytest.raises(Killed):
+            run.attempt()
+        run.xcom_push = lambda key, value: None
+        run.attempt()
+        assert run.outcome == "recorded"
+        assert len(simulator.sell_attempts()) == 1
+
+    @pytest.mark.parametrize("error", [BrokenPipeError(), RuntimeError("404 Task instance not found")])
+    def test_a_process_that_airflow_has_replaced_sends_nothing(self, simulator, run, error):
+        def stale(value):
+            raise error
+
+        run.store.before_set = stale
+        with pytest.raises(type(error)):
+            run.attempt()
+        assert simulator.sell_attempts() == []
+
+    def test_a_process_that_was_frozen_in_the_fence_asks_again(self, simulator, run, clock):
+        def freeze(value):
+            clock.now += 60
+            run.store.after_set = lambda value: None
+            run.store.before_set = stale
+
+        def stale(value):
+            raise RuntimeError("404 Task instance not found")
+
+        run.store.after_set = freeze
+        with pytest.raises(RuntimeError, match="404"):
+            run.attempt()
+        assert simulator.sell_attempts() == []
+
+    def test_a_store_that_is_always_slow_sends_nothing(self, simulator, run, clock):
+        def slow(value):
+            clock.now += 6
+
+        run.store.before_set = slow
+        with pytest.raises(api.ConnectionFailed, match="Nothing was sent"):
+            run.attempt()
+        assert simulator.sell_attempts() == []
+
+    def test_an_outcome_that_cannot_be_written_down_does_not_fail_the_liquidation(self, simulator, run):
+        def broken(value):
+            if value["phase"] == "accepted":
+                raise OSError("store is gone")
+
+        run.store.before_set = broken
+        run.attempt()
+        assert run.outcome == "accepted"
+        run.store.before_set = lambda value: None
+        run.attempt()
+        assert run.outcome == "reconciled"
+        assert len(simulator.sell_attempts()) == 1
+
+    def test_the_intent_is_the_last_thing_before_the_sell(self, simulator, run):
+        counts = []
+        run.store.before_set = lambda value: counts.append(len(simulator.journal()))
+        run.attempt()
+        assert counts == [3, 4], "three reads, the intent, the sell, the outcome"
+
+
+class TestTheJournal:
+    @pytest.mark.parametrize(
+        "value",
+        ["text", 5, [], {}, {"version": 1}, {"version": 99, "phase": "rejected"}, {"version": 1, "phase": "sold"}],
+    )
+    def test_one_that_cannot_be_read_stops_the_task(self, simulator, run, value):
+        run.store.set(liquidator.JOURNAL_KEY, value)
+        with pytest.raises(AirflowFailException) as caught:
+            run.attempt()
+        assert isinstance(caught.value.__cause__, JournalUnusable)
+        assert simulator.journal() == []
+
+    @pytest.mark.parametrize("phase", ["intent", "accepted", "rejected"])
+    @pytest.mark.parametrize(("field", "other"), [("account_id", 99), ("mode", "paper"), ("target", "USD")])
+    def test_one_about_another_sell_stops_the_task(self, simulator, run, phase, field, other):
+        run.attempt()
+        journal = run.store.get(liquidator.JOURNAL_KEY)
+        run.store.set(liquidator.JOURNAL_KEY, {**journal, "phase": phase, field: other})
+        with pytest.raises(AirflowFailException, match=field) as caught:
+            run.attempt()
+        assert isinstance(caught.value.__cause__, JournalUnusable)
+        assert len(simulator.sell_attempts()) == 1
+
+    def test_no_secret_is_in_it(self, simulator, run):
+        run.attempt()
+        [written] = [run.store.values[liquidator.JOURNAL_KEY]]
+        for secret in (simulator.api_key, simulator.secret):
+            assert secret not in written
+
+    def test_a_run_that_is_late_by_now_still_hands_out_what_was_sold(self, simulator, run):
+        run.attempt()
+        run.dag_run.run_type = "scheduled"
+        run.dag_run.run_after = run.dag_run.run_after.subtract(days=3)
+        run.clear()
+        run.attempt()
+        assert run.outcome == "recorded"
+        assert len(simulator.sell_attempts()) == 1
+
+
+class TestClearing:
+    def test_cleared_task_sends_nothing(self, simulator, run):
+        first = run.attempt()
+        run.clear()
+        assert run.attempt() == first
+        assert run.outcome == "recorded"
+        assert len(simulator.sell_attempts()) == 1
+
+    def test_cleared_after_a_lost_answer_finds_out(self, simulator, run):
+        lose(simulator, {"action": "drop"}, applied=True)
+        run.store.after_set = _kill_on("accepted")
+        with pytest.raises(Killed):
+            run.attempt()
+        run.store.after_set = lambda value: None
+        run.clear()
+        run.attempt()
+        assert len(simulator.sell_attempts()) == 1
+
+    def test_cleared_where_airflow_forgets_refuses(self, simulator, run, monkeypatch):
+        monkeypatch.setattr(liquidator, "_clears_on_success", lambda: True)
+        run.attempt()
+        run.store.values.clear()
+        run.clear()
+        with pytest.raises(AirflowFailException, match="clear_on_success") as caught:
+            run.attempt()
+        assert isinstance(caught.value.__cause__, LiquidationRefused)
+        assert len(simulator.sell_attempts()) == 1
+
+    def test_a_retry_where_airflow_forgets_only_successes_still_sells(self, simulator, run, monkeypatch):
+        monkeypatch.setattr(liquidator, "_clears_on_success", lambda: True)
+        run.store.before_set = _kill_on("intent")
+        with pytest.raises(Killed):
+            run.attempt()
+        run.store.before_set = lambda value: None
+        run.attempt()
+        assert len(simulator.sells()) == 1
+
+
+def _kill_on(phase):
+    def kill(value):
+        if value["phase"] == phase:
+            raise Killed
+
+    return kill
+
+
+class TestWithoutAStore:
+    @pytest.fixture
+    def run(self, simulator):
+        run = TaskRun(simulator)
+        run.store = None
+        return run
+
+    def test_the_first_try_sells_and_warns(self, simulator, run, capsys):
+        run.attempt()
+        assert len(simulator.sells()) == 1
+        assert capsys.readouterr().out.count("no task state store") == 1
+
+    def test_a_later_try_finds_out(self, simulator, run):
+        lose(simulator, {"action": "drop"}, applied=True)
+        run.attempt()
+        simulator.advance(60)
+        run.attempt()
+        assert run.outcome == "reconciled"
+        assert len(simulator.sell_attempts()) == 1
+
+    def test_a_later_try_never_sells(self, simulator, run):
+        simulator.fault("json", path="sell_all", status=429, body={"error": "Too many requests"})
+        with pytest.raises(api.RateLimitExceeded):
+            run.attempt()
+        for _ in range(2):
+            with pytest.raises(api.OutcomeUnknown, match="start a new DAG run"):
+                run.attempt()
+        assert simulator.sells() == []
+        assert len(simulator.sell_attempts()) == 1
+
+
+EVENTS = [
+    "lost, applied",
+    "lost, not applied",
+    "refused",
+    "rate limit",
+    "killed before the intent",
+    "killed after the intent",
+    "killed before the outcome",
+    "killed after the outcome",
+    "killed before the XCom",
+    "clear",
+    "bot trades",
+    "view goes blind",
+    "nothing",
+]
+KILLS = {
+    "killed before the intent": ("before_set", "intent"),
+    "killed after the intent": ("after_set", "intent"),
+    "killed before the outcome": ("before_set", "accepted"),
+    "killed after the outcome": ("after_set", "accepted"),
+}
+
+
+class TestAnySchedule:
+    @given(
+        schedule=st.lists(st.sampled_from(EVENTS), min_size=1, max_size=6),
+        fault=st.sampled_from([answer.values[0] for answer in LOST_ANSWERS if answer.id != "read timeout"]),
+    )
+    @settings(
+        max_examples=60,
+        deadline=None,
+        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    )
+    def test_once_a_sell_shows_no_schedule_sends_another(self, simulator, schedule, fault):
+        simulator.reset("calm")
+        simulator.rate_limit(requests=1_000_000)
+        simulator.clear_faults()
+        simulator.clear_journal()
+        run = TaskRun(simulator)
+        for event in schedule:
+            self.provoke(event, simulator, run, fault)
+            try:
+                run.attempt()
+            except (api.ThreeCommasError, AirflowFailException, Killed):
+                pass
+            else:
+                assert len(simulator.sells()) == 1, "a try that succeeds has sold"
+            finally:
+                simulator.clear_faults()
+                run.store.before_set = run.store.after_set = lambda value: None
+                run.xcom_push = lambda key, value: None
+            simulator.advance(10)
+            assert len(simulator.sells()) <= 1, schedule
+        # Whatever happened, undisturbed tries end it well.
+        for _ in range(2):
+            run.attempt()
+        assert len(simulator.sells()) == 1, schedule
+
+    def provoke(self, event, simulator, run, fault) -> None:
+        if event in KILLS:
+            moment, phase = KILLS[event]
+            setattr(run.store, moment, _kill_on(phase))
+        elif event.startswith("lost"):
+            lose(simulator, fault, applied=event == "lost, applied")
+        elif event == "refused":
+            simulator.fault("json", path="sell_all", status=403, body={"error": "access_denied"})
+        elif event == "rate limit":
+            simulator.fault("json", path="accounts", status=429, body={"error": "Too many requests"})
+        elif event == "killed before the XCom":
+            run.xcom_push = _kill_on_push
+        elif event == "clear":
+            run.clear()
+        elif event == "bot trades":
+            simulator.trade("ETH", fraction="0.1")
+        elif event == "view goes blind":
+            simulator.fault("status", path="account_table_data", status=502, times=3)
+
+
+def _kill_on_push(key, value):
+    if key == "liquidation":
+        raise Killed
+
+
+def test_reconcile_for_has_to_outlast_the_timeouts(simulator, monkeypatch):
+    connect(monkeypatch, simulator, timeout=100)
+    run = TaskRun(simulator, reconcile_for=timedelta(seconds=120))
+    with pytest.raises(AirflowFailException, match="130 s to connect and be answered"):
+        run.attempt()
+    assert simulator.journal() == []
