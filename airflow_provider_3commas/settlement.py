@@ -57,6 +57,8 @@ INCURABLE = (
     PermissionDenied,
     PlanLimitReached,
 )
+#: Seconds between looks at least, whatever is asked for: a hot loop would get the address banned.
+SHORTEST_INTERVAL = 0.1
 
 # Enough for any sum of amounts with 50 places; the default context would round them to 28 digits.
 _EXACT = Context(prec=200)
@@ -65,8 +67,10 @@ _LARGEST_EXPONENT, _SMALLEST_EXPONENT = 40, -100
 _CURRENCY = re.compile(r"[^\s,{}]{1,40}")
 _HISTORY_POINTS = 200
 _NAMED_AT_MOST = 10
+_TROUBLE_LENGTH = 500
 _ZERO = Decimal(0)
 
+ERROR_DETAILS = ("method", "path", "status_code", "code", "description", "request_id", "retry_after")
 _replace = msgspec.structs.replace
 
 
@@ -78,14 +82,11 @@ class SettlementFailed(ThreeCommasError):
 
     :param message: why, and what is left.
     :param result: what the last look saw, in the form of the sensor's XCom with ``settled_at`` ``None``.
-    :param cause: the error that ended the wait, if it was one; its attributes are taken over.
+    :param details: the attributes of the API error that ended the wait, if one did.
     """
 
-    def __init__(
-        self, message: str, *, result: dict[str, Any] | None = None, cause: ThreeCommasError | None = None
-    ) -> None:
-        names = ("method", "path", "status_code", "code", "description", "attributes", "request_id", "retry_after")
-        super().__init__(message, **{name: getattr(cause, name) for name in names if cause is not None})
+    def __init__(self, message: str, *, result: dict[str, Any] | None = None, **details: Any) -> None:
+        super().__init__(message, **details)
         self.result = result
 
 
@@ -194,6 +195,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     :param unchanged_since: since when the amounts have not changed with nothing in orders and nothing running.
     :param not_before: when the next look may be made at the earliest: the server asked for it.
     :param left: what stood between the account and being settled at the last look, in words.
+    :param trouble: what the last failed look said, if the last look failed.
     :param history: unsold value over time: ``seconds=btc`` joined by blanks.
     """
 
@@ -206,6 +208,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     unchanged_since: float = 0.0
     not_before: float = 0.0
     left: str = ""
+    trouble: str = ""
     history: str = ""
 
 
@@ -263,6 +266,20 @@ class Decision(NamedTuple):
     def final(self) -> bool:
         """Whether the wait is over."""
         return self.status not in (Status.WAITING, Status.UNDECIDED)
+
+    def as_event(self) -> dict[str, Any]:
+        """Return what the task needs to end, in JSON types: the event of the trigger, and its stand-in elsewhere.
+
+        :return: ``status``, ``message``, ``result``, ``history`` and the ``details`` of the error, if it was one.
+        """
+        details = {} if self.cause is None else {name: getattr(self.cause, name) for name in ERROR_DETAILS}
+        return {
+            "status": self.status.value,
+            "message": self.message,
+            "result": self.result,
+            "history": history_points(self.progress),
+            "details": {name: value for name, value in details.items() if value is not None},
+        }
 
 
 class Reading:
@@ -326,6 +343,36 @@ def refusal(account: dict[str, Any]) -> str | None:
     return None
 
 
+def answer(questions: Generator[Question, Any, Reading], ask: Callable[[Question], Any]) -> Reading:
+    """Drive a look where waiting for an answer may block.
+
+    :param questions: what ``look`` returned.
+    :param ask: sends one request and returns the answer.
+    :return: the reading.
+    :raises ThreeCommasError: a request failed.
+    """
+    question = next(questions)
+    while True:
+        reply = ask(question)
+        try:
+            question = questions.send(reply)
+        except StopIteration as end:
+            reading: Reading = end.value
+            return reading
+
+
+def leaves_open(criteria: Criteria, progress: Progress, reading: Reading, now: float) -> bool:
+    """Tell whether a reading without the active entities leaves the decision open.
+
+    :param criteria: what settled means.
+    :param progress: what the looks before have shown.
+    :param reading: what this one has shown so far.
+    :param now: the time.
+    :return: whether the entities have to be asked for.
+    """
+    return decide(criteria, progress, reading, now).status is Status.UNDECIDED
+
+
 def begin(now: float) -> Progress:
     """Start a wait.
 
@@ -347,7 +394,7 @@ def decide(criteria: Criteria, progress: Progress, reading: Reading, now: float)
     """
     reason = refusal(reading.account)
     if reason is not None:
-        step = _replace(progress, reads=progress.reads + 1, failures=0, not_before=0.0)
+        step = _replace(progress, reads=progress.reads + 1, failures=0, trouble="", not_before=0.0)
         message = f"Account {reading.account['id']} can't settle: {reason}.{_last_left(progress)}"
         return Decision(Status.FAILED, message, step)
     with localcontext(_EXACT):
@@ -392,6 +439,7 @@ class _Judgement(NamedTuple):
             progress,
             reads=progress.reads + 1,
             failures=0,
+            trouble="",
             not_before=0.0,
             stable=0 if not settled else progress.stable + 1 if same_target else 1,
             target_amount=target_amount,
@@ -402,7 +450,7 @@ class _Judgement(NamedTuple):
 
     def _vanished(self, progress: Progress) -> Decision:
         """Learn nothing from rows that are gone after earlier looks had some: the view is being rebuilt."""
-        step = _replace(progress, reads=progress.reads + 1, failures=0, not_before=0.0, stable=0)
+        step = _replace(progress, reads=progress.reads + 1, failures=0, trouble="", not_before=0.0, stable=0)
         sentence = f"has not settled yet: its balances are empty for the moment.{_last_left(progress)}"
         return self._decision(Status.WAITING, step, sentence)
 
@@ -458,7 +506,12 @@ def excuse(criteria: Criteria, progress: Progress, error: ThreeCommasError, acco
     :return: ``WAITING`` or ``FAILED``.
     """
     failures = progress.failures + 1
-    step = _replace(progress, failures=failures, not_before=now + max(error.retry_after or 0.0, 0.0))
+    step = _replace(
+        progress,
+        failures=failures,
+        trouble=str(error)[:_TROUBLE_LENGTH],
+        not_before=now + max(error.retry_after or 0.0, 0.0),
+    )
     if isinstance(error, INCURABLE):
         return Decision(
             Status.FAILED,
@@ -494,7 +547,9 @@ def expire(progress: Progress, account_id: int, timeout: float) -> Decision:
         left = progress.left
     else:
         left = f"it was seen settled on only {progress.stable} reads in a row"
-    failing = f" The last {progress.failures} reads failed." if progress.failures else ""
+    failing = (
+        f" Reads that failed in a row at the end: {progress.failures}. {progress.trouble}" if progress.failures else ""
+    )
     return Decision(
         Status.TIMEOUT,
         f"Account {account_id} has not settled within {timeout:.10g} s: {left}.{failing}",
@@ -511,9 +566,10 @@ def next_interval(progress: Progress, interval: float, *, backoff: bool = False,
     :param longest: seconds that it may grow to; ``None`` for no limit.
     :return: seconds.
     """
+    interval = max(interval, SHORTEST_INTERVAL)
     if not backoff:
         return interval
-    grown = max(interval, 1.0) * 2.0 ** min(max(progress.reads + progress.failures - 1, 0), 20)
+    grown = interval * 2.0 ** min(max(progress.reads + progress.failures - 1, 0), 20)
     return grown if longest is None else min(grown, longest)
 
 
@@ -525,6 +581,16 @@ def history_points(progress: Progress) -> list[list[Any]]:
     """
     pairs = (point.partition("=") for point in progress.history.split())
     return [[float(seconds), value] for seconds, _, value in pairs]
+
+
+def residual_btc(result: dict[str, Any]) -> str:
+    """Add up what a result has left beside the target.
+
+    :param result: a decision's result.
+    :return: the value in BTC, as text.
+    """
+    with localcontext(_EXACT):
+        return plain(_sum(Decimal(item["btc_value"]) for item in result["residual"]))
 
 
 def plain(number: Decimal) -> str:

@@ -1,0 +1,429 @@
+"""Wait until the balances of an exchange account have settled after a liquidation."""
+
+from __future__ import annotations
+
+import time
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from airflow.sdk import BaseSensorOperator
+from airflow.sdk.bases.sensor import PokeReturnValue
+from airflow.sdk.configuration import conf
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import timedelta
+    from decimal import Decimal
+
+    from airflow.sdk import Context
+
+    from airflow_provider_3commas.hooks.threecommas import ThreeCommasHook
+    from airflow_provider_3commas.settlement import Criteria, Decision, Progress
+
+#: XCom key of the unsold value over time: ``[[seconds, "btc"], ...]``.
+HISTORY_KEY = "settlement_history"
+#: Key of what a rescheduled sensor remembers, in the task's state store.
+PROGRESS_KEY = "settlement_progress"
+
+# Seconds that the trigger has to fire by itself when the time is over, before Airflow ends the deferral: it knows what
+# is left unsold, and Airflow does not.
+_BACKSTOP = 120.0
+# Longest pause between the looks that a rescheduled sensor makes in a row where nothing can be remembered.
+_SHORT_PAUSE = 10.0
+# Deadlines beyond this (2100-01-01) can't be written as dates everywhere.
+_FAR = 4102444800.0
+
+
+class BalancesSettledSensor(BaseSensorOperator):
+    """Wait until nothing sellable is left on an exchange account but what it was to be sold into.
+
+    Settled: no asset but the target is worth more than ``dust_btc``, nothing is in orders, nothing is owed, no bot,
+    deal or trade is active, and the balances add up to the account's value; all this on ``stable_reads`` reads in a
+    row with the same amount of the target.
+
+    Returns ``{account_id, target, settled_at, target_amount, btc_value, usd_value, residual: [{currency, amount,
+    btc_value}], reads, waited_seconds}``: amounts and values as decimal text, ``btc_value`` and ``usd_value`` of the
+    whole account, ``residual`` what is left beside the target, the most valuable first. XCom ``settlement_history`` is
+    the unsold value over time. With an ``AssetAlias``, or an ``Asset`` ``threecommas://account/ID``, among the
+    ``outlets``, the event carries the outcome.
+
+    Decides the same in poke, reschedule and deferrable mode. Fails with ``BalancesStalled`` when nothing moves any
+    more and something is left; with ``SettlementFailed`` when the account is locked, the keys are refused, or too many
+    reads fail in a row; with ``AirflowSensorTimeout`` when ``timeout`` is over. All name what is left unsold.
+    ``soft_fail`` turns the timeout into a skip, and nothing else; ``never_fail`` turns all of them into one.
+
+    ``timeout`` counts from the start of the try; in reschedule mode, as everywhere in Airflow, from the first look of
+    the first try. In reschedule mode, Airflow before 3.3 remembers nothing between looks: there, each look makes its
+    own ``stable_reads`` a few seconds apart, failures are not counted, and a stall ends as a timeout.
+
+    :param account_id: id of the 3Commas exchange account: a positive integer, or a template that renders to one.
+    :param threecommas_conn_id: id of the connection.
+    :param target: what everything is sold into: ``BTC``, or ``USD`` for the dollar and its stablecoins.
+    :param target_currencies: currency codes that count as the target, in place of those.
+    :param dust_btc: value in BTC up to which an asset may be left, because it is too little to sell: a ``Decimal``, an
+        ``int`` or text.
+    :param ignore_currencies: currency codes that may be left, whatever they are worth: coins that can't be sold.
+    :param stable_reads: reads in a row that have to show the account settled; at least 1.
+    :param stall_after: seconds (or ``timedelta``) without any change after which the rest counts as unsellable.
+    :param require_no_entities: whether bots, deals, trades and orders have to be gone. ``False`` for an account on
+        which something keeps running, such as a Signal Bot, which a sell-all does not stop.
+    :param max_failures: failed reads in a row to put up with; ``Retry-After`` is honoured between them.
+    :param view_tolerance: share of what is not in BTC by which the balances may miss the account's value.
+    :param dry_run: look once, log and return what is left, with ``settled_at`` ``None``, and succeed: for a DAG whose
+        liquidation is a rehearsal. A bool, or a template that renders to ``True`` or ``False``.
+    :param deferrable: whether to wait in the triggerer, without a worker; by default what ``[operators]
+        default_deferrable`` says.
+    """
+
+    template_fields: Sequence[str] = ("account_id", "threecommas_conn_id", "target", "ignore_currencies", "dry_run")
+    ui_color = "#d3ecdb"
+    ui_fgcolor = "#0b3d1e"
+
+    def __init__(
+        self,
+        *,
+        account_id: int | str,
+        threecommas_conn_id: str = "threecommas_default",
+        target: str = "BTC",
+        target_currencies: Sequence[str] | str = (),
+        dust_btc: Decimal | int | str = "0.0001",
+        ignore_currencies: Sequence[str] | str = (),
+        stable_reads: int = 2,
+        stall_after: timedelta | float = 600,
+        require_no_entities: bool = True,
+        max_failures: int = 10,
+        view_tolerance: Decimal | int | str = "0.01",
+        dry_run: bool | str = False,
+        deferrable: bool = conf.getboolean("operators", "default_deferrable", fallback=False),
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.account_id = account_id
+        self.threecommas_conn_id = threecommas_conn_id
+        self.target = target
+        self.target_currencies = target_currencies
+        self.dust_btc = dust_btc
+        self.ignore_currencies = ignore_currencies
+        self.stable_reads = stable_reads
+        self.stall_after = stall_after
+        self.require_no_entities = require_no_entities
+        self.max_failures = max_failures
+        self.view_tolerance = view_tolerance
+        self.dry_run = dry_run  # type: ignore[method-assign,assignment]  # the CLI's --dry-run method
+        self.deferrable = deferrable
+        self._watch: _Watch | None = None
+        self._check_literals()
+        # Not a class attribute: Airflow's base class sets that back to None.
+        if getattr(self, "retry_policy", None) is None:
+            from airflow_provider_3commas.retry import default_retry_policy
+
+            self.retry_policy = default_retry_policy()
+
+    @cached_property
+    def hook(self) -> ThreeCommasHook:
+        """The hook of the rendered connection id."""
+        from airflow_provider_3commas.hooks.threecommas import ThreeCommasHook
+
+        return ThreeCommasHook(self.threecommas_conn_id)
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Look until the account has settled, or leave the waiting to the scheduler or the triggerer.
+
+        :param context: Airflow's context.
+        :return: what has settled.
+        :raises SettlementFailed: the account will not settle.
+        :raises AirflowSensorTimeout: the time is over.
+        """
+        self._watch = _Watch(self, context)
+        while not (outcome := self.poke(context)):
+            self._pause(context, self._watch)
+        result: dict[str, Any] = outcome.xcom_value or {}
+        return result
+
+    def poke(self, context: Context) -> PokeReturnValue:
+        """Look at the account once.
+
+        :param context: Airflow's context.
+        :return: whether the wait is over, and if so the outcome.
+        :raises SettlementFailed: the account will not settle.
+        :raises AirflowSensorTimeout: the time is over.
+        """
+        if self._watch is None:
+            self._watch = _Watch(self, context)
+        decision = self._watch.look()
+        self.log.info("%s", decision.message)
+        if self._watch.rehearsal:
+            return PokeReturnValue(True, self._rehearse(decision))
+        if decision.final:
+            return PokeReturnValue(True, self._conclude(context, decision.as_event()))
+        return PokeReturnValue(False)
+
+    def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:
+        """Go on where the trigger has ended.
+
+        :param context: Airflow's context.
+        :param event: what the trigger fired.
+        :return: what has settled.
+        :raises SettlementFailed: the account will not settle, or the event is not one of the trigger's.
+        :raises AirflowSensorTimeout: the time is over.
+        """
+        return self._conclude(context, event if isinstance(event, dict) else {})
+
+    def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
+        """Resume after a deferral; under ``soft_fail`` too, whatever is not the timeout is a failure.
+
+        :param next_method: what Airflow resumes with.
+        :param next_kwargs: its arguments.
+        :param context: Airflow's context.
+        :return: the outcome.
+        :raises SettlementFailed: in place of the skip that Airflow makes, e.g. of a trigger that broke.
+        """
+        from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException
+
+        try:
+            return super().resume_execution(next_method, next_kwargs, context)
+        except AirflowSkipException as skip:
+            if self.never_fail or isinstance(skip.__cause__, (AirflowSensorTimeout, AirflowSkipException)):
+                raise
+            from airflow_provider_3commas.settlement import SettlementFailed
+
+            raise SettlementFailed(
+                f"Whether account {self.account_id} has settled is unknown: {type(skip.__cause__).__name__} "
+                f"({skip.__cause__})."
+            ) from skip.__cause__
+
+    def _check_literals(self) -> None:
+        """Refuse what is wrong before any run; what is templated has to wait for ``execute``."""
+        from airflow_provider_3commas.api.accounts import parse_account_id
+        from airflow_provider_3commas.parameters import parse_bool
+
+        if self.silent_fail:
+            raise ValueError("silent_fail would hide a liquidation that failed; failed reads: see max_failures.")
+        if _is_literal(self.account_id):
+            parse_account_id(self.account_id)
+        if _is_literal(self.dry_run):
+            parse_bool(self.dry_run, "dry_run")
+        self._criteria(
+            target=self.target if _is_literal(self.target) else "BTC",
+            ignore_currencies=self.ignore_currencies if _is_literal(self.ignore_currencies) else (),
+        )
+
+    def _criteria(self, *, target: Any, ignore_currencies: Any) -> Criteria:
+        from airflow_provider_3commas.settlement import Criteria
+
+        return Criteria.of(
+            target=target,
+            target_currencies=self.target_currencies,
+            dust_btc=self.dust_btc,
+            ignore_currencies=ignore_currencies,
+            stable_reads=self.stable_reads,
+            stall_after=self.stall_after,
+            require_no_entities=self.require_no_entities,
+            max_failures=self.max_failures,
+            view_tolerance=self.view_tolerance,
+        )
+
+    def _rehearse(self, decision: Decision) -> dict[str, Any]:
+        """Return what one look has shown: nothing was sold, so nothing will settle."""
+        from airflow_provider_3commas.settlement import SettlementFailed
+
+        if decision.result is None:
+            raise SettlementFailed(decision.message, **decision.as_event()["details"])
+        self.log.warning("DRY RUN: not waiting for account %s to settle.", self.account_id)
+        return {**decision.result, "settled_at": None}
+
+    def _pause(self, context: Context, watch: _Watch) -> None:
+        """Wait for the next look: asleep, or by leaving the worker."""
+        seconds = watch.pause()
+        if self.deferrable:
+            self._defer(watch)
+        if not self.reschedule or watch.unsaved_and_half_settled:
+            time.sleep(min(seconds, _SHORT_PAUSE) if self.reschedule else seconds)
+            return
+        watch.save()
+        from datetime import timedelta
+
+        from airflow.sdk import timezone
+        from airflow.sdk.exceptions import AirflowRescheduleException
+
+        next_look = timezone.utcnow() + timedelta(seconds=seconds)
+        raise AirflowRescheduleException(next_look)  # type: ignore[no-untyped-call]
+
+    def _defer(self, watch: _Watch) -> NoReturn:
+        from datetime import timedelta
+
+        import msgspec
+
+        from airflow_provider_3commas.settlement import iso
+        from airflow_provider_3commas.triggers.balances import BalancesSettledTrigger
+
+        max_wait = self.max_wait
+        self.defer(
+            trigger=BalancesSettledTrigger(
+                watch.account_id,
+                self.threecommas_conn_id,
+                criteria=msgspec.to_builtins(watch.criteria),
+                progress=msgspec.to_builtins(watch.progress),
+                poll_interval=self.poke_interval,
+                deadline=iso(watch.deadline),
+                timeout=self.timeout,
+                exponential_backoff=self.exponential_backoff,
+                max_wait=max_wait.total_seconds() if max_wait else None,
+            ),
+            method_name="execute_complete",
+            timeout=timedelta(seconds=max(watch.deadline - time.time(), 0.0) + _BACKSTOP),
+        )
+
+    def _conclude(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
+        """End the task as the last look says; the same in all modes."""
+        if event.get("history"):
+            context["ti"].xcom_push(HISTORY_KEY, event["history"])
+        result = event.get("result")
+        if event.get("status") == "settled" and isinstance(result, dict) and result.get("settled_at"):
+            self._announce(context, result)
+            return result
+        failure = self._failure(event)
+        self.log.error("%s", failure)
+        raise failure
+
+    def _announce(self, context: Context, result: dict[str, Any]) -> None:
+        """Tell what has settled, in the log and in the asset events."""
+        self.log.info(
+            "Account %s has settled: %s %s, worth %s BTC with all that is left.",
+            result["account_id"],
+            result["target_amount"],
+            result["target"],
+            result["btc_value"],
+        )
+        if not self.outlets:
+            return
+        from airflow_provider_3commas.assets import emit_account_event
+        from airflow_provider_3commas.settlement import residual_btc
+
+        facts = {
+            "account_id": result["account_id"],
+            "target": result["target"],
+            "target_amount": result["target_amount"],
+            "residual_btc": residual_btc(result),
+            "dag_id": context["ti"].dag_id,
+            "run_id": context["ti"].run_id,
+        }
+        emit_account_event(context, self.outlets, result["account_id"], facts)
+
+    def _failure(self, event: dict[str, Any]) -> Exception:
+        """Return the exception for an event; only the timeout is one that ``soft_fail`` turns into a skip."""
+        from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException
+
+        from airflow_provider_3commas.settlement import ERROR_DETAILS, BalancesStalled, SettlementFailed, Status
+
+        status = event.get("status")
+        known = status in {known.value for known in Status} | {"error"}
+        message = str(event.get("message")) if known else f"The trigger sent an event with the status {status!r}."
+        if self.never_fail or (self.soft_fail and status == Status.TIMEOUT.value):
+            return AirflowSkipException(message)
+        if status == Status.TIMEOUT.value:
+            return AirflowSensorTimeout(message)
+        kind = BalancesStalled if status == Status.STALLED.value else SettlementFailed
+        details = event.get("details") or {}
+        return kind(message, result=event.get("result"), **{name: details.get(name) for name in ERROR_DETAILS})
+
+
+class _Watch:
+    """Remember what one try of a sensor has to know, between its looks.
+
+    :param sensor: the sensor, rendered.
+    :param context: Airflow's context.
+    :raises ConfigurationError: a parameter can't be used; nothing was sent.
+    """
+
+    def __init__(self, sensor: BalancesSettledSensor, context: Context) -> None:
+        from airflow_provider_3commas.api.accounts import parse_account_id
+        from airflow_provider_3commas.parameters import parse_bool
+
+        self.account_id = parse_account_id(sensor.account_id)
+        self.rehearsal = parse_bool(sensor.dry_run, "dry_run")
+        self.criteria = sensor._criteria(target=sensor.target, ignore_currencies=sensor.ignore_currencies)
+        self._sensor = sensor
+        self._ti = context["ti"]
+        self._store = context.get("task_state_store")
+        started = time.time()
+        if sensor.reschedule and not sensor.deferrable:
+            first = self._ti.get_first_reschedule_date(context)
+            started = first.timestamp() if first else started
+        self.deadline = min(started + sensor.timeout, _FAR)
+        self.progress = self._restore()
+
+    def look(self) -> Decision:
+        """Look once, and decide."""
+        from airflow_provider_3commas import settlement
+        from airflow_provider_3commas.api.errors import ThreeCommasError
+
+        def leaves_open(reading: settlement.Reading) -> bool:
+            return settlement.leaves_open(self.criteria, self.progress, reading, time.time())
+
+        try:
+            client = self._sensor.hook.get_conn()
+            reading = settlement.answer(
+                settlement.look(leaves_open), lambda question: question.ask(client, self.account_id)
+            )
+        except ThreeCommasError as error:
+            decision = settlement.excuse(self.criteria, self.progress, error, self.account_id, time.time())
+        else:
+            decision = settlement.decide(self.criteria, self.progress, reading, time.time())
+        self.progress = decision.progress
+        if decision.final or self.rehearsal or time.time() < self.deadline:
+            return decision
+        return settlement.expire(self.progress, self.account_id, self._sensor.timeout)
+
+    def pause(self) -> float:
+        """Return how long to wait for the next look: not less than the server asked for, not beyond the timeout."""
+        from airflow_provider_3commas.settlement import next_interval
+
+        sensor, now = self._sensor, time.time()
+        longest = sensor.max_wait.total_seconds() if sensor.max_wait else None
+        seconds = next_interval(
+            self.progress, sensor.poke_interval, backoff=sensor.exponential_backoff, longest=longest
+        )
+        return max(min(max(seconds, self.progress.not_before - now), self.deadline - now), 0.0)
+
+    @property
+    def unsaved_and_half_settled(self) -> bool:
+        """Whether the reads so far look settled and would be forgotten by a reschedule."""
+        return self._store is None and self.progress.stable > 0
+
+    def save(self) -> None:
+        """Write down what the next look has to know."""
+        if self._store is None:
+            return
+        import msgspec
+
+        state = {"try": self._ti.try_number, "account_id": self.account_id}
+        self._store.set(PROGRESS_KEY, {**state, "progress": msgspec.to_builtins(self.progress)})
+
+    def _restore(self) -> Progress:
+        """Return what earlier looks of this try have written down; a retry starts anew, or a stall would last."""
+        import msgspec
+
+        from airflow_provider_3commas.settlement import Progress, begin
+
+        fresh = begin(time.time())
+        if self._store is None or not self._sensor.reschedule or self._sensor.deferrable:
+            return fresh
+        state = self._store.get(PROGRESS_KEY, default=None)
+        if not isinstance(state, dict):
+            return fresh
+        if (state.get("try"), state.get("account_id")) != (self._ti.try_number, self.account_id):
+            return fresh
+        try:
+            return msgspec.convert(state.get("progress"), Progress)
+        except msgspec.ValidationError:
+            return fresh
+
+
+def _is_literal(value: Any) -> bool:
+    """Tell a value that is what it says from one that is only known when the task runs."""
+    if isinstance(value, str):
+        return "{{" not in value and "{%" not in value
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return all(_is_literal(item) for item in value)
+    return value is None or isinstance(value, (bool, int, float))

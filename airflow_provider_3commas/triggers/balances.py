@@ -1,0 +1,118 @@
+"""Wait in the triggerer until the balances of an exchange account have settled."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from airflow.triggers.base import BaseTrigger, TriggerEvent
+
+from airflow_provider_3commas.api.accounts import parse_account_id
+from airflow_provider_3commas.settlement import Criteria, Progress, begin
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+#: Event status for a defect; the others are those of ``settlement.Status``.
+ERROR = "error"
+
+_DEFAULT_TIMEOUT = 7 * 86400.0
+
+
+class BalancesSettledTrigger(BaseTrigger):
+    """Fire once, when an account has settled, can't settle, or the time is over. Only reads.
+
+    Waits on the same account and connection share their requests. Every argument is JSON, none is a secret, and all
+    but the account id have a default, so that a wait that an older version began goes on.
+
+    The event is a dict: ``status`` (``settled``, ``stalled``, ``failed``, ``timeout`` or ``error``), ``message``,
+    ``result`` (see ``BalancesSettledSensor``; or ``None``), ``history`` and ``details``.
+
+    :param account_id: id of the account, a positive integer.
+    :param threecommas_conn_id: id of the connection.
+    :param criteria: what settled means: fields of ``settlement.Criteria``, numbers as text.
+    :param progress: what the looks before have shown: fields of ``settlement.Progress``.
+    :param poll_interval: seconds between looks; the first comes after one interval, and up to a quarter more.
+    :param deadline: when to give up: ISO 8601 with an offset. Without one, ``timeout`` seconds from the start.
+    :param timeout: seconds that the whole wait may take, for the message.
+    :param exponential_backoff: whether the interval doubles from look to look.
+    :param max_wait: seconds that it may grow to.
+    """
+
+    def __init__(
+        self,
+        account_id: int,
+        threecommas_conn_id: str = "threecommas_default",
+        *,
+        criteria: dict[str, Any] | None = None,
+        progress: dict[str, Any] | None = None,
+        poll_interval: float = 60.0,
+        deadline: str | None = None,
+        timeout: float = _DEFAULT_TIMEOUT,
+        exponential_backoff: bool = False,
+        max_wait: float | None = None,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.account_id = account_id
+        self.threecommas_conn_id = threecommas_conn_id
+        self.criteria = criteria
+        self.progress = progress
+        self.poll_interval = poll_interval
+        self.deadline = deadline
+        self.timeout = timeout
+        self.exponential_backoff = exponential_backoff
+        self.max_wait = max_wait
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        """Return what it takes to build this trigger again.
+
+        :return: class path and arguments.
+        """
+        names = (
+            "account_id",
+            "threecommas_conn_id",
+            "criteria",
+            "progress",
+            "poll_interval",
+            "deadline",
+            "timeout",
+            "exponential_backoff",
+            "max_wait",
+        )
+        return f"{__name__}.{type(self).__qualname__}", {name: getattr(self, name) for name in names}
+
+    async def run(self) -> AsyncIterator[TriggerEvent]:
+        """Wait, then fire the one event.
+
+        :return: an iterator over that event.
+        """
+        yield TriggerEvent(await self._event())  # type: ignore[no-untyped-call]
+
+    async def _event(self) -> dict[str, Any]:
+        """Return the event; an exception would be logged by the resumed task, where no secret is masked yet."""
+        try:
+            return await self._settle()
+        except Exception as error:
+            self.log.exception("Waiting for account %s failed", self.account_id)
+            message = f"Waiting for account {self.account_id} failed ({type(error).__name__}); see the triggerer's log."
+            return {"status": ERROR, "message": message, "result": None, "history": [], "details": {}}
+
+    async def _settle(self) -> dict[str, Any]:
+        from airflow_provider_3commas.triggers import polling
+
+        account_id = parse_account_id(self.account_id)
+        start = polling.now()
+        deadline = datetime.fromisoformat(self.deadline).timestamp() if self.deadline else start + self.timeout
+        wait = polling.Wait(
+            msgspec.convert(self.criteria or {}, Criteria),
+            msgspec.convert(self.progress, Progress) if self.progress else begin(start),
+            interval=self.poll_interval,
+            deadline=deadline,
+            timeout=self.timeout,
+            backoff=self.exponential_backoff,
+            longest=self.max_wait,
+            say=self.log.info,
+        )
+        decision = await polling.settle(self.threecommas_conn_id, account_id, wait)
+        return decision.as_event()
