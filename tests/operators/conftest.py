@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pendulum
 import pytest
 
 from airflow_provider_3commas.operators import liquidator
 from airflow_provider_3commas.operators.sell_all import SellAllToBtcOperator
-from airflow_provider_3commas.simulator import Simulator
+from tests.conftest import connection_to
+
+if TYPE_CHECKING:
+    from airflow_provider_3commas.simulator import Simulator
 
 
 class Killed(BaseException):
@@ -80,30 +83,16 @@ class TaskRun:
         return self.xcoms["liquidation"]["outcome"]
 
 
-@pytest.fixture(scope="session")
-def simulator_process():
-    with Simulator("calm") as simulator:
-        yield simulator
-
-
 @pytest.fixture
-def simulator(simulator_process, monkeypatch):
-    simulator_process.reset("calm", speed=1)
-    simulator_process.rate_limit(requests=1_000_000)
-    simulator_process.clear_faults()
-    simulator_process.clear_journal()
-    connect(monkeypatch, simulator_process)
-    return simulator_process
+def simulator(simulate, monkeypatch):
+    simulator = simulate("calm", speed=1)
+    connect(monkeypatch, simulator)
+    return simulator
 
 
 def connect(monkeypatch, simulator, *, login=None, password=None, **extra: Any) -> None:
-    connection = {
-        "conn_type": "threecommas",
-        "login": login or simulator.api_key,
-        "password": password or simulator.secret,
-        "host": simulator.url,
-        "extra": {"timeout": 0.4, **extra},
-    }
+    connection = connection_to(simulator, **{"timeout": 0.4, "requests_per_minute": 1_000_000, **extra})
+    connection |= {key: value for key, value in (("login", login), ("password", password)) if value}
     monkeypatch.setenv("AIRFLOW_CONN_THREECOMMAS_DEFAULT", json.dumps(connection))
 
 

@@ -1,0 +1,169 @@
+"""The connection, from wherever Airflow keeps it, becomes a client or a clear refusal."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import warnings
+from unittest import mock
+
+import pytest
+from airflow.sdk import Connection
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+from airflow_provider_3commas import api
+from airflow_provider_3commas.hooks.threecommas import EXTRA_KEYS, ThreeCommasHook
+
+SECRET = "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j"
+
+
+@pytest.fixture(scope="module")
+def pem():
+    key = rsa.generate_private_key(65537, 2048)
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+
+
+def connection(**fields):
+    extra = fields.pop("extra", None)
+    return Connection(
+        conn_id="c",
+        conn_type="threecommas",
+        **{"login": "the-key", "password": SECRET, **fields},
+        extra=json.dumps(extra) if extra is not None else None,
+    )
+
+
+class TestConnection:
+    def test_key_and_secret_are_enough(self):
+        client = ThreeCommasHook.client_from(connection())
+        assert (client.base_url, client.mode) == ("https://api.3commas.io", "real")
+
+    @pytest.mark.parametrize(
+        ("fields", "base_url"),
+        [
+            ({"host": "https://api.3commas.io"}, "https://api.3commas.io"),
+            ({"host": "api.3commas.io"}, "https://api.3commas.io"),
+            ({"host": "http://127.0.0.1:8080"}, "http://127.0.0.1:8080"),
+            ({"host": "127.0.0.1", "port": 8080, "schema": "http"}, "http://127.0.0.1:8080"),
+            ({"host": "http://127.0.0.1", "port": 8080}, "http://127.0.0.1:8080"),
+            ({"host": ""}, "https://api.3commas.io"),
+        ],
+    )
+    def test_host(self, fields, base_url):
+        assert ThreeCommasHook.client_from(connection(**fields)).base_url == base_url
+
+    def test_uri_form_of_the_environment(self, monkeypatch):
+        monkeypatch.setenv("AIRFLOW_CONN_C", f"threecommas://the-key:{SECRET}@127.0.0.1:8080/http?mode=paper&timeout=7")
+        client = ThreeCommasHook("c").get_conn()
+        assert (client.base_url, client.mode, client.timeouts[1]) == ("http://127.0.0.1:8080", "paper", 7)
+
+    def test_json_form_of_the_environment(self, monkeypatch, pem):
+        value = {"conn_type": "threecommas", "login": "the-key", "extra": {"private_key": pem, "mode": "paper"}}
+        monkeypatch.setenv("AIRFLOW_CONN_C", json.dumps(value))
+        assert ThreeCommasHook("c").get_conn().mode == "paper"
+
+    @pytest.mark.parametrize("where", ["password", "private_key"])
+    @pytest.mark.parametrize("one_line", [False, True])
+    def test_rsa_key_in_either_field(self, pem, where, one_line):
+        text = pem.replace("\n", " ") if one_line else pem
+        fields = {"password": text} if where == "password" else {"password": "", "extra": {"private_key": text}}
+        assert "RsaSigner" in repr(ThreeCommasHook.client_from(connection(**fields))._credentials)
+
+    def test_unset_fields_of_the_form_are_unset(self):
+        client = ThreeCommasHook.client_from(connection(extra=dict.fromkeys(EXTRA_KEYS)))
+        assert client.mode == "real"
+
+    @pytest.mark.parametrize(
+        ("fields", "says"),
+        [
+            ({"login": None}, "no API key"),
+            ({"password": None}, "no API secret"),
+            ({"host": "https://api.3commas.io/public/api"}, "path"),
+            ({"host": "http://api.3commas.io"}, "unencrypted"),
+            ({"host": "https://u:p@api.3commas.io"}, "credentials"),
+            ({"extra": {"mode": "demo"}}, "mode"),
+            ({"extra": {"timeout": "soon"}}, "timeout"),
+            ({"extra": {"timeout": 0}}, "timeout"),
+            ({"extra": {"timeout": True}}, "timeout"),
+            ({"password": "", "extra": {"private_key": "hmac-secret"}}, "not a PEM"),
+            ({"extra": {"private_key": "-----BEGIN X-----"}}, "both a password and a private key"),
+        ],
+    )
+    def test_unusable_one_is_refused_before_anything_is_sent(self, fields, says):
+        with pytest.raises(api.ConfigurationError, match=says) as caught:
+            ThreeCommasHook.client_from(connection(**fields))
+        assert SECRET not in str(caught.value)
+
+    def test_unknown_extra_is_named(self):
+        with pytest.warns(UserWarning, match="paper_mode, request_timeout"):
+            ThreeCommasHook.client_from(connection(extra={"request_timeout": 5, "paper_mode": True, "mode": "real"}))
+
+    def test_known_extra_warns_of_nothing(self):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            ThreeCommasHook.client_from(connection(extra={"mode": "paper", "timeout": "20"}))
+
+    def test_nothing_happens_before_the_first_call(self):
+        with mock.patch.object(ThreeCommasHook, "get_connection", side_effect=AssertionError):
+            ThreeCommasHook("not-there")
+
+    def test_secrets_are_registered_in_every_form_a_log_could_show(self, pem):
+        with mock.patch("airflow_provider_3commas.hooks.threecommas.mask_secret") as mask:
+            ThreeCommasHook.client_from(connection(password=pem))
+            ThreeCommasHook.client_from(connection())
+        masked = {call.args[0] for call in mask.call_args_list}
+        assert {"the-key", SECRET, *[line for line in pem.splitlines() if not line.startswith("-----")]} <= masked
+        assert not {form for form in masked if form.startswith("-----BEGIN") and "\n" not in form and len(form) < 40}
+
+
+class TestMethods:
+    @pytest.fixture
+    def simulator(self, simulate):
+        return simulate()
+
+    @pytest.fixture
+    def hook(self, simulator):
+        return ThreeCommasHook()
+
+    def test_each_fixed_method_speaks_to_its_endpoint(self, simulator, hook):
+        account_id = simulator.account_id
+        assert hook.validate() is True
+        assert [account["id"] for account in hook.list_accounts()] == [account_id]
+        assert hook.get_account(account_id)["api_key"] == "***"
+        assert hook.load_balances(str(account_id))["id"] == account_id
+        assert {row.currency_code for row in hook.get_balances(account_id)} >= {"BTC", "ETH"}
+        assert hook.get_active_entities(account_id)["active_bots_count"] == 3
+        assert hook.sell_all_to_btc(account_id)["id"] == account_id
+        assert hook.sell_all_to_usd(account_id)["id"] == account_id
+        assert [sell["target"] for sell in simulator.sells()] == ["BTC", "USD"]
+        assert len({entry["connection"] for entry in simulator.journal()}) == 1
+
+    def test_fixed_signatures(self):
+        about_one = ["get_account", "sell_all_to_btc", "sell_all_to_usd", "load_balances", "get_balances"]
+        methods = {name: ["account_id"] for name in [*about_one, "get_active_entities"]}
+        methods |= {name: [] for name in ["validate", "list_accounts", "test_connection", "get_conn"]}
+        for name, parameters in methods.items():
+            signature = inspect.signature(getattr(ThreeCommasHook, name))
+            assert list(signature.parameters)[1:] == parameters
+
+    def test_connection_test_reads_only(self, simulator, hook):
+        ok, message = hook.test_connection()
+        assert ok, message
+        assert "real mode" in message
+        assert "1 exchange account" in message
+        assert {entry["method"] for entry in simulator.journal()} == {"GET"}
+
+    def test_connection_test_says_what_is_wrong_without_the_secret(self, simulator, hook, monkeypatch):
+        value = {
+            "conn_type": "threecommas",
+            "login": simulator.api_key,
+            "password": "wrong-secret",
+            "host": simulator.url,
+        }
+        monkeypatch.setenv("AIRFLOW_CONN_THREECOMMAS_DEFAULT", json.dumps(value))
+        ok, message = ThreeCommasHook().test_connection()
+        assert not ok
+        assert "signature_invalid" in message
+        assert "wrong-secret" not in message
+        assert simulator.api_key not in message
