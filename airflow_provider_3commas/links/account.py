@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from airflow.sdk.types import TaskInstanceKey
 
 #: Page of an exchange account in the web app.
-ACCOUNT_PAGE = "https://app.3commas.io/accounts/{account_id}"
+ACCOUNT_PAGE = "https://3commas.io/accounts/{account_id}"
 
 
 class ThreeCommasLiquidationLink(BaseOperatorLink):
