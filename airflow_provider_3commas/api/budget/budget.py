@@ -162,29 +162,27 @@ class RequestBudget:
 
     def _update(self, change: Callable[[Ledger, int], T]) -> T:
         with self._lock:
-            if self._alone is None or time.monotonic() >= self._retry_at:
+            alone = self._alone
+            if alone is None or time.monotonic() >= self._retry_at:
                 try:
-                    result = self._store.update(lambda ledger, now: self._with_store(change, ledger, now))
+                    result, ledger, now = self._store.update(lambda ledger, now: self._with_store(change, ledger, now))
                 except StoreTrouble as trouble:
-                    self._count_alone(str(trouble))
+                    alone = self._count_alone(str(trouble))
                 else:
+                    self._known, self._offset = ledger, now / 1000 - self._clock()
                     self._back_to_store()
                     return result
-            if self._alone is None:  # pragma: no cover - a type checker's doubt
-                raise RuntimeError("no store")
-            return self._alone.update(change)
+            return alone.update(change)
 
-    def _with_store(self, change: Callable[[Ledger, int], T], ledger: Ledger, now: int) -> T:
+    def _with_store(self, change: Callable[[Ledger, int], T], ledger: Ledger, now: int) -> tuple[T, Ledger, int]:
         if self._alone is not None:
             ledger.absorb(self._alone.ledger)
-        self._known = ledger
-        self._offset = now / 1000 - self._clock()
-        return change(ledger, now)
+        return change(ledger, now), ledger, now
 
-    def _count_alone(self, trouble: str) -> None:
+    def _count_alone(self, trouble: str) -> MemoryStore:
         self._retry_at = time.monotonic() + RETRY_STORE_AFTER
         if self._alone is not None:
-            return
+            return self._alone
         self._trouble = trouble
         offset = self._offset
         self._alone = MemoryStore(lambda: self._clock() + offset, self._known)
@@ -193,6 +191,7 @@ class RequestBudget:
             "own requests only, so that several together may exceed the limit.",
             trouble,
         )
+        return self._alone
 
     def _back_to_store(self) -> None:
         if self._alone is not None:

@@ -7,13 +7,14 @@ import threading
 import time
 from typing import TYPE_CHECKING, Protocol
 
+from airflow_provider_3commas.api.budget.ledger import Reason
 from airflow_provider_3commas.api.errors import ThreeCommasError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airflow_provider_3commas.api.budget.budget import RequestBudget
-    from airflow_provider_3commas.api.budget.ledger import Priority, Reason, Reservation
+    from airflow_provider_3commas.api.budget.ledger import Priority, Reservation
 
 #: A wait longer than this is worth a line in the log, in seconds.
 LOG_AFTER = 5.0
@@ -125,18 +126,20 @@ class SleepingGate(_Gate):
         :raises BudgetTimeout: the caller's time was over before.
         """
         waited = 0.0
-        told = False
+        told_at, told = -LONGEST_SLEEP, None
         reservation = self._reserve(None)
         while not reservation.granted:
             left = self._left(reservation, waited)
-            if reservation.wait > LOG_AFTER:
+            if reservation.wait > LOG_AFTER and (
+                reservation.reason is not told or waited - told_at >= LONGEST_SLEEP - 1
+            ):
                 self._logger.info("Request not sent yet: %s", _sentence(reservation))
-                told = True
+                told_at, told = waited, reservation.reason
             nap = min(reservation.wait, LONGEST_SLEEP, left)
             self._sleep(nap)
             waited += nap
             reservation = self._reserve(reservation.ticket)
-        if told or waited > LOG_AFTER:
+        if waited > LOG_AFTER:
             self._logger.info("Request sent after waiting %.0f s.", waited)
         self._admitted(waited, reservation)
 
@@ -184,7 +187,8 @@ class RaisingGate(_Gate):
 
     def _take(self) -> int | None:
         """Return the longest-held place that is due: whoever holds it is about to ask again."""
-        now = time.monotonic()
+        # An event loop may wake a sleeper a little early.
+        now = time.monotonic() + 0.05
         with self._lock:
             due = [ticket for ticket, at in self._tickets.items() if at <= now]
             ticket = min(due, default=None)
@@ -194,4 +198,6 @@ class RaisingGate(_Gate):
 
 
 def _sentence(reservation: Reservation) -> str:
-    return f"{reservation.reason}; {reservation.wait:.0f} s left to wait."
+    if reservation.reason is Reason.PAUSE:
+        return f"{reservation.reason}; {reservation.wait:.0f} s left."
+    return f"{reservation.reason}; asking again in {reservation.wait:.1f} s."

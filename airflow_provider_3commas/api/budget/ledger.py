@@ -16,6 +16,7 @@ All times are milliseconds of one clock, that of the store.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -257,8 +258,7 @@ class Ledger(msgspec.Struct, omit_defaults=True):
 
         :param other: a ledger that started as a copy of an earlier state of this one.
         """
-        known = set(self.granted)
-        self.granted = sorted(self.granted + [at for at in other.granted if at not in known])
+        self.granted = sorted((Counter(self.granted) | Counter(other.granted)).elements())
         self.paused_until = max(self.paused_until, other.paused_until)
         self.banned_until = max(self.banned_until, other.banned_until)
         self.bans = max(self.bans, other.bans)

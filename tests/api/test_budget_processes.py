@@ -1,0 +1,264 @@
+"""Many processes, one key: against a simulator that enforces the limit, over SQLite and over Redis."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from bisect import bisect_left
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+import airflow_provider_3commas
+from airflow_provider_3commas.api.budget import Priority, RequestBudget
+from airflow_provider_3commas.simulator import Simulator
+
+WINDOW = 3.0
+LIMIT = 40
+PROCESSES = 16
+
+#: Ask for budget, send, and go on, until told to end or refused; a line for every error.
+WORKER = """
+import sys, time
+from pathlib import Path
+from airflow_provider_3commas.api import Credentials, ThreeCommasClient, ThreeCommasError
+from airflow_provider_3commas.api.budget import BudgetTimeout, Priority, RequestBudget, SleepingGate
+
+base_url, api_key, secret, limit, window, url, path, priority, seconds = sys.argv[1:]
+budget = RequestBudget(api_key, base_url, requests_per_minute=limit, url=url or None, path=Path(path),
+                       window_seconds=float(window))
+budget.status()
+print("ready", flush=True)
+sys.stdin.readline()
+end = time.monotonic() + float(seconds)
+gate = SleepingGate(budget, Priority(priority), time_left=lambda: end - time.monotonic())
+client = ThreeCommasClient(Credentials(api_key, secret), base_url=base_url, gate=gate)
+while time.monotonic() < end:
+    try:
+        client.validate()
+    except BudgetTimeout:
+        break
+    except ThreeCommasError as error:
+        print(type(error).__name__, flush=True)
+print("trouble" if budget.status().trouble else "fine", flush=True)
+"""
+
+
+@contextmanager
+def redis_server(directory: Path):
+    binary = shutil.which("redis-server")
+    if binary is None:
+        pytest.skip("no redis-server on this machine: install Redis to test the budget on it")
+    pytest.importorskip("redis", reason="the package redis is not installed (extra: redis)")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    process = start_redis(binary, port, directory)
+    try:
+        yield process, f"redis://:a-pass-word@127.0.0.1:{port}/0"
+    finally:
+        process.kill()
+        process.wait()
+
+
+def start_redis(binary: str, port: int, directory: Path) -> subprocess.Popen:
+    command = [binary, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--requirepass", "a-pass-word"]
+    process = subprocess.Popen([*command, "--dir", str(directory)], stdout=subprocess.DEVNULL)
+    for _ in range(500):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return process
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    raise RuntimeError("redis-server did not start")
+
+
+@pytest.fixture
+def redis_url(tmp_path):
+    with redis_server(tmp_path) as (_, url):
+        yield url
+
+
+@pytest.fixture(scope="module")
+def simulator():
+    with Simulator("calm") as simulator:
+        yield simulator
+
+
+@pytest.fixture(params=["sqlite", "redis"])
+def store(request, tmp_path):
+    """Return the budget_url, and the default path of every process: two AIRFLOW_HOMEs share nothing but Redis."""
+    if request.param == "sqlite":
+        return "", [str(tmp_path / "budget.sqlite")]
+    url = request.getfixturevalue("redis_url")
+    return url, [str(tmp_path / "home-1" / "budget.sqlite"), str(tmp_path / "home-2" / "budget.sqlite")]
+
+
+class Crowd:
+    """Processes that hammer one key."""
+
+    def __init__(self, simulator: Simulator, store, seconds: float, *, sellers: int = 0) -> None:
+        url, paths = store
+        root = Path(airflow_provider_3commas.__file__).parents[1]
+        self.processes = [
+            subprocess.Popen(
+                [
+                    *(sys.executable, "-c", WORKER, simulator.url, simulator.api_key, simulator.secret),
+                    *(str(LIMIT), str(WINDOW), url, paths[index % len(paths)]),
+                    *("sell" if index < sellers else "poll", str(seconds)),
+                ],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                env={**os.environ, "PYTHONPATH": str(root)},
+            )
+            for index in range(PROCESSES)
+        ]
+        for process in self.processes:
+            assert process.stdout.readline() == "ready\n"
+
+    def run(self) -> list[str]:
+        for process in self.processes:
+            process.stdin.write("go\n")
+            process.stdin.flush()
+        return [word for process in self.processes for word in process.communicate(timeout=60)[0].split()]
+
+
+def arrivals(simulator: Simulator) -> list[float]:
+    return [entry["time"] for entry in simulator.journal()]
+
+
+def busiest(times: list[float], window: float) -> int:
+    return max(index + 1 - bisect_left(times, at - window) for index, at in enumerate(times))
+
+
+@pytest.mark.parametrize(("window", "sellers"), [("fixed", 0), ("sliding", 0), ("sliding", 4)])
+def test_sixteen_processes_get_no_429_and_waste_little(simulator, store, window, sellers):
+    simulator.reset("calm")
+    simulator.rate_limit(requests=LIMIT, window=window, window_seconds=WINDOW)
+    said = Crowd(simulator, store, 3 * WINDOW + 0.5, sellers=sellers).run()
+    times = arrivals(simulator)
+    in_three_windows = bisect_left(times, times[0] + 3 * WINDOW)
+    assert said == ["fine"] * PROCESSES
+    assert simulator.state()["rate_limit"]["refused"] == {"429": 0, "418": 0}
+    assert busiest(times, WINDOW) <= LIMIT
+    assert in_three_windows >= 0.85 * 3 * LIMIT
+    if not sellers:
+        ports = [entry["client_port"] for entry in simulator.journal()]
+        counts = [ports.count(port) for port in set(ports)]
+        assert len(counts) == PROCESSES
+        assert min(counts) >= 0.5 * len(times) / PROCESSES
+
+
+@pytest.mark.parametrize(
+    ("status", "headers"), [(429, {"Retry-After": "3"}), (429, {}), (418, {}), (418, {"Retry-After": "1"})]
+)
+def test_one_refusal_stops_every_process(simulator, store, status, headers):
+    simulator.reset("calm")
+    simulator.rate_limit(enabled=False)
+    simulator.fault("status", status=status, headers=headers, skip=20, times=1, body={"error": "slow down"})
+    said = Crowd(simulator, store, 2.5).run()
+    entries = simulator.journal()
+    refused = next(index for index, entry in enumerate(entries) if entry["status"] == status)
+    assert len(entries) - refused - 1 < PROCESSES
+    assert said.count("fine") == PROCESSES
+    assert sorted({word for word in said if word != "fine"}) == ["RateLimitExceeded" if status == 429 else "IpBanned"]
+
+
+def test_the_plans_429_stops_nobody(simulator, store):
+    simulator.reset("calm")
+    simulator.rate_limit(enabled=False)
+    sentence = "The request type 'read' is not available with your current subscription plan"
+    simulator.fault("status", status=429, headers={}, skip=10, times=1, body={"error": sentence})
+    said = Crowd(simulator, store, WINDOW).run()
+    assert sorted(said) == ["PlanLimitReached"] + ["fine"] * PROCESSES
+    assert len(arrivals(simulator)) > 30
+
+
+def test_a_killed_process_leaves_the_store_in_order(simulator, store):
+    simulator.reset("calm")
+    simulator.rate_limit(requests=LIMIT, window="sliding", window_seconds=WINDOW)
+    crowd = Crowd(simulator, store, 3 * WINDOW)
+    for process in crowd.processes:
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    time.sleep(WINDOW / 2)
+    for process in crowd.processes[:8]:
+        process.send_signal(signal.SIGKILL)
+    said = [process.communicate(timeout=60)[0].split() for process in crowd.processes]
+    assert said[8:] == [["fine"]] * 8
+    assert simulator.state()["rate_limit"]["refused"] == {"429": 0, "418": 0}
+    assert len(arrivals(simulator)) >= 2 * LIMIT
+
+
+def test_redis_killed_in_the_middle_is_told_once_and_loses_no_sell(tmp_path, caplog, monkeypatch):
+    with redis_server(tmp_path) as (server, url):
+        budget = RequestBudget("key", "https://api.3commas.io", requests_per_minute=5, url=url)
+        assert [budget.reserve(Priority.SELL).granted for _ in range(3)] == [True] * 3
+        server.kill()
+        server.wait()
+        # The three before count, too.
+        assert [budget.reserve(Priority.SELL).granted for _ in range(3)] == [True, True, False]
+        warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+        assert len(warnings) == 1
+        assert "redis://127.0.0.1" in warnings[0]
+        assert "a-pass-word" not in caplog.text
+
+        again = start_redis(shutil.which("redis-server"), int(url.rpartition(":")[2].split("/")[0]), tmp_path)
+        try:
+            monkeypatch.setattr(budget, "_retry_at", 0.0)
+            # Redis came back empty: what was counted meanwhile is written to it.
+            assert budget.status().used == 5
+            assert budget.status().trouble is None
+            other = RequestBudget("key", "https://api.3commas.io", requests_per_minute=5, url=url)
+            assert not other.reserve(Priority.SELL).granted
+        finally:
+            budget.close()
+            other.close()
+            again.kill()
+            again.wait()
+
+
+def test_redis_gone_at_the_start_and_a_wrong_password_are_told_without_the_password(tmp_path, caplog):
+    with redis_server(tmp_path) as (server, url):
+        wrong = RequestBudget("key", "https://api.3commas.io", url=url.replace("a-pass-word", "other%20word"))
+        assert wrong.reserve(Priority.SELL).granted
+        assert "username-password pair" in wrong.status().trouble
+        wrong.close()
+        server.kill()
+        server.wait()
+        budget = RequestBudget("key", "https://api.3commas.io", url=url)
+        assert budget.reserve(Priority.SELL).granted
+        assert "refused" in budget.status().trouble
+    assert not any(word in caplog.text for word in ("a-pass-word", "other%20word", "other word"))
+
+
+def test_the_key_is_not_in_redis_and_what_is_there_expires(redis_url):
+    import redis
+
+    budget = RequestBudget("the-api-key", "https://api.3commas.io", url=redis_url)
+    budget.reserve(Priority.SELL)
+    with redis.Redis.from_url(redis_url) as client:
+        keys = client.keys("*")
+        assert len(keys) == 1
+        assert b"the-api-key" not in keys[0] + client.get(keys[0])
+        assert client.pttl(keys[0]) > 0
+    budget.close()
+
+
+def test_many_threads_that_change_redis_at_once_count_every_request(redis_url):
+    from concurrent.futures import ThreadPoolExecutor
+
+    budgets = [RequestBudget("key", "https://api.3commas.io", url=redis_url) for _ in range(8)]
+    with ThreadPoolExecutor(8) as pool:
+        granted = pool.map(lambda budget: sum(budget.reserve(Priority.SELL).granted for _ in range(20)), budgets)
+        assert sum(granted) == budgets[0].rules.sell_cap
+    for budget in budgets:
+        budget.close()
