@@ -193,6 +193,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     :param target_amount: what there was of the target at the last of them.
     :param amounts: digest of all amounts at the last read that had rows.
     :param unchanged_since: since when the amounts have not changed with nothing in orders and nothing running.
+    :param running: whether something was running on the account when that was last asked.
     :param not_before: when the next look may be made at the earliest: the server asked for it.
     :param left: what stood between the account and being settled at the last look, in words.
     :param trouble: what the last failed look said, if the last look failed.
@@ -206,6 +207,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     target_amount: str = ""
     amounts: str = ""
     unchanged_since: float = 0.0
+    running: bool = False
     not_before: float = 0.0
     left: str = ""
     trouble: str = ""
@@ -418,10 +420,13 @@ class _Judgement(NamedTuple):
         stable = step.stable >= self.criteria.stable_reads
         idle_for = self.now - step.unchanged_since
         stalled = bool(blockers) and not self.seen.orders and idle_for >= self.criteria.stall_after
-        if stalled or (stable and self.criteria.require_no_entities):
+        # Once something was running, the time without it counts from when it was last seen.
+        asked_again = bool(blockers) and progress.running
+        if stalled or asked_again or (stable and self.criteria.require_no_entities):
             if self.reading.entities is None:
                 return self._waiting(step, [*blockers, "whether anything is running is unknown"], Status.UNDECIDED)
             running = _listed("running: ", _active(self.reading.entities))
+            step = _replace(step, running=bool(running))
             if running:
                 step = _replace(step, stable=0, unchanged_since=self.now)
                 return self._waiting(step, [*blockers, *running])
@@ -547,9 +552,7 @@ def expire(progress: Progress, account_id: int, timeout: float) -> Decision:
         left = progress.left
     else:
         left = f"it was seen settled on only {progress.stable} reads in a row"
-    failing = (
-        f" Reads that failed in a row at the end: {progress.failures}. {progress.trouble}" if progress.failures else ""
-    )
+    failing = f" The last reads failed ({progress.failures}): {progress.trouble}" if progress.failures else ""
     return Decision(
         Status.TIMEOUT,
         f"Account {account_id} has not settled within {timeout:.10g} s: {left}.{failing}",
@@ -701,7 +704,7 @@ class _Assessment:
         self.blockers = [
             *_listed("unsold: ", map(str, _by_value(h for h in others if h.owned_btc > criteria.dust_btc))),
             *_listed(
-                "owed, which is not settled: ", (_owed(held) for held in judged if held.owed_btc > criteria.dust_btc)
+                "owed (debt is not settled): ", (_owed(held) for held in judged if held.owed_btc > criteria.dust_btc)
             ),
             *_listed("in orders: ", (f"{plain(held.orders)} {held.currency}" for held in self.orders)),
             *_listed("incomplete balances: ", (_gaps(held) for held in judged if held.unknown)),
@@ -716,7 +719,8 @@ def _held(rows: Iterable[BalanceRow]) -> dict[str, _Holding]:
         if code not in holdings:
             holdings[code] = _Holding(code)
         holdings[code].add(row)
-    return holdings
+    # What is said must not depend on the order in which the rows come.
+    return dict(sorted(holdings.items()))
 
 
 def _active(entities: dict[str, int]) -> list[str]:
