@@ -769,6 +769,16 @@ def _digest(holdings: Iterable[_Holding]) -> str:
     return hashlib.blake2b("\n".join(lines).encode(), digest_size=12).hexdigest()
 
 
+def as_json(remembered: Criteria | Progress) -> dict[str, Any]:
+    """Return what goes into a trigger's arguments or the task's state store.
+
+    :param remembered: criteria or progress.
+    :return: JSON types only, numbers of money as text; ``msgspec.convert`` reads it back.
+    """
+    plain_types: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(remembered))
+    return plain_types
+
+
 def iso(moment: float) -> str:
     """Write a point in time.
 

@@ -33,6 +33,7 @@ from airflow_provider_3commas.settlement import (
     SettlementFailed,
     Status,
     answer,
+    as_json,
     begin,
     decide,
     excuse,
@@ -74,7 +75,7 @@ def run(criteria: Criteria, *readings: Reading, every: float = 60) -> Decision:
         assert decision is None or not decision.final, decision.message
         decision = decide(criteria, progress, item, START + number * every)
         # What is remembered is what survives JSON.
-        progress = msgspec.convert(json.loads(json.dumps(msgspec.to_builtins(decision.progress))), Progress)
+        progress = msgspec.convert(json.loads(json.dumps(as_json(decision.progress))), Progress)
     assert decision is not None
     return decision
 
@@ -435,7 +436,7 @@ class TestHistory:
         assert len(points) <= 200
         assert points[0] == [0.0, "0.0001"]
         assert points[-1] == [1499 * 60.0, "0.15"]
-        assert len(json.dumps(msgspec.to_builtins(progress))) < 6000
+        assert len(json.dumps(as_json(progress))) < 6000
 
 
 class TestCriteria:
@@ -485,7 +486,7 @@ class TestCriteria:
 
     def test_survives_json(self):
         criteria = Criteria.of(dust_btc="0.001", ignore_currencies=["X"], stall_after=timedelta(minutes=5))
-        assert msgspec.convert(json.loads(json.dumps(msgspec.to_builtins(criteria))), Criteria) == criteria
+        assert msgspec.convert(json.loads(json.dumps(as_json(criteria))), Criteria) == criteria
 
     def test_reads_what_older_and_newer_versions_wrote(self):
         assert msgspec.convert({"target": "USD", "new": 1}, Criteria) == Criteria.of(target="USD")

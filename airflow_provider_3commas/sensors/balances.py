@@ -121,10 +121,20 @@ class BalancesSettledSensor(BaseSensorOperator):
 
     @cached_property
     def hook(self) -> ThreeCommasHook:
-        """The hook of the rendered connection id."""
+        """The hook of the rendered connection id; waiting for the request budget ends with the sensor's time."""
+        from airflow_provider_3commas.api.budget import Priority, SleepingGate
         from airflow_provider_3commas.hooks.threecommas import ThreeCommasHook
+        from airflow_provider_3commas.metrics import BudgetMetrics
 
-        return ThreeCommasHook(self.threecommas_conn_id)
+        def time_left() -> float:
+            return self._watch.deadline - time.time() if self._watch else float(self.timeout)
+
+        return ThreeCommasHook(
+            self.threecommas_conn_id,
+            gate=lambda budget: SleepingGate(
+                budget, Priority.POLL, time_left=time_left, logger=self.log, observer=BudgetMetrics()
+            ),
+        )
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Look until the account has settled, or leave the waiting to the scheduler or the triggerer.
@@ -252,9 +262,7 @@ class BalancesSettledSensor(BaseSensorOperator):
     def _defer(self, watch: _Watch) -> NoReturn:
         from datetime import timedelta
 
-        import msgspec
-
-        from airflow_provider_3commas.settlement import iso
+        from airflow_provider_3commas.settlement import as_json, iso
         from airflow_provider_3commas.triggers.balances import BalancesSettledTrigger
 
         max_wait = self.max_wait
@@ -262,8 +270,8 @@ class BalancesSettledSensor(BaseSensorOperator):
             trigger=BalancesSettledTrigger(
                 watch.account_id,
                 self.threecommas_conn_id,
-                criteria=msgspec.to_builtins(watch.criteria),
-                progress=msgspec.to_builtins(watch.progress),
+                criteria=as_json(watch.criteria),
+                progress=as_json(watch.progress),
                 poll_interval=self.poke_interval,
                 deadline=iso(watch.deadline),
                 timeout=self.timeout,
@@ -395,10 +403,10 @@ class _Watch:
         """Write down what the next look has to know."""
         if self._store is None:
             return
-        import msgspec
+        from airflow_provider_3commas.settlement import as_json
 
         state = {"try": self._ti.try_number, "account_id": self.account_id}
-        self._store.set(PROGRESS_KEY, {**state, "progress": msgspec.to_builtins(self.progress)})
+        self._store.set(PROGRESS_KEY, {**state, "progress": as_json(self.progress)})
 
     def _restore(self) -> Progress:
         """Return what earlier looks of this try have written down; a retry starts anew, or a stall would last."""
