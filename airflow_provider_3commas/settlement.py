@@ -437,7 +437,7 @@ class _Judgement(NamedTuple):
     def _step(self, progress: Progress, *, settled: bool) -> Progress:
         """Remember this reading."""
         seen = self.seen
-        target_amount = plain(seen.target_amount)
+        target_amount = seen.target_text
         same_target = progress.stable > 0 and progress.target_amount == target_amount
         moves = seen.digest != progress.amounts or bool(seen.orders)
         return _replace(
@@ -461,11 +461,11 @@ class _Judgement(NamedTuple):
 
     def _settled(self, step: Progress) -> Decision:
         others = self.seen.residual
-        worth = plain(_places(_sum(item.btc_value for item in others)))
+        worth = plain(_places(_sum(Decimal(item["btc_value"]) for item in others)))
         return self._decision(
             Status.SETTLED,
             step,
-            f"has settled: {plain(self.seen.target_amount)} {self.criteria.target}, and {len(others)} other assets "
+            f"has settled: {self.seen.target_text} {self.criteria.target}, and {len(others)} other assets "
             f"worth {worth} BTC.",
         )
 
@@ -493,7 +493,7 @@ class _Judgement(NamedTuple):
             "target_amount": step.target_amount,
             "btc_value": None if btc_value is None else plain(btc_value),
             "usd_value": None if usd_value is None else plain(usd_value),
-            "residual": [item.as_json() for item in self.seen.residual] if status is not Status.UNDECIDED else [],
+            "residual": self.seen.residual,
             "reads": step.reads,
             "waited_seconds": round(max(self.now - step.started_at, 0.0), 3),
         }
@@ -680,7 +680,7 @@ class _Assessment:
         "has_rows",
         "orders",
         "residual",
-        "target_amount",
+        "target_text",
         "unsold",
         "unsold_btc",
         "view",
@@ -691,15 +691,16 @@ class _Assessment:
         judged = [holding for code, holding in holdings.items() if code not in criteria.ignore_currencies]
         others = [holding for holding in judged if holding.currency not in criteria.kept]
         self.has_rows = bool(rows)
-        self.target_amount = _sum(held.amount for code, held in holdings.items() if code in criteria.kept)
+        self.target_text = plain(_sum(held.amount for code, held in holdings.items() if code in criteria.kept))
         self.digest = _digest(judged)
         self.orders = [held for held in judged if held.orders > 0]
-        self.unsold_btc = _sum(held.owned_btc for held in others)
-        self.residual = _by_value(
+        self.unsold_btc = plain(_places(_sum(held.owned_btc for held in others)))
+        left = _by_value(
             held
             for code, held in holdings.items()
             if code not in criteria.kept and (held.amount or held.btc_value or "position" in held.unknown)
         )
+        self.residual = [item.as_json() for item in left]
         #: What keeps the account from being settled, most telling first.
         self.blockers = [
             *_listed("unsold: ", map(str, _by_value(h for h in others if h.owned_btc > criteria.dust_btc))),
@@ -790,9 +791,8 @@ def iso(moment: float) -> str:
     return datetime.fromtimestamp(moment, UTC).isoformat()
 
 
-def _extended(progress: Progress, unsold: Decimal, now: float) -> str:
+def _extended(progress: Progress, value: str, now: float) -> str:
     """Add a point to the history if it says something new; every second one goes when there are too many."""
-    value = plain(_places(unsold))
     points = progress.history.split()
     if points and points[-1].partition("=")[2] == value:
         return progress.history
