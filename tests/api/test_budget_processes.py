@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 import signal
@@ -9,14 +10,19 @@ import socket
 import subprocess
 import sys
 import time
+import uuid
 from bisect import bisect_left
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import airflow_provider_3commas
 from airflow_provider_3commas.api.budget import Priority, RequestBudget
+from airflow_provider_3commas.api.budget.ledger import Ledger, Reserve, Rules
+from airflow_provider_3commas.api.budget.stores import RedisStore
 from airflow_provider_3commas.simulator import Simulator
 
 WINDOW = 3.0
@@ -250,6 +256,67 @@ def test_the_key_is_not_in_redis_and_what_is_there_expires(redis_url):
         assert len(keys) == 1
         assert b"the-api-key" not in keys[0] + client.get(keys[0])
         assert client.pttl(keys[0]) > 0
+    budget.close()
+
+
+@pytest.fixture(scope="module")
+def module_redis_url(tmp_path_factory):
+    with redis_server(tmp_path_factory.mktemp("redis")) as (_, url):
+        yield url
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    limit=st.sampled_from([5, 50, 120]),
+    steps=st.lists(
+        st.tuples(
+            st.one_of(st.integers(0, 300), st.integers(-5_000, 70_000)),
+            st.sampled_from(["sell", "poll", "poll", "pause", "withdraw"]),
+            st.booleans(),
+        ),
+        min_size=20,
+        max_size=250,
+    ),
+)
+def test_redis_answers_as_the_rules_say(module_redis_url, limit, steps):
+    clock = [1_750_000_000.0]
+    store = RedisStore(module_redis_url, uuid.uuid4().hex, lambda: clock[0])
+    rules, ledger, tickets = Rules.of(limit), Ledger(), []
+    for pause, what, returns in steps:
+        clock[0] += pause / 1000
+        now = int(clock[0] * 1000)
+        ticket = tickets.pop(0) if returns and tickets else None
+        if what == "pause":
+            change = functools.partial(_pause, seconds=pause / 1000)
+        elif what == "withdraw":
+            change = functools.partial(_withdraw, ticket=ticket)
+        else:
+            change = Reserve(rules, Priority(what), ticket)
+        expected, (answer, theirs, at) = change(ledger, now), store.update(change)
+        assert (answer, at) == (expected, now)
+        assert theirs == ledger
+        if getattr(answer, "ticket", None):
+            tickets.append(answer.ticket)
+    store.close()
+
+
+def _pause(ledger: Ledger, now: int, *, seconds: float) -> float:
+    return ledger.pause(seconds, now, ban=False)
+
+
+def _withdraw(ledger: Ledger, _now: int, *, ticket: int | None) -> None:
+    ledger.withdraw(ticket)
+
+
+def test_redis_begins_anew_with_what_it_cannot_read(redis_url):
+    import redis
+
+    budget = RequestBudget("key", "https://api.3commas.io", url=redis_url)
+    with redis.Redis.from_url(redis_url) as client:
+        for rubbish in (b"[", b"7", b'"text"'):
+            client.set(budget._store._key, rubbish)
+            assert budget.reserve(Priority.SELL).granted
+            assert budget.status().used == 1
     budget.close()
 
 

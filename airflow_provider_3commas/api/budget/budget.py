@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from airflow_provider_3commas.api.addresses import check_base_url
-from airflow_provider_3commas.api.budget.ledger import Ledger, Priority, Reservation, Rules
+from airflow_provider_3commas.api.budget.ledger import Ledger, Priority, Reservation, Reserve, Rules
 from airflow_provider_3commas.api.budget.stores import MemoryStore, Store, StoreTrouble, make_store
 from airflow_provider_3commas.api.errors import IpBanned, RateLimitExceeded, ThreeCommasError
 
@@ -103,7 +103,7 @@ class RequestBudget:
         :param ticket: the place in the queue that the last answer gave, if there was one.
         :return: granted, or seconds to wait, the reason and a place in the queue.
         """
-        return self._update(lambda ledger, now: ledger.reserve(self.rules, priority, ticket, now))
+        return self._update(Reserve(self.rules, priority, ticket))
 
     def withdraw(self, ticket: int) -> None:
         """Give up a place in the queue; one that nobody comes back for ends by itself.
@@ -165,19 +165,14 @@ class RequestBudget:
             alone = self._alone
             if alone is None or time.monotonic() >= self._retry_at:
                 try:
-                    result, ledger, now = self._store.update(lambda ledger, now: self._with_store(change, ledger, now))
+                    result, ledger, now = self._store.update(change, alone.ledger if alone else None)
                 except StoreTrouble as trouble:
                     alone = self._count_alone(str(trouble))
                 else:
                     self._known, self._offset = ledger, now / 1000 - self._clock()
                     self._back_to_store()
                     return result
-            return alone.update(change)
-
-    def _with_store(self, change: Callable[[Ledger, int], T], ledger: Ledger, now: int) -> tuple[T, Ledger, int]:
-        if self._alone is not None:
-            ledger.absorb(self._alone.ledger)
-        return change(ledger, now), ledger, now
+            return alone.update(change)[0]
 
     def _count_alone(self, trouble: str) -> MemoryStore:
         self._retry_at = time.monotonic() + RETRY_STORE_AFTER

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_provider_3commas.api.budget.ledger import Reason
 from airflow_provider_3commas.api.errors import ThreeCommasError
@@ -38,6 +38,17 @@ class WaitForBudget(ThreeCommasError):
 
 class BudgetTimeout(ThreeCommasError):
     """The time to wait was over before the budget allowed the request; nothing was sent."""
+
+
+class InfoLog(Protocol):
+    """Log a line: the standard library's logger does, and Airflow's does."""
+
+    def info(self, event: Any, /, *args: Any) -> Any:
+        """Log a line at level INFO.
+
+        :param event: the line, with ``%s`` for each of the arguments.
+        :param args: the arguments.
+        """
 
 
 class GateObserver(Protocol):
@@ -112,7 +123,7 @@ class SleepingGate(_Gate):
         *,
         time_left: Callable[[], float] | None = None,
         sleep: Callable[[float], None] = time.sleep,
-        logger: logging.Logger = _logger,
+        logger: InfoLog = _logger,
         observer: GateObserver | None = None,
     ) -> None:
         super().__init__(budget, priority, observer)

@@ -33,7 +33,7 @@ PAUSE_SLACK = 1_000
 #: So many wait in order; whoever comes when the queue is longer asks again later, without a place.
 MAX_WAITERS = 500
 #: Polls that were late for their turn may catch up by so many.
-_CATCH_UP = 4
+CATCH_UP = 4
 
 
 class Priority(StrEnum):
@@ -298,7 +298,7 @@ class Ledger(msgspec.Struct, omit_defaults=True):
         beyond = len(self.granted) + ahead - rules.free
         if beyond < 0:
             return 0
-        return max(self.paced, start - _CATCH_UP * rules.spacing) + min(beyond, ahead) * rules.spacing
+        return max(self.paced, start - CATCH_UP * rules.spacing) + min(beyond, ahead) * rules.spacing
 
     def _sells_are_through(self, rules: Rules, ahead: int) -> int:
         """Return until when polls stand back: while a sell waits, and between a sell's requests if slots are rare."""
@@ -308,7 +308,7 @@ class Ledger(msgspec.Struct, omit_defaults=True):
 
     def _grant(self, rules: Rules, now: int, *, paced: bool) -> None:
         if paced and len(self.granted) >= rules.free:
-            self.paced = max(self.paced, now - _CATCH_UP * rules.spacing) + rules.spacing
+            self.paced = max(self.paced, now - CATCH_UP * rules.spacing) + rules.spacing
         self.granted.append(now)
 
     def _enqueue(self, ticket: int | None, due: int, *, sells: bool) -> int | None:
@@ -319,3 +319,21 @@ class Ledger(msgspec.Struct, omit_defaults=True):
             ticket = self.places
         self.waiters.append(Waiter(ticket, sells, due))
         return ticket
+
+
+@dataclass(frozen=True, slots=True)
+class Reserve:
+    """Be the change that counts a request, recognizable for a store that has a way of its own to apply it.
+
+    :param rules: the limits.
+    :param priority: who asks.
+    :param ticket: the place that an earlier answer gave, if there was one.
+    """
+
+    rules: Rules
+    priority: Priority
+    ticket: int | None
+
+    def __call__(self, ledger: Ledger, now: int) -> Reservation:
+        """Apply it."""
+        return ledger.reserve(self.rules, self.priority, self.ticket, now)
