@@ -65,7 +65,7 @@ _EXACT = Context(prec=200)
 # An amount beyond this is garbage, and writing it out in plain notation would fill the log.
 _LARGEST_EXPONENT, _SMALLEST_EXPONENT = 40, -100
 _CURRENCY = re.compile(r"[^\s,{}]{1,40}")
-_HISTORY_POINTS = 200
+_HISTORY_POINTS = 100
 _NAMED_AT_MOST = 10
 _TROUBLE_LENGTH = 500
 _ZERO = Decimal(0)

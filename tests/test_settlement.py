@@ -433,10 +433,10 @@ class TestHistory:
         readings = [reading(row("BTC", "1"), row("ETH", str(n + 1), f"0.{n + 1:04}")) for n in range(1500)]
         progress = run(Criteria.of(), *readings).progress
         points = history_points(progress)
-        assert len(points) <= 200
+        assert len(points) <= 100
         assert points[0] == [0.0, "0.0001"]
         assert points[-1] == [1499 * 60.0, "0.15"]
-        assert len(json.dumps(as_json(progress))) < 6000
+        assert len(json.dumps(as_json(progress))) < 3000
 
 
 class TestCriteria:

@@ -1,0 +1,145 @@
+"""Run a sensor in any mode, as Airflow would, in virtual time."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import time_machine
+from airflow.sdk.exceptions import AirflowRescheduleException, TaskDeferred
+
+from airflow_provider_3commas.hooks.threecommas import ThreeCommasHook
+from airflow_provider_3commas.sensors.balances import BalancesSettledSensor
+from airflow_provider_3commas.triggers import polling
+from airflow_provider_3commas.triggers.balances import BalancesSettledTrigger
+from tests.triggers.virtual import ACCOUNT, START, Exchange, drive
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MODES = {"poke": {}, "reschedule": {"mode": "reschedule"}, "deferrable": {"deferrable": True}}
+
+
+class Store:
+    """Stand in for Airflow's task state store: what goes in has to be JSON."""
+
+    def __init__(self) -> None:
+        self.values: dict[str, str] = {}
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return json.loads(self.values[key]) if key in self.values else default
+
+    def set(self, key: str, value: Any) -> None:
+        self.values[key] = json.dumps(value, allow_nan=False)
+
+
+@dataclass
+class TaskInstance:
+    """Stand in for Airflow's task instance."""
+
+    try_number: int = 1
+    dag_id: str = "risk_off"
+    run_id: str = "manual__1"
+    first_reschedule: datetime | None = None
+    xcoms: dict[str, Any] = field(default_factory=dict)
+
+    def xcom_push(self, key: str, value: Any) -> None:
+        self.xcoms[key] = json.loads(json.dumps(value))
+
+    def get_first_reschedule_date(self, context: Any) -> datetime | None:
+        return self.first_reschedule
+
+
+@dataclass
+class Lab:
+    """A sensor's surroundings, in one of the modes."""
+
+    mode: str
+    clock: time_machine.Traveller
+    store: Store | None = field(default_factory=Store)
+    ti: TaskInstance = field(default_factory=TaskInstance)
+    sleeps: list[float] = field(default_factory=list)
+    deferrals: list[TaskDeferred] = field(default_factory=list)
+    reschedules: int = 0
+    outlet_events: Any = None
+    edit_event: Callable[[Any], Any] = lambda event: event
+
+    @property
+    def context(self) -> Any:
+        context = {"ti": self.ti, "outlet_events": self.outlet_events}
+        return context if self.store is None else {**context, "task_state_store": self.store}
+
+    def sensor(self, **arguments: Any) -> BalancesSettledSensor:
+        arguments = {"account_id": ACCOUNT, "poke_interval": 60, "timeout": 3600, **MODES[self.mode], **arguments}
+        return BalancesSettledSensor(task_id="settled", **arguments)
+
+    def run(self, **arguments: Any) -> dict[str, Any]:
+        """Run one try to its end, the way Airflow does: a new process, so a new sensor, for each part of it."""
+        started = datetime.fromtimestamp(time.time(), UTC)
+        while True:
+            sensor = self.sensor(**arguments)
+            try:
+                return json.loads(json.dumps(sensor.execute(self.context)))
+            except AirflowRescheduleException as reschedule:
+                self.reschedules += 1
+                self.ti.first_reschedule = self.ti.first_reschedule or started
+                self.clock.move_to(reschedule.reschedule_date)
+            except TaskDeferred as deferral:
+                return self._resume(deferral, **arguments)
+
+    def _resume(self, deferral: TaskDeferred, **arguments: Any) -> dict[str, Any]:
+        self.deferrals.append(deferral)
+        path, kwargs = deferral.trigger.serialize()
+        assert path.endswith("BalancesSettledTrigger")
+        trigger = BalancesSettledTrigger(**json.loads(json.dumps(kwargs)))
+
+        async def fire() -> Any:
+            return [event.payload async for event in trigger.run()]
+
+        (payload,) = drive(self.clock, fire())
+        event = self.edit_event(json.loads(json.dumps(payload)))
+        sensor = self.sensor(**arguments)
+        return sensor.resume_execution(deferral.method_name, {"event": event}, self.context)
+
+    @staticmethod
+    def elapsed() -> float:
+        return time.time() - START
+
+
+@pytest.fixture(params=MODES)
+def mode(request) -> str:
+    return request.param
+
+
+@pytest.fixture
+def lab(mode, monkeypatch):
+    with time_machine.travel(START, tick=False) as clock:
+        built = Lab(mode, clock)
+
+        def sleep(seconds: float) -> None:
+            built.sleeps.append(seconds)
+            clock.shift(timedelta(seconds=seconds))
+
+        monkeypatch.setattr(time, "sleep", sleep)
+        yield built
+
+
+@pytest.fixture
+def exchange(monkeypatch):
+    """Let hooks and triggers talk to a scripted exchange."""
+
+    def to(*script: Any) -> Exchange:
+        built = Exchange(*script)
+
+        async def connect(conn_id: str) -> Exchange:
+            return built
+
+        monkeypatch.setattr(ThreeCommasHook, "get_conn", lambda self: built)
+        monkeypatch.setattr(polling, "connect", connect)
+        return built
+
+    return to

@@ -1,0 +1,366 @@
+"""The sensor: one decision and one meaning of every parameter, in all three modes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import timedelta
+
+import pytest
+from airflow.sdk import Asset, AssetAlias
+from airflow.sdk.exceptions import AirflowException, AirflowSensorTimeout, AirflowSkipException
+from airflow.sdk.execution_time.context import OutletEventAccessors
+
+from airflow_provider_3commas.api.errors import (
+    AccountNotFound,
+    AuthenticationError,
+    ConfigurationError,
+    InvalidAccountId,
+    OutcomeUnknown,
+    RateLimitExceeded,
+)
+from airflow_provider_3commas.sensors.balances import BalancesSettledSensor
+from airflow_provider_3commas.settlement import BalancesStalled, SettlementFailed
+from tests.triggers.virtual import ACCOUNT, SETTLED, UNSOLD, View, pairs, row
+
+POKE = pytest.mark.parametrize("mode", ["poke"], indirect=True)
+RESCHEDULE = pytest.mark.parametrize("mode", ["reschedule"], indirect=True)
+DEFERRABLE = pytest.mark.parametrize("mode", ["deferrable"], indirect=True)
+
+
+class TestSameInAllModes:
+    def test_returns_what_has_settled(self, lab, exchange):
+        requests = exchange((0, UNSOLD), (100, SETTLED)).counts
+        result = lab.run()
+        assert {**result, "settled_at": "", "waited_seconds": 0} == {
+            "account_id": ACCOUNT,
+            "target": "BTC",
+            "settled_at": "",
+            "target_amount": "1.09",
+            "btc_value": "1.09003",
+            "usd_value": "65000",
+            "residual": [{"currency": "DOGE", "amount": "21.7", "btc_value": "0.00003"}],
+            "reads": 4,
+            "waited_seconds": 0,
+        }
+        assert 180 <= result["waited_seconds"] < 220
+        assert [value for _, value in lab.ti.xcoms["settlement_history"]] == ["0.09", "0.00003"]
+        assert requests() == {"load_balances": 4, "get_balances": 4, "get_active_entities": 1}
+
+    def test_stall_is_a_failure_that_names_what_is_left(self, lab, exchange):
+        exchange((0, UNSOLD))
+        with pytest.raises(BalancesStalled, match=r"unsold: 2 ETH \(0.09 BTC\)") as failure:
+            lab.run()
+        assert 600 <= lab.elapsed() < 680
+        assert failure.value.result["residual"] == [{"currency": "ETH", "amount": "2", "btc_value": "0.09"}]
+        assert lab.ti.xcoms["settlement_history"] == [[0.0, "0.09"]]
+
+    def test_timeout_names_what_is_left(self, lab, exchange):
+        exchange((0, UNSOLD))
+        with pytest.raises(AirflowSensorTimeout, match=r"within 150 s: unsold: 2 ETH \(0.09 BTC\)"):
+            lab.run(timeout=150)
+        assert 150 <= lab.elapsed() < 152
+
+    def test_soft_fail_skips_on_a_timeout(self, lab, exchange):
+        exchange((0, UNSOLD))
+        with pytest.raises(AirflowSkipException):
+            lab.run(timeout=150, soft_fail=True)
+
+    @pytest.mark.parametrize(
+        ("script", "kind"),
+        [
+            ([(0, UNSOLD)], BalancesStalled),
+            ([(0, UNSOLD), (30, View([], account={"is_locked": True}))], SettlementFailed),
+            ([(0, UNSOLD), (30, View([], account={"api_key_invalid": True}))], SettlementFailed),
+            ([(0, UNSOLD), (30, AccountNotFound("404 not_found"))], SettlementFailed),
+            ([(0, UNSOLD), (30, OutcomeUnknown("502"))], SettlementFailed),
+        ],
+        ids=["stalled", "locked", "keys", "not found", "unreadable"],
+    )
+    def test_soft_fail_does_not_skip_on_anything_else(self, lab, exchange, script, kind):
+        exchange(*script)
+        with pytest.raises(kind) as failure:
+            lab.run(soft_fail=True)
+        assert not isinstance(failure.value, AirflowException)
+        assert "2 ETH" in str(failure.value)
+
+    @pytest.mark.parametrize(
+        "script", [[(0, UNSOLD)], [(0, View([], account={"is_locked": True}))], [(0, AuthenticationError("401"))]]
+    )
+    def test_never_fail_skips_on_everything(self, lab, exchange, script):
+        exchange(*script)
+        with pytest.raises(AirflowSkipException):
+            lab.run(never_fail=True)
+
+    def test_never_fail_skips_on_a_timeout(self, lab, exchange):
+        exchange((0, UNSOLD))
+        with pytest.raises(AirflowSkipException):
+            lab.run(never_fail=True, timeout=150)
+
+    def test_failed_reads_are_put_up_with(self, lab, exchange):
+        exchange((0, OutcomeUnknown("502")), (590, SETTLED))
+        assert lab.run()["reads"] == 2
+
+    def test_too_many_failed_reads_are_not(self, lab, exchange):
+        requests = exchange((0, OutcomeUnknown("answered 502", status_code=502))).counts
+        with pytest.raises(SettlementFailed, match=r"4 times in a row; the last time: answered 502") as failure:
+            lab.run(max_failures=3)
+        assert failure.value.status_code == 502
+        assert requests() == {"load_balances": 4}
+
+    def test_retry_after_is_honoured(self, lab, exchange):
+        looks = exchange((0, RateLimitExceeded("429", retry_after=300)), (300, SETTLED)).looks
+        lab.run()
+        assert looks()[1] >= 300
+
+    def test_retry_after_is_cut_by_the_timeout(self, lab, exchange):
+        looks = exchange((0, UNSOLD), (50, RateLimitExceeded("429", retry_after=3000))).looks
+        with pytest.raises(AirflowSensorTimeout, match="2 ETH"):
+            lab.run(timeout=400)
+        assert 400 <= lab.elapsed() < 402
+        assert looks()[1] < 80
+
+    def test_never_asks_more_than_once_an_interval(self, lab, exchange):
+        looks = exchange((0, OutcomeUnknown("500"))).looks
+        with pytest.raises(SettlementFailed):
+            lab.run()
+        assert all(gap >= 60 - 1e-3 for gap in pairs(looks()))
+
+    def test_interval_can_grow(self, lab, exchange):
+        looks = exchange((0, UNSOLD)).looks
+        with pytest.raises(BalancesStalled):
+            lab.run(poke_interval=10, exponential_backoff=True, max_wait=timedelta(seconds=100))
+        assert len(looks()) < 13
+
+    def test_templates_are_checked_before_anything_is_sent(self, lab, exchange):
+        requests = exchange((0, SETTLED)).requests
+        for arguments, error in [
+            ({"account_id": "summary"}, InvalidAccountId),
+            ({"account_id": "None"}, InvalidAccountId),
+            ({"target": "EUR"}, ConfigurationError),
+            ({"dry_run": ""}, ConfigurationError),
+            ({"ignore_currencies": "BTC"}, ConfigurationError),
+        ]:
+            ((name, rendered),) = arguments.items()
+            sensor = lab.sensor(**{name: "{{ params.x }}"})
+            setattr(sensor, name, rendered)
+            with pytest.raises(error):
+                sensor.execute(lab.context)
+        assert not requests
+
+    @pytest.mark.parametrize("dry_run", [True, "True"])
+    def test_dry_run_looks_once_and_succeeds(self, lab, exchange, dry_run):
+        requests = exchange((0, UNSOLD)).counts
+        result = lab.run(dry_run=dry_run, outlets=[AssetAlias("accounts")])
+        assert result["settled_at"] is None
+        assert result["residual"] == [{"currency": "ETH", "amount": "2", "btc_value": "0.09"}]
+        assert requests() == {"load_balances": 1, "get_balances": 1}
+
+    def test_dry_run_shows_what_a_real_one_would_fail_of(self, lab, exchange):
+        exchange((0, View([], account={"is_locked": True})))
+        with pytest.raises(SettlementFailed, match="locked"):
+            lab.run(dry_run=True)
+
+    def test_usd(self, lab, exchange):
+        exchange((0, View([row("USDT", "60000", "0.9"), row("USDC", "5", "0.0001")])))
+        assert lab.run(target="USD")["target_amount"] == "60005"
+
+
+class TestPoke:
+    @POKE
+    def test_each_try_has_the_whole_timeout(self, lab, exchange):
+        exchange((0, UNSOLD), (700, SETTLED))
+        with pytest.raises(BalancesStalled):
+            lab.run(timeout=650)
+        lab.ti.try_number = 2
+        assert lab.run(timeout=650)["reads"] >= 2
+
+    @POKE
+    def test_poke_alone_tells_whether_it_is_over(self, lab, exchange):
+        exchange((0, SETTLED))
+        sensor = lab.sensor()
+        assert not sensor.poke(lab.context)
+        outcome = sensor.poke(lab.context)
+        assert outcome
+        assert outcome.xcom_value["target_amount"] == "1.09"
+
+
+class TestReschedule:
+    @RESCHEDULE
+    def test_leaves_the_worker_between_looks(self, lab, exchange):
+        exchange((0, SETTLED))
+        assert lab.run()["reads"] == 2
+        assert lab.reschedules == 1
+        assert not lab.sleeps
+
+    @RESCHEDULE
+    def test_retry_starts_anew_but_keeps_the_deadline(self, lab, exchange):
+        exchange((0, UNSOLD))
+        with pytest.raises(BalancesStalled):
+            lab.run(timeout=700)
+        lab.ti.try_number = 2
+        with pytest.raises(AirflowSensorTimeout):
+            lab.run(timeout=700)
+        assert 700 <= lab.elapsed() < 702
+
+    @RESCHEDULE
+    def test_broken_memory_is_no_memory(self, lab, exchange):
+        exchange((0, SETTLED))
+        for broken in ("text", {"try": 1}, {"try": 1, "account_id": ACCOUNT, "progress": {"reads": "many"}}):
+            lab.store.set("settlement_progress", broken)
+            assert lab.run()["reads"] == 2
+
+    @RESCHEDULE
+    def test_without_a_store_the_reads_are_made_in_a_row(self, lab, exchange):
+        exchange((0, UNSOLD), (100, SETTLED))
+        lab.store = None
+        result = lab.run(stable_reads=3)
+        assert result["reads"] == 3
+        assert lab.sleeps == [10, 10]
+        assert lab.reschedules == 2
+
+    @RESCHEDULE
+    def test_without_a_store_the_timeout_still_names_what_is_left(self, lab, exchange):
+        exchange((0, UNSOLD))
+        lab.store = None
+        with pytest.raises(AirflowSensorTimeout, match="2 ETH"):
+            lab.run(timeout=1000)
+
+
+class TestDeferrable:
+    @DEFERRABLE
+    def test_what_is_over_never_visits_the_triggerer(self, lab, exchange):
+        exchange((0, SETTLED))
+        assert lab.run(stable_reads=1)["reads"] == 1
+        assert not lab.deferrals
+
+    @DEFERRABLE
+    def test_airflow_ends_the_deferral_a_little_later_than_the_trigger(self, lab, exchange):
+        exchange((0, SETTLED))
+        lab.run(timeout=1000)
+        (deferral,) = lab.deferrals
+        assert 1000 < deferral.timeout.total_seconds() < 1200
+        assert deferral.method_name == "execute_complete"
+
+    def test_default_comes_from_airflow(self, monkeypatch):
+        code = (
+            "from airflow_provider_3commas.sensors.balances import BalancesSettledSensor as S;"
+            "print(S(task_id='t', account_id=1).deferrable)"
+        )
+        monkeypatch.setenv("AIRFLOW__OPERATORS__DEFAULT_DEFERRABLE", "True")
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        assert done.stdout.strip().endswith("True")
+
+    @DEFERRABLE
+    @pytest.mark.parametrize(
+        "event", [None, {}, "settled", {"status": "done"}, {"status": "settled"}, {"status": "settled", "result": {}}]
+    )
+    @pytest.mark.parametrize("soft_fail", [False, True])
+    def test_what_is_no_event_of_ours_is_a_failure(self, lab, exchange, event, soft_fail):
+        exchange((0, SETTLED))
+        lab.edit_event = lambda _: event
+        with pytest.raises(SettlementFailed):
+            lab.run(soft_fail=soft_fail)
+
+    @DEFERRABLE
+    def test_missing_arguments_are_a_failure(self, lab):
+        with pytest.raises(SettlementFailed):
+            lab.sensor().resume_execution("execute_complete", None, lab.context)
+
+    @DEFERRABLE
+    def test_a_trigger_that_broke_is_a_failure_under_soft_fail_too(self, lab):
+        broke = {"error": "Trigger failure", "traceback": ["boom"]}
+        with pytest.raises(SettlementFailed, match="is unknown: TaskDeferralError"):
+            lab.sensor(soft_fail=True).resume_execution("__fail__", broke, lab.context)
+        with pytest.raises(AirflowSkipException):
+            lab.sensor(never_fail=True).resume_execution("__fail__", broke, lab.context)
+
+    @DEFERRABLE
+    def test_airflows_own_timeout_means_the_same(self, lab):
+        over = {"error": "Trigger timeout"}
+        with pytest.raises(AirflowSensorTimeout):
+            lab.sensor().resume_execution("__fail__", over, lab.context)
+        with pytest.raises(AirflowSkipException):
+            lab.sensor(soft_fail=True).resume_execution("__fail__", over, lab.context)
+
+
+class TestParameters:
+    @pytest.mark.parametrize(
+        ("wrong", "expected"),
+        [
+            ({"account_id": "summary"}, "account_id"),
+            ({"account_id": 0}, "account_id"),
+            ({"account_id": None}, "account_id"),
+            ({"account_id": True}, "account_id"),
+            ({"target": "EUR"}, "target"),
+            ({"dust_btc": "-1"}, "dust_btc"),
+            ({"dust_btc": 0.0001}, "dust_btc"),
+            ({"stable_reads": 0}, "stable_reads"),
+            ({"stall_after": -5}, "stall_after"),
+            ({"ignore_currencies": ["BTC"]}, "ignore_currencies"),
+            ({"dry_run": "maybe"}, "dry_run"),
+            ({"silent_fail": True}, "silent_fail"),
+        ],
+    )
+    def test_literals_are_refused_at_parse_time(self, wrong, expected):
+        with pytest.raises(ValueError, match=expected):
+            BalancesSettledSensor(**{"task_id": "settled", "account_id": ACCOUNT, **wrong})
+
+    def test_templates_are_not(self):
+        sensor = BalancesSettledSensor(
+            task_id="settled",
+            account_id="{{ params.account_id }}",
+            target="{{ params.target }}",
+            dry_run="{% if x %}True{% endif %}",
+            ignore_currencies=["{{ params.stuck }}"],
+        )
+        assert set(sensor.template_fields) == {
+            "account_id",
+            "threecommas_conn_id",
+            "target",
+            "ignore_currencies",
+            "dry_run",
+        }
+
+    def test_import_is_light(self):
+        code = (
+            "import sys, airflow.sdk; before = set(sys.modules);"
+            "import airflow_provider_3commas.sensors.balances;"
+            "new = set(sys.modules) - before; print(len(new), 'requests' in new, 'cryptography' in new)"
+        )
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        count, *heavy = done.stdout.split()[-3:]
+        assert int(count) <= 4
+        assert heavy == ["False", "False"]
+
+
+class TestAssetEvents:
+    def test_carry_what_has_settled(self, lab, exchange):
+        exchange((0, SETTLED))
+        alias, asset = AssetAlias("accounts"), Asset(f"threecommas://account/{ACCOUNT}")
+        other = Asset("s3://bucket/report")
+        events = OutletEventAccessors()
+        outlets = [alias, asset, other]
+        lab.outlet_events = events
+        lab.run(outlets=outlets)
+        facts = {
+            "account_id": ACCOUNT,
+            "target": "BTC",
+            "target_amount": "1.09",
+            "residual_btc": "0.00003",
+            "dag_id": "risk_off",
+            "run_id": "manual__1",
+        }
+        (added,) = events[alias].asset_alias_events
+        assert added.dest_asset_key.uri == f"threecommas://account/{ACCOUNT}"
+        assert added.extra == facts
+        assert events[asset].extra == facts
+        assert events[other].extra == {}
+
+    @POKE
+    def test_not_for_a_rehearsal(self, lab, exchange):
+        exchange((0, SETTLED))
+        alias, events = AssetAlias("accounts"), OutletEventAccessors()
+        lab.outlet_events = events
+        lab.run(outlets=[alias], dry_run=True)
+        assert not events[alias].asset_alias_events
