@@ -89,9 +89,11 @@ def risk_off_fleet() -> None:
         return settled.output
 
     @task(trigger_rule=TriggerRule.ALL_DONE)
-    def report(selected: list[dict[str, Any]], settlements: list[dict[str, Any]]) -> str:
+    def report(selected: list[dict[str, Any]] | None, settlements: list[dict[str, Any]] | None) -> str:
         """Tell what became of each account, and fail if one of them needs a person."""
-        by_account = {settlement["account_id"]: settlement for settlement in settlements}
+        if selected is None:
+            raise RuntimeError("The accounts could not be listed: nothing was sold.")
+        by_account = {settlement["account_id"]: settlement for settlement in settlements or ()}
         lines, failed = [], []
         for account in selected:
             settlement = by_account.get(account["account_id"])

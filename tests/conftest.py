@@ -138,6 +138,28 @@ class Run:
             )
             return None if row is None else XComModel.deserialize_value(row)
 
+    def map_index_labels(self, task_id: str) -> list[str]:
+        """Return the names that Airflow shows for a mapped task's instances, by index."""
+        mapped = [ti for ti in self.dag_run.get_task_instances() if ti.task_id == task_id]
+        return [ti.rendered_map_index for ti in sorted(mapped, key=lambda ti: ti.map_index)]
+
+    def asset_events(self) -> list[Any]:
+        """Return the asset events that the run's tasks have emitted."""
+        from airflow.models.asset import AssetEvent
+        from airflow.utils.session import create_session
+        from sqlalchemy import select
+        from sqlalchemy.orm import joinedload
+
+        query = (
+            select(AssetEvent)
+            .where(AssetEvent.source_dag_id == self.dag_run.dag_id, AssetEvent.source_run_id == self.dag_run.run_id)
+            .options(joinedload(AssetEvent.asset))
+        )
+        with create_session() as session:
+            events = list(session.scalars(query))
+            session.expunge_all()
+            return events
+
 
 def _dag_bag() -> tuple[Any, Any]:
     try:

@@ -1,0 +1,109 @@
+"""The fleet's example DAG as it lies in ``example_dags/``: each account in a chain of its own."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow.sdk import DAG
+
+    from airflow_provider_3commas.simulator import Simulator
+    from tests.conftest import Run
+
+pytestmark = pytest.mark.airflow
+
+FIRST = 32500001
+
+
+@pytest.fixture
+def fleet(example_dag: Callable[[str], DAG]) -> Callable[[str], DAG]:
+    def load(mode: str = "deferrable") -> DAG:
+        dag = example_dag("risk_off_fleet")
+        settled = dag.get_task("take_to_safety.settled")
+        settled.deferrable = mode == "deferrable"
+        settled.mode = "reschedule" if mode == "reschedule" else "poke"
+        settled.poke_interval = 0.1
+        return dag
+
+    return load
+
+
+@pytest.mark.parametrize("mode", ["poke", "reschedule", "deferrable"])
+def test_each_account_that_matches_is_sold_once(
+    simulate: Callable[..., Simulator], fleet: Callable[[str], DAG], run_dag: Callable[..., Run], mode: str
+) -> None:
+    simulator = simulate("fleet", speed=600)
+
+    run = run_dag(fleet(mode), {"name_contains": "FLEET 00", "market_codes": ["kraken", "gdax"], "dry_run": False})
+
+    assert run.state == "success"
+    markets = {account["id"]: account["market_code"] for account in simulator.state()["accounts"]}
+    wanted = [id_ for id_ in range(FIRST, FIRST + 9) if markets[id_] in ("kraken", "gdax")]
+    assert len(wanted) > 1
+    assert Counter(sell["account_id"] for sell in simulator.sells()) == dict.fromkeys(wanted, 1)
+    for index, account_id in enumerate(wanted):
+        for task_id, key in (("liquidate", "id"), ("settled", "account_id")):
+            assert run.xcom(f"take_to_safety.{task_id}", map_index=index)[key] == account_id
+    assert run.map_index_labels("take_to_safety.liquidate") == [f"Fleet {id_ - FIRST + 1:03}" for id_ in wanted]
+    assert sorted(event.asset.uri for event in run.asset_events()) == [f"threecommas://account/{id_}" for id_ in wanted]
+    assert run.xcom("report").count("settled, ") == len(wanted)
+
+
+def test_one_account_that_fails_does_not_stop_the_others(
+    simulate: Callable[..., Simulator], fleet: Callable[[], DAG], run_dag: Callable[..., Run], capfd: Any
+) -> None:
+    simulator = simulate("fleet", speed=600)
+    simulator.change_account(FIRST + 1, is_locked=True)
+
+    run = run_dag(fleet(), {"name_contains": "Fleet 00", "dry_run": False})
+
+    assert run.state == "failed"
+    states = run.states()
+    assert states.pop("take_to_safety.liquidate[1]") == "failed"
+    assert states.pop("take_to_safety.settled[1]") == "upstream_failed"
+    assert states.pop("report") == "failed"
+    assert set(states.values()) == {"success"}
+    sold = [id_ for id_ in range(FIRST, FIRST + 9) if id_ != FIRST + 1]
+    assert Counter(sell["account_id"] for sell in simulator.sells()) == dict.fromkeys(sold, 1)
+    assert "1 of 9 accounts have not settled: Fleet 002" in "".join(capfd.readouterr())
+
+
+def test_without_a_word_it_is_a_rehearsal(
+    simulate: Callable[..., Simulator], fleet: Callable[[], DAG], run_dag: Callable[..., Run]
+) -> None:
+    simulator = simulate("fleet", speed=600)
+
+    run = run_dag(fleet(), {"name_contains": "Fleet 01"})
+
+    assert run.state == "success"
+    assert simulator.sell_attempts() == []
+    assert run.xcom("report").count("dry run, nothing was sold") == 10
+
+
+def test_no_match_is_no_failure(
+    simulate: Callable[..., Simulator], fleet: Callable[[], DAG], run_dag: Callable[..., Run]
+) -> None:
+    simulator = simulate("fleet", speed=600)
+
+    run = run_dag(fleet(), {"name_contains": "nobody", "dry_run": False})
+
+    assert (run.state, run.xcom("report")) == ("success", "No account matched.")
+    assert simulator.sell_attempts() == []
+
+
+def test_list_that_cannot_be_read_fails_the_run_at_once(
+    simulate: Callable[..., Simulator], fleet: Callable[[], DAG], run_dag: Callable[..., Run]
+) -> None:
+    simulator = simulate("fleet")
+    simulator.put_key(simulator.api_key, state="expired")
+
+    run = run_dag(fleet(), {"dry_run": False})
+
+    assert run.state == "failed"
+    assert {run.states()["select_accounts"], run.states()["report"]} == {"failed"}
+    assert simulator.sell_attempts() == []
