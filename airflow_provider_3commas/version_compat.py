@@ -5,16 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from airflow.sdk import NEVER_EXPIRE, RetryDecision, RetryPolicy
-
-    HAS_TASK_STATE_STORE = True
+    from airflow.sdk import RetryDecision, RetryPolicy
 else:
     try:
-        from airflow.sdk import NEVER_EXPIRE, RetryDecision, RetryPolicy
-
-        HAS_TASK_STATE_STORE = True
+        from airflow.sdk import RetryDecision, RetryPolicy
     except ImportError:  # before Airflow 3.3
-        NEVER_EXPIRE = RetryDecision = RetryPolicy = None
-        HAS_TASK_STATE_STORE = False
+        RetryDecision = RetryPolicy = None
 
-__all__ = ["HAS_TASK_STATE_STORE", "NEVER_EXPIRE", "RetryDecision", "RetryPolicy"]
+__all__ = ["RetryDecision", "RetryPolicy"]

@@ -83,7 +83,7 @@ def simulate(
         simulator.clear_faults()
         simulator.reset(scenario, speed=speed)
         simulator.clear_journal()
-        # Tests ask more often than people may; test of the limits are elsewhere.
+        # Tests ask more often than people may; tests of the limits are elsewhere.
         simulator.rate_limit(enabled=False)
         extra = {"requests_per_minute": 10_000, "budget_url": f"sqlite:///{tmp_path}/budget.sqlite", **extra}
         monkeypatch.setenv("AIRFLOW_CONN_THREECOMMAS_DEFAULT", json.dumps(connection_to(simulator, **extra)))

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from contextlib import suppress
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseHook
 from airflow.sdk.log import mask_secret
 
-from airflow_provider_3commas.api.addresses import DEFAULT_BASE_URL
-from airflow_provider_3commas.api.errors import ConfigurationError, ThreeCommasError
+from airflow_provider_3commas.api.addresses import DEFAULT_BASE_URL, check_base_url
+from airflow_provider_3commas.api.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from airflow.sdk import Connection
 
     from airflow_provider_3commas.api.balances import BalanceRow
+    from airflow_provider_3commas.api.budget import RequestBudget
     from airflow_provider_3commas.api.client import RequestGate, ThreeCommasClient
+
+    GateFactory = Callable[[RequestBudget], RequestGate]
 
 #: What the connection's ``extra`` may hold.
 EXTRA_KEYS = frozenset({"mode", "timeout", "requests_per_minute", "budget_url", "private_key"})
+#: Where requests are counted if ``budget_url`` does not say, in Airflow's home.
+BUDGET_FILE = "threecommas_budget.sqlite"
 
 
 class ThreeCommasHook(BaseHook):
@@ -31,9 +40,12 @@ class ThreeCommasHook(BaseHook):
     ``extra`` optionally ``mode`` (``real``, default, or ``paper``), ``timeout`` (seconds),
     ``requests_per_minute`` and ``budget_url``.
 
-    Nothing is read from Airflow and nothing is sent before the first method call.
+    Nothing is read from Airflow and nothing is sent before the first method call. Every request is counted before it
+    is sent, together with those of all other processes that use the API key; while there is no budget for it, the call
+    sleeps, and says so in the log.
 
     :param threecommas_conn_id: id of the connection.
+    :param gate: makes the gate at which requests wait for the budget; by default one that sleeps, behind the sells.
     """
 
     conn_name_attr = "threecommas_conn_id"
@@ -41,9 +53,10 @@ class ThreeCommasHook(BaseHook):
     conn_type = "threecommas"
     hook_name = "3Commas"
 
-    def __init__(self, threecommas_conn_id: str = default_conn_name) -> None:
+    def __init__(self, threecommas_conn_id: str = default_conn_name, *, gate: GateFactory | None = None) -> None:
         super().__init__()
         self.threecommas_conn_id = threecommas_conn_id
+        self._gate = gate
 
     def get_conn(self) -> ThreeCommasClient:
         """Return the client of this connection; the same one, with its kept-alive session, at every call.
@@ -55,14 +68,14 @@ class ThreeCommasHook(BaseHook):
 
     @cached_property
     def _client(self) -> ThreeCommasClient:
-        return self.client_from(self.get_connection(self.threecommas_conn_id))
+        return self.client_from(self.get_connection(self.threecommas_conn_id), gate=self._gate)
 
     @classmethod
-    def client_from(cls, connection: Connection, *, gate: RequestGate | None = None) -> ThreeCommasClient:
+    def client_from(cls, connection: Connection, *, gate: GateFactory | None = None) -> ThreeCommasClient:
         """Build a client from a connection, having registered its secrets with Airflow's masker.
 
         :param connection: the connection, from wherever Airflow keeps it.
-        :param gate: asked before each request; ``None`` sends at once.
+        :param gate: makes the gate at which requests wait for the budget; by default one that sleeps.
         :return: a client with a session of its own.
         :raises ConfigurationError: the connection cannot be used; the message says what to change.
         """
@@ -72,27 +85,24 @@ class ThreeCommasHook(BaseHook):
         api_key, password = connection.login or "", connection.password or ""
         _register_secrets(api_key, password)
         extra = _extra(connection)
-        secret = _secret(password, extra.get("private_key"))
+        credentials = Credentials(api_key, _secret(password, extra.get("private_key")))
+        base_url = check_base_url(_base_url(connection))
         return ThreeCommasClient(
-            Credentials(api_key, secret),
-            base_url=_base_url(connection),
+            credentials,
+            base_url=base_url,
             mode=extra.get("mode", "real"),
             timeout=_number(extra.get("timeout", DEFAULT_TIMEOUT), "timeout"),
-            gate=gate,
+            gate=(gate or _sleeping_gate)(_budget(credentials.api_key, base_url, extra)),
         )
 
     def test_connection(self) -> tuple[bool, str]:
         """Tell whether the connection works, by reading only.
 
-        :return: whether it does, and a sentence for the person who pressed the button; no secret in it.
+        :return: whether it does, and sentences for the person who pressed the button; no secret in them.
         """
-        try:
-            client = self.get_conn()
-            client.validate()
-            accounts = client.list_accounts()
-        except ThreeCommasError as error:
-            return False, str(error)
-        return True, f"Connected in {client.mode} mode; the key can read {len(accounts)} exchange account(s)."
+        from airflow_provider_3commas.hooks.diagnosis import diagnose
+
+        return diagnose(self.get_connection(self.threecommas_conn_id))
 
     def validate(self) -> bool:
         """Prove that the API key and the signature are good.
@@ -167,6 +177,27 @@ class ThreeCommasHook(BaseHook):
         return self.get_conn().get_active_entities(account_id)
 
 
+def _sleeping_gate(budget: RequestBudget) -> RequestGate:
+    from airflow_provider_3commas.api.budget import Priority, SleepingGate
+    from airflow_provider_3commas.metrics import BudgetMetrics
+
+    return SleepingGate(budget, Priority.POLL, observer=BudgetMetrics())
+
+
+def _budget(api_key: str, base_url: str, extra: dict[str, Any]) -> RequestBudget:
+    """Return the budget that this process shares with all others on this machine, or on all that use the Redis."""
+    from airflow_provider_3commas.api.budget import shared_budget
+
+    url = extra.get("budget_url")
+    return shared_budget(
+        api_key,
+        base_url,
+        requests_per_minute=extra.get("requests_per_minute", 100),
+        url=url,
+        path=None if url else Path(os.environ.get("AIRFLOW_HOME", "~/airflow")).expanduser() / BUDGET_FILE,
+    )
+
+
 def _register_secrets(*secrets: str) -> None:
     """Tell Airflow's masker every form in which a secret could reach a log, which is masked line by line."""
     for secret in secrets:
@@ -178,9 +209,9 @@ def _register_secrets(*secrets: str) -> None:
 def _extra(connection: Connection) -> dict[str, Any]:
     """Return the known extras that are set; the connection form writes unset fields as ``null``."""
     extra = connection.extra_dejson
-    private_key = extra.get("private_key")
-    if isinstance(private_key, str):
-        _register_secrets(private_key)
+    for name in ("private_key", "budget_url"):
+        if isinstance(extra.get(name), str):
+            _register_secrets(extra[name])
     unknown = sorted(set(extra) - EXTRA_KEYS)
     if unknown:
         warnings.warn(

@@ -45,7 +45,6 @@ from airflow_provider_3commas.liquidation import (
     rounded,
 )
 from airflow_provider_3commas.parameters import parse_bool
-from airflow_provider_3commas.version_compat import NEVER_EXPIRE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -124,7 +123,7 @@ class Liquidator:
             raise ConfigurationError(
                 f"reconcile_for is {self._reconcile_for:g} s, not longer than the connection's timeouts together "
                 f"({sum(self._client.timeouts):g} s to connect and be answered): a sell of an abandoned try could "
-                "still be under way when it ends. Nothing was sent. Make it longer, or shorten the connection's timeout."
+                "still be under way when it ends. Nothing was sent. Make it longer, or the timeout shorter."
             )
 
     def _decide(self) -> dict[str, Any]:
@@ -264,11 +263,9 @@ class Liquidator:
         A process may be frozen while it waits for the answer and be given up in that time; then the answer is too old
         to rely on and is asked for again. An exception from here ends the try with nothing sent.
         """
-        if self._store is None:
-            return
         for _ in range(_FENCE_TRIES):
             asked = time.monotonic()
-            self._store.set(JOURNAL_KEY, intent.as_json(), retention=NEVER_EXPIRE)
+            self._record(intent)
             if time.monotonic() - asked < _FENCE_SECONDS:
                 return
         raise ConnectionFailed(
@@ -278,15 +275,23 @@ class Liquidator:
 
     def _write(self, journal: Journal) -> None:
         """Write down what became of a sell; should that fail, the intent stays and a later try finds out."""
-        if self._store is None or self._dry_run:
+        if self._dry_run:
             return
         try:
-            self._store.set(JOURNAL_KEY, journal.as_json(), retention=NEVER_EXPIRE)
+            self._record(journal)
         except Exception:
             self._log.exception(
                 "What became of the sell (%s) could not be written down. A later try will look at the account.",
                 journal.phase.value,
             )
+
+    def _record(self, journal: Journal) -> None:
+        if self._store is None:
+            return
+        # Airflow has this if it has the store; its type stub has not.
+        from airflow.sdk import NEVER_EXPIRE  # type: ignore[attr-defined]
+
+        self._store.set(JOURNAL_KEY, journal.as_json(), retention=NEVER_EXPIRE)
 
     def _reconcile(self, journal: Journal, why: str) -> dict[str, Any] | None:
         """Watch the account until it shows that a sell was carried out, or for long enough to say that it was not.
@@ -317,8 +322,8 @@ class Liquidator:
             self._log.warning("%s.", state.describe())
             return None
         raise OutcomeUnknown(
-            f"{why} Then: {state.describe()}. No further sell was sent. Look at account {self._account_id} in 3Commas; to "
-            "liquidate it, start a new DAG run."
+            f"{why} Then: {state.describe()}. No further sell was sent. Look at account {self._account_id} in 3Commas; "
+            "to liquidate it, start a new DAG run."
         )
 
     def _look(self, why: str) -> tuple[dict[str, Any], Snapshot | None]:

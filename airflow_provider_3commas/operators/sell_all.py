@@ -58,10 +58,15 @@ class _SellAllOperator(BaseOperator):
 
     @cached_property
     def hook(self) -> ThreeCommasHook:
-        """The hook of the rendered connection id."""
+        """The hook of the rendered connection id; its requests go before those of the sensors."""
+        from airflow_provider_3commas.api.budget import Priority, SleepingGate
         from airflow_provider_3commas.hooks.threecommas import ThreeCommasHook
+        from airflow_provider_3commas.metrics import BudgetMetrics
 
-        return ThreeCommasHook(self.threecommas_conn_id)
+        return ThreeCommasHook(
+            self.threecommas_conn_id,
+            gate=lambda budget: SleepingGate(budget, Priority.SELL, logger=self.log, observer=BudgetMetrics()),
+        )
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Liquidate the account, or find out what an earlier try has done about it.

@@ -22,7 +22,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
-from airflow_provider_3commas.api.budget.gates import WaitForBudget
+from airflow_provider_3commas.api.budget import Priority, RaisingGate, WaitForBudget
 from airflow_provider_3commas.api.errors import AuthenticationError, ConnectionFailed, ThreeCommasError
 from airflow_provider_3commas.settlement import (
     Criteria,
@@ -41,7 +41,8 @@ from airflow_provider_3commas.settlement import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from airflow_provider_3commas.api.client import ThreeCommasClient
+    from airflow_provider_3commas.api.budget import RequestBudget
+    from airflow_provider_3commas.api.client import RequestGate, ThreeCommasClient
 
 # Requests at a time. The API allows 100 a minute, so this is plenty, and below the session's ten connections.
 _THREADS = 8
@@ -169,13 +170,20 @@ async def connect(threecommas_conn_id: str) -> ThreeCommasClient:
         connection = await get_async_connection(threecommas_conn_id)
         # In a thread, because parsing an RSA key takes up to 0.2 s; one of asgiref's, because masking secrets talks to
         # Airflow's supervisor, which before 3.3 it can do from no other.
-        return await sync_to_async(ThreeCommasHook.client_from)(connection)
+        return await sync_to_async(ThreeCommasHook.client_from)(connection, gate=_raising_gate)
     except ThreeCommasError:
         raise
     except Exception as error:
         raise ConnectionFailed(
             f"Airflow's connection {threecommas_conn_id!r} could not be fetched ({type(error).__name__})."
         ) from error
+
+
+def _raising_gate(budget: RequestBudget) -> RequestGate:
+    """Return a gate that tells how long to wait, so that the event loop can."""
+    from airflow_provider_3commas.metrics import BudgetMetrics
+
+    return RaisingGate(budget, Priority.POLL, observer=BudgetMetrics())
 
 
 class _Hub:

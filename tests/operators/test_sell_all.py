@@ -244,13 +244,12 @@ class TestRefusals:
         run.attempt()
         assert len(simulator.sells()) == 1
 
-    def test_a_sell_that_could_not_leave_may_be_sent_by_a_later_try(self, simulator, run, monkeypatch):
-        monkeypatch.setattr("socket.getaddrinfo", _unreachable)
-        with pytest.raises(api.ConnectionFailed):
-            run.attempt(preflight=False)
-        monkeypatch.undo()
+    def test_a_sell_that_could_not_leave_may_be_sent_by_a_later_try(self, simulator, run):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("socket.getaddrinfo", _unreachable)
+            with pytest.raises(api.ConnectionFailed):
+                run.attempt(preflight=False)
         assert run.store.phase == "rejected"
-        connect(monkeypatch, simulator)
         run.attempt(preflight=False)
         assert len(simulator.sells()) == 1
 
