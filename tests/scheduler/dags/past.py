@@ -1,0 +1,43 @@
+"""DAGs whose runs were meant for another time."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime, timedelta
+
+from airflow.sdk import DAG
+
+from airflow_provider_3commas.operators.sell_all import SellAllToBtcOperator
+
+NOW = datetime.fromisoformat(os.environ["KILLING_NOW"])
+# The last tick of each has passed long before: neither has a run that is due now.
+DAILY = NOW - timedelta(hours=6)
+WEEKLY = NOW - timedelta(days=3)
+
+with DAG(
+    "backfilled",
+    schedule=f"30 {DAILY.hour} * * *",
+    start_date=NOW - timedelta(days=30),
+    catchup=False,
+    is_paused_upon_creation=True,
+):
+    SellAllToBtcOperator(
+        task_id="liquidate",
+        account_id=os.environ["KILLING_PAST_ACCOUNT"],
+        retries=2,
+        retry_delay=timedelta(seconds=1),
+    )
+
+with DAG(
+    "unpaused_late",
+    schedule=f"{WEEKLY.minute} {WEEKLY.hour} * * {WEEKLY.isoweekday() % 7}",
+    start_date=NOW - timedelta(days=30),
+    catchup=False,
+    is_paused_upon_creation=True,
+):
+    SellAllToBtcOperator(
+        task_id="liquidate",
+        account_id=os.environ["KILLING_PAST_ACCOUNT"],
+        retries=2,
+        retry_delay=timedelta(seconds=1),
+    )

@@ -1,0 +1,56 @@
+"""When everything has been played and Airflow has ended: no late sell, no secret, no process is left."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import psutil
+import pytest
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+    from pathlib import Path
+
+    from tests.scheduler.world import Stage, World
+
+pytestmark = pytest.mark.scheduler
+
+
+@pytest.fixture
+def ended(world: World, stages: dict[str, Future[Stage]]) -> World:
+    """Airflow has ended, after everything that was asked for has been played."""
+    if not stages:
+        pytest.skip("nothing was played")
+    for future in stages.values():
+        future.exception()
+    world.airflow.stop()
+    return world
+
+
+def test_no_account_was_sold_twice(ended: World) -> None:
+    sells = Counter(sell["account_id"] for sell in ended.simulator.sells())
+    assert not {account_id: count for account_id, count in sells.items() if count > 1}, ended.simulator.sells()
+
+
+def test_no_secret_is_left_in_logs_or_metadata(ended: World) -> None:
+    home = ended.airflow.home
+    written = {path.relative_to(home): path.read_bytes() for path in home.rglob("*") if path.is_file()}
+    assert any(path.name == "attempt=1.log" for path in written)
+    secrets = [
+        secret
+        for account in ended.accounts.values()
+        for secret in (account.api_key, account.secret, account.exchange_key)
+    ]
+    assert not [(path, secret) for path, bytes_ in written.items() for secret in secrets if secret.encode() in bytes_]
+
+
+def test_no_process_is_left(ended: World) -> None:
+    assert not [process for process in psutil.process_iter(["cmdline"]) if lives_in(process, ended.airflow.home)]
+
+
+def lives_in(process: psutil.Process, home: Path) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE and process.environ().get("AIRFLOW_HOME") == str(home)
+    except psutil.Error:
+        return False

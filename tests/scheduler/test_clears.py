@@ -1,0 +1,83 @@
+"""Clear a liquidation in every way that people clear tasks: a sell that was carried out is never repeated."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.scheduler.session import TASK_ID
+from tests.scheduler.world import Play, Stage
+
+pytestmark = pytest.mark.scheduler
+
+
+def clear_task(stage: Stage) -> None:
+    stage.trigger()
+    stage.wait_for_end()
+    send_clear_task(stage)
+    stage.wait_for_end()
+
+
+def clear_run(stage: Stage) -> None:
+    stage.trigger()
+    stage.wait_for_end()
+    send(stage, "POST", "/clear", {"dry_run": False, "only_failed": False})
+    stage.wait_for_end()
+
+
+def mark_failed_and_clear(stage: Stage) -> None:
+    """Mark the task failed while its sell is in flight; clear it when its process is gone."""
+    facts = stage.play.facts
+    stage.hold_sell(facts["hold"])
+    stage.trigger()
+    held = stage.wait_held()
+    send(stage, "PATCH", f"/taskInstances/{TASK_ID}", {"new_state": "failed"})
+    stage.wait_for_end()
+    stage.wait_for("the end of the task's process", stage.held_is_gone, 60)
+    stage.simulator.release(held, discard=facts["discard"])
+    send_clear_task(stage)
+    stage.wait_for_end()
+
+
+def clear_while_it_sells(stage: Stage) -> None:
+    stage.hold_sell("after")
+    stage.trigger()
+    held = stage.wait_held()
+    send_clear_task(stage)
+    stage.wait_for("the end of the task's process", stage.held_is_gone, 60)
+    stage.simulator.release(held)
+    stage.wait_for_end()
+
+
+def send_clear_task(stage: Stage) -> None:
+    body = {"dry_run": False, "dag_run_id": stage.run_id, "task_ids": [TASK_ID], "only_failed": False}
+    stage.airflow.send("POST", f"dags/{stage.dag_id}/clearTaskInstances", body)
+    stage.airflow.forget_run_states()
+
+
+def send(stage: Stage, method: str, path: str, body: dict[str, Any]) -> None:
+    stage.airflow.send(method, f"dags/{stage.dag_id}/dagRuns/{stage.run_id}{path}", body)
+    stage.airflow.forget_run_states()
+
+
+LOST = {"hold": "before", "discard": True, "posts": 2, "outcome": "accepted"}
+APPLIED = {"hold": "after", "discard": False, "posts": 1, "outcome": "reconciled"}
+PLAYS = [
+    Play("cleared_task", clear_task, facts={"posts": 1, "outcome": "recorded"}),
+    Play("cleared_run", clear_run, facts={"posts": 1, "outcome": "recorded"}),
+    Play("marked_failed_then_cleared", mark_failed_and_clear, "patient_liquidation", APPLIED),
+    Play("marked_failed_and_lost_then_cleared", mark_failed_and_clear, facts=LOST),
+    Play("cleared_while_it_sells", clear_while_it_sells, "patient_liquidation", APPLIED),
+]
+
+
+@pytest.mark.parametrize("played", PLAYS, ids=lambda play: play.name, indirect=True)
+def test_cleared_it_does_not_sell_again(played: Stage) -> None:
+    facts, liquidation, account = played.play.facts, played.xcom("liquidation"), played.xcom("return_value")
+    assert played.state() == "success", played.explain()
+    assert len(played.sells()) == 1, played.explain()
+    assert len(played.posts()) == facts["posts"], played.explain()
+    assert liquidation["outcome"] == facts["outcome"], played.explain()
+    assert account["id"] == played.account.id, played.explain()
+    assert len(played.tries()) == 2, played.explain()

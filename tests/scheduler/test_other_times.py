@@ -1,0 +1,67 @@
+"""Runs that were meant for another time sell nothing, unless told to."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tests.scheduler.session import FINISHED
+from tests.scheduler.world import PAST, Play, Stage, World
+
+pytestmark = pytest.mark.scheduler
+
+DAYS = 5
+
+
+def backfill(stage: Stage) -> None:
+    unpause(stage)
+    days = [(datetime.now(UTC) - timedelta(days=ago)).date().isoformat() for ago in (7, 7 - DAYS)]
+    stage.airflow.command("backfill", "create", "--dag-id", stage.dag_id, "--from-date", days[0], "--to-date", days[1])
+    wait_for_runs(stage, "backfill", DAYS)
+
+
+def unpause_late(stage: Stage) -> None:
+    unpause(stage)
+    wait_for_runs(stage, "scheduled", 1)
+
+
+def unpause(stage: Stage) -> None:
+    stage.airflow.send("PATCH", f"dags/{stage.dag_id}", {"is_paused": False})
+
+
+def wait_for_runs(stage: Stage, run_type: str, count: int) -> None:
+    def ended() -> bool:
+        ours = [run for run in runs(stage) if run["run_type"] == run_type]
+        return len(ours) >= count and all(run["state"] in FINISHED for run in ours)
+
+    stage.wait_for(f"the end of {count} runs", ended)
+    stage.keep_time()
+
+
+def runs(stage: Stage) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = stage.airflow.get(f"dags/{stage.dag_id}/dagRuns")["dag_runs"]
+    return found
+
+
+def check(played: Stage, world: World, run_type: str, count: int, parameter: str) -> None:
+    ours = [run for run in runs(played) if run["run_type"] == run_type]
+    logs = {run["dag_run_id"]: played.airflow.task_log(played.dag_id, run["dag_run_id"]) for run in ours}
+    explained = "\n".join(logs.values())
+    assert [run["state"] for run in ours] == ["failed"] * count, explained
+    for run_id, log in logs.items():
+        assert len(played.airflow.tries(played.dag_id, run_id)) == 1, explained
+        assert "Nothing was sent" in log, explained
+        assert parameter in log, explained
+    assert not world.simulator.journal(path=f"/accounts/{world.accounts[PAST].id}/", sell=True), explained
+
+
+@pytest.mark.parametrize("played", [Play("backfilled", backfill, "backfilled")], ids=["backfilled"], indirect=True)
+def test_a_backfill_of_five_days_sells_nothing(played: Stage, world: World) -> None:
+    check(played, world, "backfill", DAYS, "allow_backfill=True")
+
+
+@pytest.mark.parametrize("played", [Play("late", unpause_late, "unpaused_late")], ids=["late"], indirect=True)
+def test_a_dag_unpaused_three_days_late_sells_nothing(played: Stage, world: World) -> None:
+    check(played, world, "scheduled", 1, "max_lateness")

@@ -1,0 +1,313 @@
+"""A simulator with an account for everything that is played, and an Airflow that can reach it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import psutil
+
+from airflow_provider_3commas.simulator import Simulator
+from tests.scheduler.session import AirflowSession, wait_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+DAG_IDS = {
+    "kill_matrix",
+    "patient_kill_matrix",
+    "liquidation",
+    "patient_liquidation",
+    "backfilled",
+    "unpaused_late",
+}
+#: For runs whose operator knows neither account nor connection from its run's conf.
+PAST = "past"
+#: Seconds that a connection waits for an answer: ``reconcile_for`` of the DAGs is longer than two of them.
+TIMEOUT = 3
+PATIENT_TIMEOUT = 40
+#: Seconds after which a play has failed.
+LONGEST = 240
+
+
+@dataclass(frozen=True)
+class Account:
+    """An exchange account of one play's own, with an API key, and so a request budget, of its own."""
+
+    name: str
+    id: int
+    patient: bool = False
+
+    @property
+    def conn_id(self) -> str:
+        return f"play_{self.name}"
+
+    @property
+    def api_key(self) -> str:
+        return f"api-key-of-{self.name}-4f1d"
+
+    @property
+    def secret(self) -> str:
+        return f"secret-of-{self.name}-9b7e2c"
+
+    @property
+    def exchange_key(self) -> str:
+        """What the simulator's Accounts hold in the field ``api_key``, as the real ones do."""
+        return f"simulator-LEAKED-exchange-api-key-{self.id}"
+
+    def connection(self, url: str) -> str:
+        return json.dumps(
+            {
+                "conn_type": "threecommas",
+                "host": url,
+                "login": self.api_key,
+                "password": self.secret,
+                "extra": {"timeout": PATIENT_TIMEOUT if self.patient else TIMEOUT},
+            }
+        )
+
+    def scenario(self) -> dict[str, Any]:
+        return {
+            "id": self.id,
+            "name": f"Account of {self.name}",
+            "market_code": "binance",
+            "holdings": {"BTC": "0.2114", "ETH": "8.25", "SOL": "61.4", "USDT": "7340.55", "DOGE": "21.7"},
+            "bots": 3,
+            "deals": 2,
+        }
+
+
+@dataclass(frozen=True)
+class Play:
+    """Something that is tried on the running Airflow, at the same time as others.
+
+    :param name: its name, and the id of its DAG run.
+    :param act: does it.
+    :param dag_id: the DAG that it is about; those of patient DAGs have a connection that waits long for an answer.
+    :param facts: what the test that judges it has to know.
+    """
+
+    name: str
+    act: Callable[[Stage], None]
+    dag_id: str = "liquidation"
+    facts: dict[str, Any] = field(default_factory=dict, hash=False)
+
+    @property
+    def patient(self) -> bool:
+        return self.dag_id.startswith("patient")
+
+
+@dataclass(eq=False)
+class Stage:
+    """What one play acts on, and what was seen of it."""
+
+    airflow: AirflowSession
+    simulator: Simulator
+    account: Account
+    play: Play
+    folder: Path
+    began: float = field(default_factory=time.monotonic)
+    seconds: float = 0.0
+
+    @property
+    def dag_id(self) -> str:
+        return self.play.dag_id
+
+    @property
+    def run_id(self) -> str:
+        return self.play.name
+
+    def trigger(self, **injections: str) -> None:
+        """Start the run.
+
+        :param injections: by ``tryN`` what happens to that try: ``do at point``.
+        """
+        conf = {
+            "account_id": self.account.id,
+            "conn_id": self.account.conn_id,
+            "injections": {
+                name.removeprefix("try"): dict(zip(("do", "point"), order.split(" at "), strict=True))
+                for name, order in injections.items()
+            },
+        }
+        self.airflow.trigger(self.dag_id, self.run_id, conf)
+
+    def wait_for(self, what: str, look: Callable[[], Any], seconds: float = LONGEST) -> Any:
+        return wait_for(what, look, seconds, self.explain)
+
+    def wait_for_end(self) -> str:
+        """Wait for the end of the run, return its state, and keep how long it all took."""
+        state = self.airflow.wait_for_run(self.dag_id, self.run_id, LONGEST, self.explain)
+        self.keep_time()
+        return state
+
+    def keep_time(self) -> None:
+        """Keep how long it took so far."""
+        self.seconds = time.monotonic() - self.began
+
+    def state(self) -> str:
+        return self.airflow.run_state(self.dag_id, self.run_id)
+
+    def told(self, event: str, try_number: int = 1) -> dict[str, Any] | None:
+        """Return what the injection in a try has told, if it has."""
+        for facts in self.trace():
+            if (facts["event"], facts["try"]) == (event, try_number):
+                return facts
+        return None
+
+    def trace(self) -> list[dict[str, Any]]:
+        """Return everything that the injection has told."""
+        with contextlib.suppress(FileNotFoundError):
+            lines = (self.folder / f"{self.run_id}.jsonl").read_text("utf-8").splitlines()
+            return [json.loads(line) for line in lines]
+        return []
+
+    def let_go_on(self) -> None:
+        """End the wait at the injection's point."""
+        (self.folder / f"{self.run_id}.go").touch()
+
+    def hold_sell(self, when: str) -> None:
+        """Have the simulator keep the next sell waiting, before or after carrying it out."""
+        self.simulator.fault("hold", when=when, method="POST", path=f"{self.account_path}/sell_all")
+
+    def wait_held(self) -> int:
+        """Wait until the sell is in flight, and return the number to release it by."""
+        held = self.wait_for("a held sell", lambda: [one for one in self.simulator.held() if self._is_mine(one)])
+        number: int = held[0]["id"]
+        return number
+
+    def held_is_gone(self) -> bool:
+        """Tell whether the process that waits for the answer to the held sell has ended."""
+        return any(one["gone"] for one in self.simulator.held() if self._is_mine(one))
+
+    def _is_mine(self, held: dict[str, Any]) -> bool:
+        return str(held["account_id"]) == str(self.account.id)
+
+    @property
+    def account_path(self) -> str:
+        return f"/accounts/{self.account.id}"
+
+    def sells(self) -> list[dict[str, Any]]:
+        return self.simulator.sells(self.account.id)
+
+    def posts(self) -> list[dict[str, Any]]:
+        """Return the requests that tried to sell, carried out or not."""
+        return self.simulator.journal(path=f"{self.account_path}/", sell=True)
+
+    def tries(self) -> list[dict[str, Any]]:
+        return self.airflow.tries(self.dag_id, self.run_id)
+
+    def xcom(self, key: str) -> Any:
+        return self.airflow.xcom(self.dag_id, self.run_id, key)
+
+    def task_log(self, try_number: int | None = None) -> str:
+        return self.airflow.task_log(self.dag_id, self.run_id, try_number)
+
+    def summary(self) -> dict[str, Any]:
+        """Return what a table of results would show."""
+        if not self.state():
+            return {"seconds": round(self.seconds, 1)}
+        return {
+            "state": self.state(),
+            "posts": len(self.posts()),
+            "sells": len(self.sells()),
+            "tries": len(self.tries()),
+            "outcome": (self.xcom("liquidation") or {}).get("outcome"),
+            "seconds": round(self.seconds, 1),
+        }
+
+    def explain(self) -> str:
+        """Say what is known, for a failed assertion."""
+        parts: dict[str, Any] = {
+            "sells": self.sells(),
+            "posts": [
+                {name: post[name] for name in ("seq", "time", "status", "fault", "applied")} for post in self.posts()
+            ],
+            "injection": self.trace(),
+            "task log": self.task_log(),
+        }
+        return "\n".join(
+            [
+                f"{self.dag_id} {self.run_id}, account {self.account.id}, after {time.monotonic() - self.began:.0f} s",
+                *(_titled(title, part) for title, part in parts.items()),
+            ]
+        )
+
+
+def _titled(title: str, part: Any) -> str:
+    lines = part.splitlines()[-120:] if isinstance(part, str) else [str(item) for item in part]
+    return "\n  ".join([f"{title}:", *lines])
+
+
+class World:
+    """Start everything that is needed for some plays.
+
+    :param plays: the plays.
+    :param folder: an empty folder.
+    """
+
+    def __init__(self, plays: Iterable[Play], folder: Path) -> None:
+        self.accounts = {PAST: Account(PAST, 33000000)}
+        for number, play in enumerate(plays, start=1):
+            self.accounts[play.name] = Account(play.name, 33000000 + number, play.patient)
+        self.signals = folder / "signals"
+        self.signals.mkdir()
+        self.now = datetime.now(UTC)
+        self.simulator = Simulator(
+            {
+                "extends": "calm",
+                "name": "kill matrix",
+                "keys": [{"key": account.api_key, "secret": account.secret} for account in self.accounts.values()],
+                "accounts": [account.scenario() for account in self.accounts.values()],
+            }
+        )
+        try:
+            self.airflow = AirflowSession(folder / "airflow", self._environment())
+        except BaseException:
+            self.simulator.stop()
+            raise
+
+    def _environment(self) -> dict[str, str]:
+        past = self.accounts[PAST]
+        return {
+            "KILLING_FOLDER": str(self.signals),
+            "KILLING_NOW": self.now.isoformat(),
+            "KILLING_PAST_ACCOUNT": str(past.id),
+            "AIRFLOW_CONN_THREECOMMAS_DEFAULT": past.connection(self.simulator.url),
+            **{
+                f"AIRFLOW_CONN_{account.conn_id.upper()}": account.connection(self.simulator.url)
+                for account in self.accounts.values()
+            },
+        }
+
+    def stage(self, play: Play) -> Stage:
+        return Stage(self.airflow, self.simulator, self.accounts[play.name], play, self.signals)
+
+    def stop(self) -> None:
+        self.airflow.stop()
+        self.simulator.stop()
+
+
+def send_signal(number: signal.Signals, *pids: int) -> None:
+    """Send a signal to processes, and wait until those that it stops have stopped."""
+    for pid in pids:
+        os.kill(pid, number)
+    if number == signal.SIGSTOP:
+        for pid in pids:
+            process = psutil.Process(pid)
+            wait_for(f"process {pid} to stop", lambda it=process: it.status() == psutil.STATUS_STOPPED, 10)
+
+
+def is_gone(pid: int) -> bool:
+    """Tell whether a process has ended."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
