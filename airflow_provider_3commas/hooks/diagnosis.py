@@ -1,0 +1,447 @@
+"""Find out in a few seconds, by reading only, whether a connection works and, if not, what to change.
+
+This is behind Airflow's *Test* button and ``airflow connections test``. Airflow shows the answer as it is, unmasked, so
+nothing secret may be in it.
+"""
+
+from __future__ import annotations
+
+import queue
+import socket
+import ssl
+import threading
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlsplit
+
+from airflow_provider_3commas import __version__
+from airflow_provider_3commas.api.budget import Priority, RaisingGate, Reason, WaitForBudget
+from airflow_provider_3commas.api.errors import (
+    AuthenticationError,
+    ConnectionFailed,
+    IpBanned,
+    OutcomeUnknown,
+    PermissionDenied,
+    PlanLimitReached,
+    RateLimitExceeded,
+    ThreeCommasError,
+)
+from airflow_provider_3commas.api.replies import Reply, decode_json, describe_body, failure
+from airflow_provider_3commas.hooks.threecommas import EXTRA_KEYS, ThreeCommasHook
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from airflow.sdk import Connection
+
+    from airflow_provider_3commas.api.budget import RequestBudget
+    from airflow_provider_3commas.api.client import ThreeCommasClient
+
+#: Seconds after which the answer is given, whatever is still under way. A name server can take longer than that.
+DEADLINE = 9.0
+#: Seconds to wait for a connection, and for an answer; the connection's own timeout if that is shorter.
+PATIENCE = 4.0
+#: Seconds that the test waits for the request budget; after that it says how long the wait would be.
+BUDGET_PATIENCE = 2.0
+#: Seconds by which the clocks may differ: rate limits and schedules count in minutes.
+CLOCK_TOLERANCE = 60.0
+
+_TIME = "/ver1/time"
+# OpenSSL's numbers for what can be wrong with a certificate.
+_NOT_YET_VALID, _EXPIRED = 9, 10
+_WRONG_NAME = (62, 64)
+# Airflow's masker leaves shorter secrets alone too: as words they would be everywhere.
+_SHORTEST_SECRET = 5
+
+
+class _NotTheApi(ThreeCommasError):
+    """The host answers, but not as 3Commas does."""
+
+
+class ImpatientGate(RaisingGate):
+    """Wait for the budget like a person would: for a moment.
+
+    :param budget: the budget.
+    :param patience: for how many seconds, from now on.
+    """
+
+    def __init__(self, budget: RequestBudget, patience: float) -> None:
+        super().__init__(budget, Priority.POLL)
+        self._until = time.monotonic() + patience
+
+    def admit(self) -> None:
+        """Return when one more request may be sent, having counted it.
+
+        :raises WaitForBudget: that takes too long; nothing was sent.
+        """
+        while True:
+            try:
+                return super().admit()
+            except WaitForBudget as wait:
+                if time.monotonic() + wait.seconds > self._until:
+                    raise
+                time.sleep(wait.seconds)
+
+
+class _Examination(NamedTuple):
+    """Hold what is examined.
+
+    :param client: the connection's client.
+    :param gate: asked before each request.
+    :param signs_with: what the connection signs with.
+    """
+
+    client: ThreeCommasClient
+    gate: ImpatientGate
+    signs_with: str
+
+
+def diagnose(connection: Connection) -> tuple[bool, str]:
+    """Test a connection with two requests, neither of which changes anything.
+
+    The first bears no key: whoever answers has to be 3Commas before the key goes there.
+
+    :param connection: the connection.
+    :return: whether it works, and sentences for the person who asked; no secret in them.
+    """
+    ok, message = _diagnose(connection)
+    for secret in _secrets(connection):
+        message = message.replace(secret, "***")
+    return ok, message
+
+
+def _diagnose(connection: Connection) -> tuple[bool, str]:
+    gates: list[ImpatientGate] = []
+
+    def gate(budget: RequestBudget) -> ImpatientGate:
+        gates.append(ImpatientGate(budget, BUDGET_PATIENCE))
+        return gates[-1]
+
+    try:
+        client = ThreeCommasHook.client_from(connection, gate=gate)
+    except ThreeCommasError as error:
+        return False, f"Nothing was sent. {error}"
+    connect, answer = client.timeouts
+    client.timeouts = (min(connect, PATIENCE), min(answer, PATIENCE))
+    ok, message = _in_time(_Examination(client, gates[0], _signs_with(connection)))
+    ignored = sorted(set(connection.extra_dejson) - EXTRA_KEYS)
+    if ignored:
+        message += f" Ignored, because nothing is known of them: the extra fields {', '.join(ignored)}."
+    return ok, message
+
+
+def _in_time(examination: _Examination) -> tuple[bool, str]:
+    """Examine in a thread, because nothing can call off a name server that does not answer."""
+    results: queue.SimpleQueue[tuple[bool, str]] = queue.SimpleQueue()
+    threading.Thread(target=lambda: results.put(_examine(examination)), daemon=True, name="connection-test").start()
+    try:
+        return results.get(timeout=DEADLINE)
+    except queue.Empty:
+        return False, (
+            f"No result within {DEADLINE:g} s: {examination.client.base_url} answers too slowly, or its name can't be "
+            "resolved in that time."
+        )
+
+
+def _examine(examination: _Examination) -> tuple[bool, str]:
+    client, clock = examination.client, ""
+    try:
+        clock = _clock(_ask_the_time(examination))
+        accounts = client.list_accounts()
+    except ThreeCommasError as error:
+        return False, _explain(error, examination) + clock
+    except Exception as error:  # Airflow would show it with whatever is in it
+        return False, f"The test itself failed: {type(error).__name__}: {error}."
+    finally:
+        client.close()
+    return not clock, _describe(client, accounts) + clock
+
+
+def _describe(client: ThreeCommasClient, accounts: list[dict[str, Any]]) -> str:
+    """Say what works."""
+    other = "paper" if client.mode == "real" else "real"
+    if not accounts:
+        return (
+            f"Connected in {client.mode} mode. The key can read exchange accounts, but there is none in this mode; "
+            f"those of {other} mode are different ones."
+        )
+    sellable = sum(account.get("fast_convert_available") is True for account in accounts)
+    noun = "exchange account" if len(accounts) == 1 else "exchange accounts"
+    return (
+        f"Connected in {client.mode} mode: the key can read {len(accounts)} {noun}, {sellable} of them with sell-all. "
+        "Whether it may sell (ACCOUNTS_WRITE) was not tried: this test only reads."
+    )
+
+
+def _ask_the_time(examination: _Examination) -> float:
+    """Ask for the server's time, without key or signature.
+
+    :return: seconds by which this machine's clock is ahead.
+    :raises _NotTheApi: the answer is not one that 3Commas gives.
+    :raises ThreeCommasError: there is no answer, or a refusal.
+    """
+    import requests
+
+    client, gate = examination.client, examination.gate
+    gate.admit()
+    sent = time.time()
+    try:
+        response = requests.get(
+            f"{client.base_url}/public/api{_TIME}",
+            headers={"Accept": "application/json", "User-Agent": f"airflow-provider-3commas/{__version__}"},
+            timeout=client.timeouts,
+            allow_redirects=False,
+            # Or requests would look for a password of the host in the user's .netrc.
+            auth=lambda request: request,
+        )
+    except requests.RequestException as error:
+        raise ConnectionFailed(f"No answer from {client.base_url}.") from error
+    reply = Reply("GET", _TIME, response.status_code, response.headers, response.content, False, str)
+    problem = failure(reply)
+    if problem is not None:
+        gate.report(problem)
+        raise problem if _is_refusal_of_the_api(problem) else _not_the_api(reply) from problem
+    return (sent + time.time()) / 2 - _server_time(reply)
+
+
+def _is_refusal_of_the_api(problem: ThreeCommasError) -> bool:
+    """Whether a request without a key can be refused like this by 3Commas."""
+    return isinstance(problem, (RateLimitExceeded, IpBanned, PlanLimitReached)) or (problem.status_code or 0) >= 500
+
+
+def _server_time(reply: Reply) -> float:
+    try:
+        answer = decode_json(reply.body)
+    except ValueError:
+        raise _not_the_api(reply) from None
+    seconds = answer.get("server_time") if isinstance(answer, dict) else None
+    if isinstance(seconds, bool) or not isinstance(seconds, int):
+        raise _not_the_api(reply)
+    return float(seconds)
+
+
+def _not_the_api(reply: Reply) -> _NotTheApi:
+    try:
+        decode_json(reply.body)
+        what = "JSON, but not what 3Commas sends"
+    except ValueError:
+        what = describe_body(reply)
+    return _NotTheApi(f"status {reply.status} and {what}", status_code=reply.status)
+
+
+def _clock(ahead: float) -> str:
+    """Say that the clock is far off; nothing if it is not."""
+    if abs(ahead) <= CLOCK_TOLERANCE:
+        return ""
+    return (
+        f" Clock far off: that of {_machine()} is {_duration(abs(ahead))} {'ahead of' if ahead > 0 else 'behind'} that "
+        "of 3Commas. Set it (NTP): schedules, the lateness guard and the request budget rely on it."
+    )
+
+
+def _explain(error: ThreeCommasError, examination: _Examination) -> str:
+    """Say what an error means for whoever set the connection up."""
+    for kind, explain in _EXPLANATIONS.items():
+        if isinstance(error, kind):
+            return explain(error, examination)
+    return str(error)
+
+
+def _budget(error: ThreeCommasError, _: _Examination) -> str:
+    left = _duration(error.retry_after or 0)
+    if isinstance(error, WaitForBudget) and error.reason is Reason.PAUSE:
+        return (
+            f"Rate limit pause, {left} left: 3Commas told this key to pause, so the test asks nothing now. Going on "
+            "would get the IP address banned."
+        )
+    return (
+        "Not tested now: the requests that this key may send in a minute are taken, by tasks or other tests. Try again "
+        f"in {left}."
+    )
+
+
+def _unauthorized(error: ThreeCommasError, examination: _Examination) -> str:
+    if error.code == "signature_invalid":
+        return (
+            f"Wrong signature ({_said(error)}): 3Commas knows the API key, but the {examination.signs_with} does not "
+            "belong to it, or is not complete. Copy it again, from the same API key. If it is right, see whether the "
+            f"key is limited to IP addresses: the answer is a 401 then too, and this test ran on {_machine()}."
+        )
+    return (
+        f"API key refused ({_said(error)}). 3Commas gives the same answer for a wrong key, an expired one, and an IP "
+        "address that is not on the key's list. Copy the key again, then check the list: this test ran on "
+        f"{_machine()}, and workers may go out from other addresses."
+    )
+
+
+def _forbidden(error: ThreeCommasError, _: _Examination) -> str:
+    return (
+        f"Key and signature are good, but the key must not read accounts ({_said(error)}). In 3Commas, give it the "
+        "permission ACCOUNTS_READ and, to sell, ACCOUNTS_WRITE."
+    )
+
+
+def _plan(error: ThreeCommasError, _: _Examination) -> str:
+    return (
+        f"The 3Commas subscription plan does not include this use of the API ({_said(error)}). Waiting does not help. "
+        "Reading needs a plan with API access, selling one with write access."
+    )
+
+
+def _rate_limit(error: ThreeCommasError, _: _Examination) -> str:
+    return (
+        f"Rate limit ({_said(error)}): {_duration(error.retry_after or 0)} left. Everything that uses this key pauses "
+        "until then. If that happens again, something else uses the key too: lower the requests per minute."
+    )
+
+
+def _ban(error: ThreeCommasError, _: _Examination) -> str:
+    return (
+        f"The IP address of {_machine()} is banned for going on after a rate limit ({_said(error)}): at least "
+        f"{_duration(error.retry_after or 0)} left. Send nothing until then; each try makes it longer."
+    )
+
+
+def _no_connection(error: ThreeCommasError, examination: _Examination) -> str:
+    from requests.exceptions import ProxyError
+
+    causes = list(_causes(error))
+    url = examination.client.base_url
+    reason = next((str(cause) for cause in reversed(causes) if str(cause)), type(error).__name__)
+    if any(isinstance(cause, ProxyError) for cause in causes):
+        return f"Host unreachable: the proxy on the way to {url} fails ({reason}). Check HTTPS_PROXY and NO_PROXY."
+    for kind, explain in _NETWORK.items():
+        for cause in causes:
+            if isinstance(cause, kind):
+                return explain(cause, url, examination.client.timeouts)
+    return f"Host unreachable: no connection to {url} ({reason})."
+
+
+def _no_answer(error: ThreeCommasError, examination: _Examination) -> str:
+    if error.status_code is None:
+        return _no_connection(error, examination)
+    url = examination.client.base_url
+    if error.status_code >= 500:
+        return f"{url} has trouble of its own (status {error.status_code}). Try again in some minutes. {error}"
+    return f"{url} answers, but not as the 3Commas API does. Check the host, and any proxy in between. {error}"
+
+
+def _wrong_host(error: ThreeCommasError, examination: _Examination) -> str:
+    return (
+        f"{examination.client.base_url} answers, but is not the 3Commas API: it sent {error}. The key was not sent "
+        "there. Check the host (leave it empty for the real 3Commas), and any proxy or login page in between."
+    )
+
+
+_EXPLANATIONS: dict[type[ThreeCommasError], Callable[[ThreeCommasError, _Examination], str]] = {
+    WaitForBudget: _budget,
+    AuthenticationError: _unauthorized,
+    PermissionDenied: _forbidden,
+    PlanLimitReached: _plan,
+    RateLimitExceeded: _rate_limit,
+    IpBanned: _ban,
+    ConnectionFailed: _no_connection,
+    _NotTheApi: _wrong_host,
+    OutcomeUnknown: _no_answer,
+}
+
+
+def _certificate(cause: BaseException, url: str, _: tuple[float, float]) -> str:
+    code = getattr(cause, "verify_code", 0)
+    if code in (_NOT_YET_VALID, _EXPIRED):
+        problem = "has expired" if code == _EXPIRED else "is not valid yet"
+        advice = f"Is the clock of {_machine()} right? It says {datetime.now(UTC):%Y-%m-%d %H:%M} UTC."
+    elif code in _WRONG_NAME:
+        problem, advice = "is for another name", "Check the host."
+    else:
+        problem = "is not from an authority that this machine trusts"
+        advice = (
+            "If a proxy of your network inspects TLS, put its certificate into a file and the file's path into the "
+            "environment variable REQUESTS_CA_BUNDLE."
+        )
+    return f"TLS failure: the certificate of {url} {problem} ({getattr(cause, 'verify_message', cause)}). {advice}"
+
+
+def _tls(cause: BaseException, url: str, _: tuple[float, float]) -> str:
+    reason = getattr(cause, "reason", None) or cause
+    return f"TLS failure: no encrypted connection to {url} ({reason}). Check host and port, and any proxy in between."
+
+
+def _dns(cause: BaseException, url: str, _: tuple[float, float]) -> str:
+    reason = getattr(cause, "strerror", None) or cause
+    return f"Host unreachable: the name {urlsplit(url).hostname} can't be resolved ({reason}). Check the host."
+
+
+def _connection_refused(_cause: BaseException, url: str, _: tuple[float, float]) -> str:
+    return f"Host unreachable: nothing listens at {url} (connection refused). Check host and port."
+
+
+def _timeout(_cause: BaseException, url: str, timeouts: tuple[float, float]) -> str:
+    return f"Host unreachable: no answer from {url} within {max(timeouts):g} s. Is there a firewall in between?"
+
+
+# The first class that one of the causes is of counts.
+_NETWORK: dict[type[BaseException], Callable[[BaseException, str, tuple[float, float]], str]] = {
+    ssl.SSLCertVerificationError: _certificate,
+    ssl.SSLError: _tls,
+    socket.gaierror: _dns,
+    ConnectionRefusedError: _connection_refused,
+    TimeoutError: _timeout,
+}
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and, one after the other, what it came from."""
+    cause: BaseException | None = error
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__
+
+
+def _said(error: ThreeCommasError) -> str:
+    """Repeat status and code of a refusal, by which it can be looked up."""
+    return " ".join(str(part) for part in (error.status_code, error.code) if part)
+
+
+def _machine() -> str:
+    return f"the machine {socket.gethostname()}"
+
+
+def _duration(seconds: float) -> str:
+    """Write a time as a person would say it.
+
+    >>> _duration(3725)
+    '1 h 2 min'
+    """
+    whole = round(seconds)
+    if whole < 120:
+        return f"{whole} s"
+    if whole < 7200:
+        return f"{whole // 60} min {whole % 60} s"
+    if whole < 172_800:
+        return f"{whole // 3600} h {whole % 3600 // 60} min"
+    return f"{whole // 86400} days {whole % 86400 // 3600} h"
+
+
+def _signs_with(connection: Connection) -> str:
+    is_rsa = connection.extra_dejson.get("private_key") or "-----BEGIN" in (connection.password or "")
+    return "RSA private key" if is_rsa else "API secret"
+
+
+def _secrets(connection: Connection) -> list[str]:
+    """List what must not be shown, the longest first."""
+    extra = connection.extra_dejson
+    texts = [
+        text for text in (connection.login, connection.password, extra.get("private_key")) if isinstance(text, str)
+    ]
+    found = {line.strip() for text in texts for line in (text, *text.splitlines())}
+    found.add(_password_in(extra.get("budget_url")))
+    return sorted((text for text in found if len(text) >= _SHORTEST_SECRET), key=len, reverse=True)
+
+
+def _password_in(url: Any) -> str:
+    try:
+        return urlsplit(url).password or "" if isinstance(url, str) else ""
+    except ValueError:
+        return ""
