@@ -6,11 +6,41 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from urllib.parse import SplitResult
 
     from airflow.sdk import Asset, Context
 
 #: Scheme of the asset URIs of this provider.
 SCHEME = "threecommas"
+
+_KIND = "account"
+
+
+def sanitize(uri: SplitResult) -> SplitResult:
+    """Bring an asset URI into the one form that an account has, or refuse it: Airflow calls this for each ``Asset``.
+
+    :param uri: the URI in parts.
+    :return: ``threecommas://account/ID``.
+    :raises ValueError: it is another kind of URI; the message says what is wrong with it.
+    """
+    from airflow_provider_3commas.api.accounts import parse_account_id
+    from airflow_provider_3commas.api.errors import InvalidAccountId
+
+    def refuse(what: str) -> ValueError:
+        return ValueError(f"Asset URI {SCHEME}://{place}{uri.path} {what}. Expected {SCHEME}://{_KIND}/ID.")
+
+    user, _, place = uri.netloc.rpartition("@")
+    if user:
+        raise refuse("has credentials in it")
+    if uri.query or uri.fragment:
+        raise refuse("has a query or fragment, which an account has not")
+    if place.lower() != _KIND:
+        raise refuse(f"is not about an {_KIND}" if place.partition(":")[0].lower() != _KIND else "has a port")
+    try:
+        account_id = parse_account_id(uri.path.strip("/"))
+    except InvalidAccountId:
+        raise refuse("has no positive integer for the account's id") from None
+    return uri._replace(scheme=SCHEME, netloc=_KIND, path=f"/{account_id}")
 
 
 def account_asset(account_id: int) -> Asset:
@@ -21,7 +51,7 @@ def account_asset(account_id: int) -> Asset:
     """
     from airflow.sdk import Asset
 
-    uri = f"{SCHEME}://account/{account_id}"
+    uri = f"{SCHEME}://{_KIND}/{account_id}"
     return Asset(name=uri, uri=uri)
 
 
