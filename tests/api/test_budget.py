@@ -341,6 +341,21 @@ def test_a_file_that_was_deleted_is_made_again_and_shared_again(budgets, tmp_pat
     assert first.status().trouble is None
 
 
+def test_many_that_make_the_file_at_the_same_moment(budgets, tmp_path):
+    for attempt in range(20):
+        crowd = [budgets(path=tmp_path / str(attempt) / "budget.sqlite") for _ in range(12)]
+        barrier = threading.Barrier(len(crowd))
+
+        def reserve(budget, barrier=barrier):
+            barrier.wait()
+            return budget.reserve(SELL).granted
+
+        with ThreadPoolExecutor(len(crowd)) as pool:
+            assert all(pool.map(reserve, crowd))
+        assert [budget.status().trouble for budget in crowd] == [None] * len(crowd)
+        assert crowd[0].status().used == len(crowd)
+
+
 def test_a_failed_store_is_tried_again_once_a_minute(budgets, tmp_path, monkeypatch):
     ticks = [1_000.0]
     monkeypatch.setattr(budget_module.time, "monotonic", lambda: ticks[0])

@@ -193,13 +193,15 @@ def test_who_waits_asks_rarely():
     assert scene.asked < 3 * len(scene.granted)
 
 
-@pytest.mark.parametrize("spacing", [10, 20, 60])
+@pytest.mark.parametrize("spacing", [6, 10, 20, 60])
+@pytest.mark.parametrize("start", [10, 30, 70])
 @pytest.mark.parametrize("seed", range(3))
-def test_a_sell_now_and_then_does_not_wait_though_polls_saturate_the_budget(spacing, seed):
+def test_a_sell_now_and_then_does_not_wait_though_polls_saturate_the_budget(spacing, start, seed):
     scene = saturated(100, seed=seed)
     for sell in range(50):
-        scene.add(SELL, START + 70_000 + sell * spacing * 1000 + scene.random.randint(0, 999), 1000 + sell, 4)
-    scene.run(START + 70_000 + 51 * spacing * 1000)
+        at = START + (start + sell * spacing) * 1000 + scene.random.randint(0, 999)
+        scene.add(SELL, at, 1000 + sell, 4)
+    scene.run(START + (start + 51 * spacing) * 1000)
     assert len(scene.waits) == 200
     assert max(scene.waits) < 1_000
     assert busiest(scene.times(), MINUTE) <= 100

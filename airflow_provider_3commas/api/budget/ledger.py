@@ -8,8 +8,8 @@ requests leave the span, because the polls wait until it has.
 
 Who has to wait gets a place in a queue and the time at which its turn comes, from the times at which earlier requests
 leave the span. It keeps that place if it asks again by then; one that was killed loses it shortly after. Once a burst
-has used up ``free``, polls are spaced evenly instead of being granted in step, so that for a sell that needs one a
-slot comes free all the time and not once a minute.
+has used up ``free``, polls are spaced evenly, counting the sells, instead of being granted in step: so for a sell that
+needs one a slot comes free all the time and not once a minute.
 
 All times are milliseconds of one clock, that of the store.
 """
@@ -120,7 +120,7 @@ class Rules:
     @property
     def free(self) -> int:
         """Requests in a span before polls are spaced."""
-        return min(max(3, self.limit // 5), self.poll_cap)
+        return min(max(3, self.limit // 10), self.poll_cap)
 
     @property
     def spacing(self) -> int:
@@ -204,7 +204,7 @@ class Ledger(msgspec.Struct, omit_defaults=True):
         if sells:
             self.last_sell = now
         if due <= now:
-            self._grant(rules, now, paced=not sells)
+            self._grant(rules, now, sells=sells)
             return Reservation(0.0, remaining=self.remaining(rules, priority, now))
         if self.paused_until > now:
             reason = Reason.PAUSE
@@ -306,9 +306,12 @@ class Ledger(msgspec.Struct, omit_defaults=True):
         rare = len(self.granted) + ahead >= rules.sell_cap // 2
         return max(waiting, self.last_sell + rules.linger if rare else 0)
 
-    def _grant(self, rules: Rules, now: int, *, paced: bool) -> None:
-        if paced and len(self.granted) >= rules.free:
+    def _grant(self, rules: Rules, now: int, *, sells: bool) -> None:
+        """Count a request; a sell's, too, delays the next poll, so that the cap is not reached before slots return."""
+        if len(self.granted) >= rules.free:
             self.paced = max(self.paced, now - CATCH_UP * rules.spacing) + rules.spacing
+            if sells:
+                self.paced = min(self.paced, now + rules.patience)
         self.granted.append(now)
 
     def _enqueue(self, ticket: int | None, due: int, *, sells: bool) -> int | None:

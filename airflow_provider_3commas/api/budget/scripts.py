@@ -72,8 +72,9 @@ end
 -- _grant or _enqueue
 local wait, remaining = 0, 0
 if due <= now then
-    if not sells and #granted >= rules.free then
+    if #granted >= rules.free then
         ledger.paced = math.max(ledger.paced, now - rules.catch_up) + rules.spacing
+        if sells then ledger.paced = math.min(ledger.paced, now + rules.patience) end
     end
     granted[#granted + 1] = now
     remaining, ticket = math.max(0, rules.cap - #granted), nil

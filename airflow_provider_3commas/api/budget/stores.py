@@ -159,11 +159,11 @@ class SqliteStore:
                     return self._connection
             self.close()
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(self._path, timeout=PATIENCE, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(self._path, timeout=0, isolation_level=None, check_same_thread=False)
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
+            # SQLite does not wait for this one when several processes make the file at the same time.
+            _when_free(connection, "PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
-            connection.execute("PRAGMA busy_timeout = 0")
             with _transaction(connection):
                 connection.execute("CREATE TABLE IF NOT EXISTS budget (id TEXT PRIMARY KEY, ledger BLOB NOT NULL)")
             self._inode = self._path.stat().st_ino
@@ -359,7 +359,7 @@ def _names_server(url: str) -> bool:
 
 @contextlib.contextmanager
 def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    _begin(connection)
+    _when_free(connection, "BEGIN IMMEDIATE")
     try:
         yield
     except BaseException:
@@ -369,14 +369,14 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
     connection.execute("COMMIT")
 
 
-def _begin(connection: sqlite3.Connection) -> None:
-    """Start to write, and keep asking while another process does; SQLite's own way of waiting sleeps longer."""
+def _when_free(connection: sqlite3.Connection, statement: str) -> None:
+    """Execute, and keep asking while another process writes; SQLite's own way of waiting sleeps longer."""
     import sqlite3
 
     until = time.monotonic() + PATIENCE
     while True:
         try:
-            connection.execute("BEGIN IMMEDIATE")
+            connection.execute(statement)
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
                 raise
