@@ -1,0 +1,1 @@
+"""The ``airflow threecommas`` commands. None of them sells."""
