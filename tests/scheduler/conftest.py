@@ -5,7 +5,7 @@ A test gets its play with ``@pytest.mark.parametrize("played", [...], indirect=T
 
 from __future__ import annotations
 
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -57,7 +57,9 @@ def stages(world: World, plays: list[Play]) -> Iterator[dict[str, Future[Stage]]
 
     pool = ThreadPoolExecutor(AT_ONCE)
     try:
-        yield {play.name: pool.submit(act, play) for play in plays}
+        alone = {play.name: pool.submit(act, play) for play in plays if play.alone}
+        wait(alone.values())
+        yield alone | {play.name: pool.submit(act, play) for play in plays if not play.alone}
     finally:
         # What still waits for Airflow fails as soon as that is gone.
         world.stop()

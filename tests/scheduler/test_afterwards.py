@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
     from pathlib import Path
 
-    from tests.scheduler.world import Stage, World
+    from tests.scheduler.world import Play, Stage, World
 
 pytestmark = pytest.mark.scheduler
 
@@ -28,9 +28,10 @@ def ended(world: World, stages: dict[str, Future[Stage]]) -> World:
     return world
 
 
-def test_no_account_was_sold_twice(ended: World) -> None:
+def test_no_account_was_sold_twice(ended: World, plays: list[Play]) -> None:
     sells = Counter(sell["account_id"] for sell in ended.simulator.sells())
-    assert not {account_id: count for account_id, count in sells.items() if count > 1}, ended.simulator.sells()
+    sold_twice = {account.name for account in ended.accounts.values() if sells[account.id] > 1}
+    assert sold_twice <= {play.name for play in plays if play.facts.get("sells_twice")}, ended.simulator.sells()
 
 
 def test_no_secret_is_left_in_logs_or_metadata(ended: World) -> None:

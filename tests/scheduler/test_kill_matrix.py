@@ -133,18 +133,18 @@ def double_kills() -> list[Play]:
     ]
 
 
-def freezes() -> list[Play]:
+def frozen(name: str, point: str, victim: str = "both", **facts: Any) -> Play:
     common = {"posts": 1, "outcome": "accepted", "takes": SUPERVISOR_CELL_SECONDS}
-    return [
-        Play("frozen_before_fence", freeze, "kill_matrix", {**common, "point": "before fence", "victim": "both"}),
-        Play("frozen_in_fence", freeze, "kill_matrix", {**common, "point": "after intent", "victim": "both"}),
-        Play(
-            "frozen_supervisor_before_fence",
-            freeze,
-            "kill_matrix",
-            {**common, "point": "before fence", "victim": "supervisor"},
-        ),
-    ]
+    return Play(f"frozen_{name}", freeze, "kill_matrix", {**common, "point": point, "victim": victim, **facts})
+
+
+FREEZES = [
+    frozen("before_fence", "before fence"),
+    frozen("in_fence", "after intent"),
+    frozen("supervisor_before_fence", "before fence", victim="supervisor"),
+]
+#: Between the fence's answer and the first byte of the request: nothing looks at the clock there.
+FROZEN_TOO_LATE = frozen("after_fence", "after fence", sells_twice=True)
 
 
 def judge(stage: Stage) -> None:
@@ -172,7 +172,7 @@ def test_killed_twice_it_sells_once(played: Stage) -> None:
     judge(played)
 
 
-@pytest.mark.parametrize("played", freezes(), ids=lambda play: play.name, indirect=True)
+@pytest.mark.parametrize("played", FREEZES, ids=lambda play: play.name, indirect=True)
 def test_frozen_until_given_up_it_sends_nothing(played: Stage) -> None:
     judge(played)
     next_try = played.told("started", 2)
@@ -180,3 +180,9 @@ def test_frozen_until_given_up_it_sends_nothing(played: Stage) -> None:
     assert played.posts()[0]["time"] > next_try["time"], played.explain()
     end = played.told("ended", 1)
     assert end is None or end["error"], played.explain()
+
+
+@pytest.mark.xfail(raises=AssertionError, reason="the fence's answer may be too old by the time the request leaves")
+@pytest.mark.parametrize("played", [FROZEN_TOO_LATE], ids=lambda play: play.name, indirect=True)
+def test_frozen_right_before_the_request_leaves_it_sends_nothing(played: Stage) -> None:
+    judge(played)

@@ -57,11 +57,16 @@ def check(played: Stage, world: World, run_type: str, count: int, parameter: str
     assert not world.simulator.journal(path=f"/accounts/{world.accounts[PAST].id}/", sell=True), explained
 
 
-@pytest.mark.parametrize("played", [Play("backfilled", backfill, "backfilled")], ids=["backfilled"], indirect=True)
+# On SQLite a backfill can only be created while nothing else is written.
+BACKFILLED = Play("backfilled", backfill, "backfilled", alone=True)
+LATE = Play("unpaused_late", unpause_late, "unpaused_late", alone=True)
+
+
+@pytest.mark.parametrize("played", [BACKFILLED], ids=["backfilled"], indirect=True)
 def test_a_backfill_of_five_days_sells_nothing(played: Stage, world: World) -> None:
     check(played, world, "backfill", DAYS, "allow_backfill=True")
 
 
-@pytest.mark.parametrize("played", [Play("late", unpause_late, "unpaused_late")], ids=["late"], indirect=True)
+@pytest.mark.parametrize("played", [LATE], ids=["unpaused_late"], indirect=True)
 def test_a_dag_unpaused_three_days_late_sells_nothing(played: Stage, world: World) -> None:
     check(played, world, "scheduled", 1, "max_lateness")

@@ -92,12 +92,14 @@ class Play:
     :param act: does it.
     :param dag_id: the DAG that it is about; those of patient DAGs have a connection that waits long for an answer.
     :param facts: what the test that judges it has to know.
+    :param alone: whether nothing else is to happen before it is over.
     """
 
     name: str
     act: Callable[[Stage], None]
     dag_id: str = "liquidation"
     facts: dict[str, Any] = field(default_factory=dict, hash=False)
+    alone: bool = False
 
     @property
     def patient(self) -> bool:

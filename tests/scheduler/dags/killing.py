@@ -90,9 +90,14 @@ class KilledSellAllToBtcOperator(SellAllToBtcOperator):
         client = self.hook.get_conn()
         sell_all = client.sell_all
 
-        def reached_sell_all(*args: Any, **kwargs: Any) -> Any:
+        def reached_sell_all(*args: Any, before_sending: Any, **options: Any) -> Any:
+            def reached_before_sending() -> Any:
+                passed = before_sending()
+                injection.reach("after fence")
+                return passed
+
             injection.reach("before fence")
-            return sell_all(*args, **kwargs)
+            return sell_all(*args, before_sending=reached_before_sending, **options)
 
         client.sell_all = reached_sell_all  # type: ignore[method-assign]
         try:
