@@ -538,6 +538,22 @@ def excuse(criteria: Criteria, progress: Progress, error: ThreeCommasError, acco
     return Decision(Status.WAITING, f"{message}{error}", step, cause=error)
 
 
+def postpone(progress: Progress, account_id: int, seconds: float, now: float) -> Decision:
+    """Put a look off for which there is no request budget yet: not a failure, and not a state.
+
+    :param progress: what the looks have shown.
+    :param account_id: the account's id.
+    :param seconds: how long to wait for the budget.
+    :param now: the time.
+    :return: ``WAITING``.
+    """
+    return Decision(
+        Status.WAITING,
+        f"Account {account_id} was not looked at: no request budget for {seconds:.1f} s.",
+        _replace(progress, not_before=now + seconds),
+    )
+
+
 def expire(progress: Progress, account_id: int, timeout: float) -> Decision:
     """Say what is left when the time is over.
 
@@ -547,7 +563,7 @@ def expire(progress: Progress, account_id: int, timeout: float) -> Decision:
     :return: ``TIMEOUT``.
     """
     if not progress.reads:
-        left = "it could not be read once"
+        left = "it could not be read once" if progress.failures else "there was no request budget to look at it"
     elif progress.left:
         left = progress.left
     else:

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
+    from airflow_provider_3commas.api.budget import RequestBudget
+    from airflow_provider_3commas.api.client import RequestGate
     from airflow_provider_3commas.hooks.threecommas import ThreeCommasHook
-    from airflow_provider_3commas.settlement import Criteria, Decision, Progress
+    from airflow_provider_3commas.settlement import Criteria, Decision, Progress, Question
 
 #: XCom key of the unsold value over time: ``[[seconds, "btc"], ...]``.
 HISTORY_KEY = "settlement_history"
@@ -122,19 +124,9 @@ class BalancesSettledSensor(BaseSensorOperator):
     @cached_property
     def hook(self) -> ThreeCommasHook:
         """The hook of the rendered connection id; waiting for the request budget ends with the sensor's time."""
-        from airflow_provider_3commas.api.budget import Priority, SleepingGate
         from airflow_provider_3commas.hooks.threecommas import ThreeCommasHook
-        from airflow_provider_3commas.metrics import BudgetMetrics
 
-        def time_left() -> float:
-            return self._watch.deadline - time.time() if self._watch else float(self.timeout)
-
-        return ThreeCommasHook(
-            self.threecommas_conn_id,
-            gate=lambda budget: SleepingGate(
-                budget, Priority.POLL, time_left=time_left, logger=self.log, observer=BudgetMetrics()
-            ),
-        )
+        return ThreeCommasHook(self.threecommas_conn_id, gate=self._gate)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Look until the account has settled, or leave the waiting to the scheduler or the triggerer.
@@ -201,6 +193,17 @@ class BalancesSettledSensor(BaseSensorOperator):
                 f"Whether account {self.account_id} has settled is unknown: {type(skip.__cause__).__name__} "
                 f"({skip.__cause__})."
             ) from skip.__cause__
+
+    def _gate(self, budget: RequestBudget) -> RequestGate:
+        """Return a gate that sleeps if the sensor does, and else one that lets it leave the worker."""
+        from airflow_provider_3commas.api.budget import Priority, RaisingGate, SleepingGate
+        from airflow_provider_3commas.metrics import BudgetMetrics
+
+        watch = self._watch
+        if watch is not None and not watch.rehearsal and (self.deferrable or self.reschedule):
+            return RaisingGate(budget, Priority.POLL, observer=BudgetMetrics())
+        time_left = None if watch is None else watch.time_left
+        return SleepingGate(budget, Priority.POLL, time_left=time_left, logger=self.log, observer=BudgetMetrics())
 
     def _check_literals(self) -> None:
         """Refuse what is wrong before any run; what is templated has to wait for ``execute``."""
@@ -279,7 +282,7 @@ class BalancesSettledSensor(BaseSensorOperator):
                 max_wait=max_wait.total_seconds() if max_wait else None,
             ),
             method_name="execute_complete",
-            timeout=timedelta(seconds=max(watch.deadline - time.time(), 0.0) + _BACKSTOP),
+            timeout=timedelta(seconds=watch.time_left() + _BACKSTOP),
         )
 
     def _conclude(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
@@ -354,6 +357,7 @@ class _Watch:
         self._sensor = sensor
         self._ti = context["ti"]
         self._store = context.get("task_state_store")
+        self._postponed = False
         started = time.time()
         if sensor.reschedule and not sensor.deferrable:
             first = self._ti.get_first_reschedule_date(context)
@@ -364,35 +368,56 @@ class _Watch:
     def look(self) -> Decision:
         """Look once, and decide."""
         from airflow_provider_3commas import settlement
+        from airflow_provider_3commas.api.budget import WaitForBudget
         from airflow_provider_3commas.api.errors import ThreeCommasError
 
         def leaves_open(reading: settlement.Reading) -> bool:
             return settlement.leaves_open(self.criteria, self.progress, reading, time.time())
 
         try:
-            client = self._sensor.hook.get_conn()
-            reading = settlement.answer(
-                settlement.look(leaves_open), lambda question: question.ask(client, self.account_id)
-            )
+            reading = settlement.answer(settlement.look(leaves_open), self._ask)
+        except WaitForBudget as wait:
+            decision = settlement.postpone(self.progress, self.account_id, wait.seconds, time.time())
         except ThreeCommasError as error:
             decision = settlement.excuse(self.criteria, self.progress, error, self.account_id, time.time())
         else:
             decision = settlement.decide(self.criteria, self.progress, reading, time.time())
+        self._postponed = not decision.final and decision.result is None and decision.cause is None
         self.progress = decision.progress
         if decision.final or self.rehearsal or time.time() < self.deadline:
             return decision
         return settlement.expire(self.progress, self.account_id, self._sensor.timeout)
 
+    def _ask(self, question: Question) -> Any:
+        """Send one request; once a look has begun, its budget is waited for here, or what it has used is lost."""
+        from airflow_provider_3commas.api.budget import WaitForBudget
+        from airflow_provider_3commas.settlement import Question
+
+        while True:
+            try:
+                return question.ask(self._sensor.hook.get_conn(), self.account_id)
+            except WaitForBudget as wait:
+                if question is Question.ACCOUNT or self.time_left() <= 0:
+                    raise
+                time.sleep(min(wait.seconds, self.time_left()))
+
+    def time_left(self) -> float:
+        """Return the seconds until the timeout."""
+        return max(self.deadline - time.time(), 0.0)
+
     def pause(self) -> float:
         """Return how long to wait for the next look: not less than the server asked for, not beyond the timeout."""
         from airflow_provider_3commas.settlement import next_interval
 
-        sensor, now = self._sensor, time.time()
+        asked_for = max(self.progress.not_before - time.time(), 0.0)
+        if self._postponed:
+            return min(asked_for, self.time_left())
+        sensor = self._sensor
         longest = sensor.max_wait.total_seconds() if sensor.max_wait else None
-        seconds = next_interval(
+        interval = next_interval(
             self.progress, sensor.poke_interval, backoff=sensor.exponential_backoff, longest=longest
         )
-        return max(min(max(seconds, self.progress.not_before - now), self.deadline - now), 0.0)
+        return min(max(interval, asked_for), self.time_left())
 
     @property
     def unsaved_and_half_settled(self) -> bool:

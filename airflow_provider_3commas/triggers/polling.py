@@ -267,7 +267,6 @@ class _Poller:
 
     def join(self, wait: Wait) -> None:
         wait.due = max(now() + wait.pause * (1 + _FIRST_SPREAD * self._spread(0)), wait.progress.not_before)
-        self._line.not_before = max(self._line.not_before, wait.progress.not_before)
         self._waits.append(wait)
         self._members += 1
         if self._task is None or self._task.done():

@@ -11,6 +11,7 @@ from airflow.sdk import Asset, AssetAlias
 from airflow.sdk.exceptions import AirflowException, AirflowSensorTimeout, AirflowSkipException
 from airflow.sdk.execution_time.context import OutletEventAccessors
 
+from airflow_provider_3commas.api.budget import RaisingGate, Reason, Reservation, SleepingGate, WaitForBudget
 from airflow_provider_3commas.api.errors import (
     AccountNotFound,
     AuthenticationError,
@@ -19,9 +20,14 @@ from airflow_provider_3commas.api.errors import (
     OutcomeUnknown,
     RateLimitExceeded,
 )
-from airflow_provider_3commas.sensors.balances import BalancesSettledSensor
+from airflow_provider_3commas.sensors.balances import BalancesSettledSensor, _Watch
 from airflow_provider_3commas.settlement import BalancesStalled, SettlementFailed
 from tests.triggers.virtual import ACCOUNT, SETTLED, UNSOLD, View, pairs, row
+
+
+def no_budget(seconds: float) -> WaitForBudget:
+    return WaitForBudget(Reservation(wait=seconds, reason=Reason.BUDGET, ticket=None))
+
 
 POKE = pytest.mark.parametrize("mode", ["poke"], indirect=True)
 RESCHEDULE = pytest.mark.parametrize("mode", ["reschedule"], indirect=True)
@@ -119,6 +125,35 @@ class TestSameInAllModes:
             lab.run(timeout=400)
         assert 400 <= lab.elapsed() < 402
         assert looks()[1] < 80
+
+    def test_no_budget_is_no_failure_and_no_reason_to_stay(self, lab, exchange):
+        starved = exchange((0, no_budget(20)), (15, SETTLED))
+        result = lab.run(max_failures=0)
+        assert result["reads"] == 2
+        assert starved.looks()[1] >= 20
+        if lab.mode == "reschedule":
+            assert lab.reschedules == 2
+            assert not lab.sleeps
+
+    def test_budget_is_waited_for_once_a_look_has_begun(self, lab, exchange):
+        built = exchange((0, SETTLED))
+        answer, refusals = built.get_balances, [no_budget(20)]
+
+        def get_balances(account_id):
+            if refusals:
+                raise refusals.pop()
+            return answer(account_id)
+
+        built.get_balances = get_balances
+        lab.run(max_failures=0)
+        assert built.counts()["load_balances"] == 2
+        assert lab.sleeps[:1] == [20]
+
+    def test_waiting_for_budget_is_cut_by_the_timeout(self, lab, exchange):
+        exchange((0, no_budget(500)))
+        with pytest.raises(AirflowSensorTimeout, match="no request budget"):
+            lab.run(timeout=100)
+        assert 100 <= lab.elapsed() <= 111
 
     def test_never_asks_more_than_once_an_interval(self, lab, exchange):
         looks = exchange((0, OutcomeUnknown("500"))).looks
@@ -233,6 +268,13 @@ class TestDeferrable:
         exchange((0, SETTLED))
         assert lab.run(stable_reads=1)["reads"] == 1
         assert not lab.deferrals
+
+    @DEFERRABLE
+    def test_gates_let_the_worker_go(self, lab):
+        waiting, sleeping = lab.sensor(), lab.sensor(dry_run=True)
+        for sensor, kind in ((waiting, RaisingGate), (sleeping, SleepingGate)):
+            sensor._watch = _Watch(sensor, lab.context)
+            assert isinstance(sensor._gate(None), kind)
 
     @DEFERRABLE
     def test_airflow_ends_the_deferral_a_little_later_than_the_trigger(self, lab, exchange):

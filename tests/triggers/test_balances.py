@@ -169,6 +169,20 @@ def _elapsed() -> float:
     return polling.now() - START
 
 
+class TestResumption:
+    def test_comes_only_when_the_scheduler_can_know_of_the_deferral(self, clock, connected):
+        connected(Exchange((0, View([], account={"is_locked": True}))))
+        quick = trigger(poll_interval=1)
+        quick.task_instance = SimpleNamespace(task_id="settled")
+        assert drive(clock, event(quick))["status"] == "failed"
+        assert _elapsed() >= 10
+
+    def test_needs_no_scheduler_in_dag_test(self, clock, connected):
+        connected(Exchange((0, View([], account={"is_locked": True}))))
+        drive(clock, event(trigger(poll_interval=1)))
+        assert _elapsed() < 2
+
+
 class TestLooks:
     def test_first_one_comes_an_interval_later(self, clock, connected):
         exchange = Exchange((0, SETTLED))
