@@ -1,0 +1,244 @@
+"""Nothing is sold unless a person said yes; what a clear does to that is as the DAG's documentation tells."""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from airflow import __version__ as airflow_version
+from airflow.providers.standard.operators.hitl import ApprovalOperator
+
+from airflow_provider_3commas.simulator import Simulator
+from tests.conftest import ROOT, Run, _dag_bag, connection_to
+from tests.scheduler.session import AirflowSession, wait_for
+
+DAG_ID = "risk_off_with_approval"
+
+
+@pytest.fixture
+def simulator(simulate):
+    return simulate()
+
+
+@pytest.fixture
+def dag(example_dag):
+    return example_dag(DAG_ID)
+
+
+@pytest.fixture
+def run(airflow_home, dag):
+    def run(**options):
+        DagBag, sync_bag_to_db = _dag_bag()
+        bag = DagBag(os.devnull)
+        bag.bag_dag(dag)
+        sync_bag_to_db(bag, "dags-folder", None)
+        return Run(dag.test(**options))
+
+    return run
+
+
+def test_order_and_deadline(dag):
+    liquidate, approve = dag.get_task("liquidate"), dag.get_task("approve")
+    assert liquidate.upstream_task_ids == {"approve"}
+    assert approve.defaults == [ApprovalOperator.REJECT]
+    assert approve.response_timeout < liquidate.max_lateness
+
+
+@pytest.mark.airflow
+def test_approved_sells_once(run, simulator):
+    done = run(mark_success_pattern="approve")
+    assert done.state == "success"
+    assert [sell["target"] for sell in simulator.sells()] == ["BTC"]
+    assert "has settled" in done.xcom("report")
+
+
+@pytest.mark.airflow
+def test_approved_dry_run_sells_nothing(run, simulator):
+    done = run(mark_success_pattern="approve", run_conf={"dry_run": True})
+    assert done.state == "success"
+    assert not simulator.sell_attempts()
+    assert "dry run" in done.xcom("report")
+
+
+@pytest.mark.airflow
+@pytest.mark.parametrize(
+    ("person", "told"),
+    [({"id": "1", "name": "Grace"}, "Grace"), (None, "nobody, so the deadline")],
+    ids=["by a person", "by the deadline"],
+)
+def test_rejected_sells_nothing_and_says_so(run, simulator, monkeypatch, person, told):
+    def answer(self, context):
+        return self.execute_complete(
+            context,
+            {
+                "chosen_options": [ApprovalOperator.REJECT],
+                "params_input": {},
+                "responded_at": datetime.now(UTC),
+                "responded_by_user": person,
+            },
+        )
+
+    monkeypatch.setattr(ApprovalOperator, "execute", answer)
+    done = run()
+    assert done.states() == {
+        "look": "success",
+        "approve": "success",
+        "liquidate": "skipped",
+        "settled": "skipped",
+        "report": "success",
+    }
+    assert not simulator.sell_attempts()
+    assert done.xcom("report") == f"Rejected by {told}: nothing was sold."
+
+
+@pytest.mark.airflow
+def test_who_decides_sees_what_would_be_sold(run, simulator):
+    simulator.change_account(name="Main `*account*`")
+    text = run(mark_success_pattern="approve").xcom("look")
+    assert text.startswith("`Main '*account*'` (32402783) is worth 0.79")
+    assert "| ETH | 8.25 |" in text
+
+
+@pytest.mark.scheduler
+@pytest.mark.skipif(
+    tuple(int(part) for part in airflow_version.split(".")[:2]) < (3, 3),
+    reason="before Airflow 3.3 a question waits in the triggerer, and a cleared task never sells",
+)
+class TestAnswers:
+    """With a scheduler, and answers through the REST API."""
+
+    @pytest.fixture(scope="class")
+    def world(self, tmp_path_factory):
+        with Simulator(speed=60) as simulator:
+            simulator.rate_limit(enabled=False)
+            environment = {
+                "AIRFLOW_CONN_THREECOMMAS_DEFAULT": json.dumps(connection_to(simulator, requests_per_minute=10_000)),
+                "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "example_dags"),
+            }
+            airflow = AirflowSession(tmp_path_factory.mktemp("approval") / "airflow", environment)
+            try:
+                airflow.wait_until_ready({DAG_ID})
+                yield airflow, simulator
+            finally:
+                airflow.stop()
+
+    @pytest.fixture
+    def question(self, world):
+        """Return a function that starts a run and waits until it asks."""
+        airflow, simulator = world
+
+        def ask(run_id):
+            simulator.reset("calm", speed=60)
+            simulator.rate_limit(enabled=False)
+            airflow.trigger(DAG_ID, run_id, {})
+            return Question(airflow, simulator, run_id)
+
+        return ask
+
+    def test_yes_sells_once_and_a_clear_sends_nothing(self, question):
+        asked = question("yes")
+        asked.wait_for("approve", "awaiting_input")
+        assert "ETH" in asked.details()["body"]
+        assert not asked.simulator.sell_attempts()
+        asked.answer("Approve")
+        asked.wait_for("liquidate", "success")
+        assert len(asked.simulator.sells()) == 1
+
+        asked.clear("liquidate")
+        asked.wait_for("liquidate", "success", try_number=2)
+        assert asked.state("approve") == "success"
+        assert len(asked.simulator.sell_attempts()) == 1
+
+        asked.clear("approve", downstream=True)
+        asked.wait_for("approve", "awaiting_input", try_number=2)
+        assert not asked.details()["response_received"]
+        assert asked.state("liquidate") != "success"
+        asked.answer("Approve")
+        asked.wait_for("liquidate", "success", try_number=3)
+        assert len(asked.simulator.sell_attempts()) == 1
+
+    def test_old_approval_counts_for_a_cleared_task_that_has_not_sold(self, question):
+        asked = question("refused")
+        asked.simulator.change_account(fast_convert_available=False)
+        asked.wait_for("approve", "awaiting_input")
+        asked.answer("Approve")
+        asked.wait_for("liquidate", "failed")
+        assert not asked.simulator.sell_attempts()
+
+        asked.simulator.change_account(fast_convert_available=True)
+        asked.clear("liquidate")
+        asked.wait_for("liquidate", "success", try_number=2)
+        assert asked.state("approve") == "success"
+        assert len(asked.simulator.sells()) == 1
+
+    def test_no_sells_nothing_and_the_report_names_who_said_it(self, question):
+        asked = question("no")
+        asked.wait_for("approve", "awaiting_input")
+        asked.answer("Reject")
+        asked.wait_for("report", "success")
+        assert asked.state("liquidate") == "skipped"
+        assert not asked.simulator.sell_attempts()
+        assert "Rejected by" in asked.xcom("report")
+        assert "nobody" not in asked.xcom("report")
+
+    def test_deadline_is_a_no(self, question):
+        asked = question("late")
+        asked.wait_for("approve", "awaiting_input")
+        asked.let_the_deadline_pass()
+        asked.wait_for("report", "success")
+        assert asked.state("liquidate") == "skipped"
+        assert not asked.simulator.sell_attempts()
+        assert "nothing was sold" in asked.xcom("report")
+
+
+class Question:
+    """A run that asks."""
+
+    def __init__(self, airflow, simulator, run_id):
+        self.airflow, self.simulator, self.run_id = airflow, simulator, run_id
+        self.tasks = f"dags/{DAG_ID}/dagRuns/{run_id}/taskInstances"
+
+    def task(self, task_id):
+        return self.airflow.get(f"{self.tasks}/{task_id}")
+
+    def state(self, task_id):
+        return self.task(task_id)["state"]
+
+    def wait_for(self, task_id, state, try_number=1):
+        def reached():
+            task = self.task(task_id)
+            return task["state"] == state and task["try_number"] >= try_number
+
+        wait_for(f"{task_id} to be {state}", reached, 120, lambda: str(self.airflow.get(self.tasks)["task_instances"]))
+
+    def details(self):
+        return self.airflow.get(f"{self.tasks}/approve/-1/hitlDetails")
+
+    def answer(self, option):
+        body = {"chosen_options": [option], "params_input": {}}
+        self.airflow.send("PATCH", f"{self.tasks}/approve/-1/hitlDetails", body)
+
+    def clear(self, task_id, *, downstream=False):
+        body = {
+            "dag_run_id": self.run_id,
+            "task_ids": [task_id],
+            "include_downstream": downstream,
+            "only_failed": False,
+            "dry_run": False,
+        }
+        self.airflow.send("POST", f"dags/{DAG_ID}/clearTaskInstances", body)
+
+    def xcom(self, task_id):
+        return self.airflow.get(f"{self.tasks}/{task_id}/xcomEntries/return_value?deserialize=true")["value"]
+
+    def let_the_deadline_pass(self):
+        import sqlite3
+
+        past = (datetime.now(UTC) - timedelta(minutes=1)).strftime("%Y-%m-%d %H:%M:%S.%f")
+        with sqlite3.connect(self.airflow.home / "airflow.db", timeout=30) as database:
+            database.execute(
+                "UPDATE task_instance SET trigger_timeout = ? WHERE run_id = ? AND task_id = 'approve'",
+                (past, self.run_id),
+            )
