@@ -50,16 +50,11 @@ def world(plays: list[Play], tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 @pytest.fixture(scope="session")
 def stages(world: World, plays: list[Play]) -> Iterator[dict[str, Future[Stage]]]:
-    def act(play: Play) -> Stage:
-        stage = world.stage(play)
-        play.act(stage)
-        return stage
-
     pool = ThreadPoolExecutor(AT_ONCE)
     try:
-        alone = {play.name: pool.submit(act, play) for play in plays if play.alone}
+        alone = {play.name: pool.submit(world.act, play) for play in plays if play.alone}
         wait(alone.values())
-        yield alone | {play.name: pool.submit(act, play) for play in plays if not play.alone}
+        yield alone | {play.name: pool.submit(world.act, play) for play in plays if not play.alone}
     finally:
         # What still waits for Airflow fails as soon as that is gone.
         world.stop()

@@ -51,12 +51,14 @@ def main(home: Path, core_port: str, execution_port: str) -> int:
 
 def _start(home: Path, name: str, arguments: list[str]) -> subprocess.Popen[bytes]:
     with (home / f"{name}.log").open("wb") as log:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-m", "airflow", *arguments],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
         )
+    (home / f"{name}.pid").write_text(str(process.pid))
+    return process
 
 
 def _input_ended(seconds: float) -> bool:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import secrets
+import signal
 import socket
 import sqlite3
 import subprocess
@@ -18,7 +20,7 @@ from urllib.error import HTTPError, URLError
 from urllib.request import ProxyHandler, Request, build_opener
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -154,8 +156,8 @@ class AirflowSession:
             return self._request(method, f"/api/v2/{path}", body)
 
     def command(self, *arguments: str) -> None:
-        """Run an ``airflow`` command, for what the REST API can't do on SQLite."""
-        with self._writing:
+        """Run an ``airflow`` command while nothing else writes, for what SQLite can't do otherwise."""
+        with self._writing, self._standing_still():
             done = subprocess.run(
                 [sys.executable, "-m", "airflow", *arguments],
                 cwd=self.home,
@@ -167,6 +169,28 @@ class AirflowSession:
                 check=False,
             )
         assert done.returncode == 0, f"airflow {' '.join(arguments)}\n{done.stdout}\n{done.stderr}"
+
+    @contextlib.contextmanager
+    def _standing_still(self) -> Iterator[None]:
+        """Stop what writes by itself, at a moment when it does not."""
+        pids = [int((self.home / f"{name}.pid").read_text()) for name in ("scheduler", "dag-processor")]
+        wait_for("a moment when nothing is written", lambda: self._stop_between_writes(pids), 30)
+        try:
+            yield
+        finally:
+            _signal(signal.SIGCONT, pids)
+
+    def _stop_between_writes(self, pids: list[int]) -> bool:
+        _signal(signal.SIGSTOP, pids)
+        connection = sqlite3.connect(self.home / "airflow.db", timeout=0, isolation_level=None)
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            _signal(signal.SIGCONT, pids)
+            return False
+        finally:
+            connection.close()
+        return True
 
     def _request(self, method: str, path: str, body: Any = None) -> Any:
         headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self._token}"}
@@ -229,6 +253,11 @@ class AirflowSession:
             return None
         return self.get(f"{path}/{key}?deserialize=true")["value"]
 
+    def given_up(self, run_id: str) -> int:
+        """Count how often the scheduler found that a run's task had ended without saying so, or had gone quiet."""
+        found = re.compile(rf"without a heartbeat.*'Run Id': '{run_id}'| {run_id} \[.* finished with state")
+        return len(found.findall((self.home / "scheduler.log").read_text("utf-8", "replace")))
+
     def database(self, query: str, *parameters: str) -> list[tuple[Any, ...]]:
         """Read from the metadata database what the REST API does not show."""
         connection = sqlite3.connect(f"file:{self.home / 'airflow.db'}?mode=ro", uri=True, timeout=30)
@@ -253,6 +282,11 @@ class AirflowSession:
             "\n".join([f"--- {path.name}", *path.read_text("utf-8", "replace").splitlines()[-lines:]])
             for path in sorted(self.home.glob("*.log"))
         )
+
+
+def _signal(number: signal.Signals, pids: list[int]) -> None:
+    for pid in pids:
+        os.kill(pid, number)
 
 
 def _log_line(line: str) -> str:

@@ -68,7 +68,8 @@ PLAYS = [
     Play("cleared_run", clear_run, facts={"posts": 1, "outcome": "recorded"}),
     Play("marked_failed_then_cleared", mark_failed_and_clear, "patient_liquidation", APPLIED),
     Play("marked_failed_and_lost_then_cleared", mark_failed_and_clear, facts=LOST),
-    Play("cleared_while_it_sells", clear_while_it_sells, "patient_liquidation", APPLIED),
+    # How a try ends that is cleared while it runs is found out in different ways.
+    Play("cleared_while_it_sells", clear_while_it_sells, "patient_liquidation", APPLIED, given_up=2),
 ]
 
 

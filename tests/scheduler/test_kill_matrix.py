@@ -110,16 +110,17 @@ def cells() -> list[Play]:
     plays = []
     for victim in VICTIMS:
         common = {"victim": victim, "takes": SUPERVISOR_CELL_SECONDS if victim == "supervisor" else 0}
+        given_up = 2 if victim == "supervisor" else 1
         for name, (point, posts, outcome) in POINTS.items():
             how = ORPHANS.get(name, outcome) if victim == "supervisor" else outcome
             injections = {"try1": f"kill {victim} at {point}"}
             facts = {**common, "injections": injections, "posts": posts, "outcome": how}
-            plays.append(Play(f"{victim}_{name}", kill_at_points, "kill_matrix", facts))
+            plays.append(Play(f"{victim}_{name}", kill_at_points, "kill_matrix", facts, given_up))
         for name, (hold, discard, posts, outcome) in IN_FLIGHT.items():
             facts = {**common, "hold": hold, "discard": discard, "posts": posts, "outcome": outcome}
-            plays.append(Play(f"{victim}_{name}", kill_in_flight, "kill_matrix", facts))
+            plays.append(Play(f"{victim}_{name}", kill_in_flight, "kill_matrix", facts, given_up))
     until, facts = kill_in_flight_until_next_try, {**common, "posts": 1, "outcome": "reconciled"}
-    plays.append(Play("supervisor_in_flight_until_next_try", until, "patient_kill_matrix", facts))
+    plays.append(Play("supervisor_in_flight_until_next_try", until, "patient_kill_matrix", facts, given_up))
     return plays
 
 
@@ -128,14 +129,14 @@ def double_kills() -> list[Play]:
     sold = {"try1": "kill task at before outcome", "try2": "kill task at before outcome"}
     common = {"posts": 1, "tries": 3, "takes": SUPERVISOR_CELL_SECONDS}
     return [
-        Play("twice_unsold", kill_at_points, "kill_matrix", {**common, "injections": unsold, "outcome": "accepted"}),
-        Play("twice_sold", kill_at_points, "kill_matrix", {**common, "injections": sold, "outcome": "reconciled"}),
+        Play("twice_unsold", kill_at_points, "kill_matrix", {**common, "injections": unsold, "outcome": "accepted"}, 3),
+        Play("twice_sold", kill_at_points, "kill_matrix", {**common, "injections": sold, "outcome": "reconciled"}, 2),
     ]
 
 
 def frozen(name: str, point: str, victim: str = "both", **facts: Any) -> Play:
     common = {"posts": 1, "outcome": "accepted", "takes": SUPERVISOR_CELL_SECONDS}
-    return Play(f"frozen_{name}", freeze, "kill_matrix", {**common, "point": point, "victim": victim, **facts})
+    return Play(f"frozen_{name}", freeze, "kill_matrix", {**common, "point": point, "victim": victim, **facts}, 2)
 
 
 FREEZES = [

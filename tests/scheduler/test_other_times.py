@@ -51,13 +51,14 @@ def check(played: Stage, world: World, run_type: str, count: int, parameter: str
     explained = "\n".join(logs.values())
     assert [run["state"] for run in ours] == ["failed"] * count, explained
     for run_id, log in logs.items():
-        assert len(played.airflow.tries(played.dag_id, run_id)) == 1, explained
+        tries = 1 + played.airflow.given_up(run_id)
+        assert len(played.airflow.tries(played.dag_id, run_id)) == tries, explained
         assert "Nothing was sent" in log, explained
         assert parameter in log, explained
     assert not world.simulator.journal(path=f"/accounts/{world.accounts[PAST].id}/", sell=True), explained
 
 
-# On SQLite a backfill can only be created while nothing else is written.
+# Creating a backfill on SQLite fails while anything else writes.
 BACKFILLED = Play("backfilled", backfill, "backfilled", alone=True)
 LATE = Play("unpaused_late", unpause_late, "unpaused_late", alone=True)
 
