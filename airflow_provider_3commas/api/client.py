@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 import requests
@@ -38,6 +39,11 @@ Mode = Literal["real", "paper"]
 DEFAULT_TIMEOUT = 30.0
 #: Accounts a page: the most that the API gives.
 PAGE_SIZE = 100
+
+#: A permission to send that took longer to get may have been overtaken by events, and is asked for again.
+PERMISSION_SECONDS = 5.0
+#: How often it is asked for.
+PERMISSION_TRIES = 3
 
 _PREFIX = "/public/api"
 _logger = logging.getLogger(__name__)
@@ -234,8 +240,9 @@ class ThreeCommasClient:
         :param account_id: the account's id.
         :param target: ``BTC`` or ``USD``.
         :param dry_run: send a read of the account in place of the sell.
-        :param before_sending: called when the request may leave, with nothing between its return and the sending; an
-            exception from it ends the call with nothing sent. Not called in a dry run.
+        :param before_sending: called when the connection stands, with nothing between its return and the sending; an
+            exception from it ends the call with nothing sent. Called again if it took too long to return. Not called
+            in a dry run.
         :return: the Account, and the reply's request id.
         :raises ThreeCommasError: as ``sell_all_to_btc``.
         """
@@ -264,9 +271,7 @@ class ThreeCommasClient:
         """Send one request once and return its 2xx reply, or raise what became of it."""
         if self._gate is not None:
             self._gate.admit()
-        if before_sending is not None:
-            before_sending()
-        _progress.request_sent = False
+        _progress.begin(before_sending)
         try:
             response = self._session.request(
                 method,
@@ -275,6 +280,8 @@ class ThreeCommasClient:
                 timeout=self.timeouts,
                 allow_redirects=False,
             )
+        except _Stopped as stopped:
+            raise stopped.error from stopped.error.__cause__
         except (requests.RequestException, OSError) as error:
             raise self._no_reply(method, path, error, writes=writes) from _without_secrets(error)
         reply = Reply(method, path, response.status_code, response.headers, response.content, writes, self._hide)
@@ -321,14 +328,54 @@ class _SignatureAuth(AuthBase):
 
 
 class _Progress(threading.local):
-    request_sent = False
+    """Follow the one request that a thread has under way."""
+
+    def __init__(self) -> None:
+        self.begin(None)
+
+    def begin(self, before_sending: Callable[[], None] | None) -> None:
+        self.connecting = False
+        self.request_sent = False
+        self.before_sending = before_sending
+
+    def leave(self) -> None:
+        """Ask for permission, and take it only while it is fresh: a process may be frozen meanwhile, and replaced."""
+        if self.before_sending is not None:
+            for _ in range(PERMISSION_TRIES):
+                asked = time.monotonic()
+                self._ask(self.before_sending)
+                if time.monotonic() - asked < PERMISSION_SECONDS:
+                    break
+            else:
+                raise _Stopped(
+                    ConnectionFailed(
+                        f"Not sent: it took longer than {PERMISSION_SECONDS:g} s to get ready for sending, "
+                        f"{PERMISSION_TRIES} times, and the permission to send was too old by then. Nothing was sent."
+                    )
+                )
+        self.request_sent = True
+
+    @staticmethod
+    def _ask(before_sending: Callable[[], None]) -> None:
+        try:
+            before_sending()
+        except Exception as error:
+            raise _Stopped(error) from error
+
+
+class _Stopped(Exception):
+    """Carry the caller's exception out; urllib3 swallows or wraps some that it takes for the network's."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
 
 
 _progress = _Progress()
 
 
 class _Tracked:
-    """Note when a request begins to leave, which no exception of ``requests`` tells reliably.
+    """Know when a request begins to leave, which no exception of ``requests`` tells reliably.
 
     A handshake that times out, for one, is a ``ReadTimeout`` like an answer that does not come.
     """
@@ -336,16 +383,16 @@ class _Tracked:
     sock: Any
 
     def connect(self) -> None:
-        try:
-            super().connect()  # type: ignore[misc]
-        finally:
-            # What a proxy was asked for, to get through to the server, is not the request.
-            _progress.request_sent = False
+        # What a proxy is asked for, to get through to the server, is not the request.
+        _progress.connecting = True
+        super().connect()  # type: ignore[misc]
+        _progress.connecting = False
 
     def send(self, data: Any) -> None:
         if self.sock is None:
             self.connect()
-        _progress.request_sent = True
+        if not _progress.connecting and not _progress.request_sent:
+            _progress.leave()
         super().send(data)  # type: ignore[misc]
 
 

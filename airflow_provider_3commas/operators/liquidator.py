@@ -74,9 +74,6 @@ _INCURABLE = (
     PlanLimitReached,
     SellAllUnavailable,
 )
-# A process that stood still for longer while it passed the fence may have been given up and replaced meanwhile.
-_FENCE_SECONDS = 5.0
-_FENCE_TRIES = 3
 _READ_TRIES = 3
 _LOOKS = 8
 
@@ -239,7 +236,8 @@ class Liquidator:
                 self._account_id,
                 self._target,
                 dry_run=self._dry_run,
-                before_sending=lambda: self._pass_fence(intent),
+                # The fence: fails in a process that Airflow has replaced.
+                before_sending=lambda: self._record(intent),
             )
         except (RequestRejected, ConnectionFailed) as error:
             self._write(intent.rejected(pendulum.now("UTC"), error.request_id))
@@ -256,22 +254,6 @@ class Liquidator:
         self._write(accepted)
         self._log.info("3Commas has accepted the sell (request id %s).", reply.request_id)
         return self._finish("accepted", accepted, jsonable(reply.account))
-
-    def _pass_fence(self, intent: Journal) -> None:
-        """Write the intent, which fails in a process that Airflow has replaced, right before the sell leaves.
-
-        A process may be frozen while it waits for the answer and be given up in that time; then the answer is too old
-        to rely on and is asked for again. An exception from here ends the try with nothing sent.
-        """
-        for _ in range(_FENCE_TRIES):
-            asked = time.monotonic()
-            self._record(intent)
-            if time.monotonic() - asked < _FENCE_SECONDS:
-                return
-        raise ConnectionFailed(
-            f"Airflow took longer than {_FENCE_SECONDS:g} s to write the intent of this sell down, {_FENCE_TRIES} "
-            "times. Nothing was sent."
-        )
 
     def _write(self, journal: Journal) -> None:
         """Write down what became of a sell; should that fail, the intent stays and a later try finds out."""

@@ -20,8 +20,8 @@ def test_account_id(value, account_id):
     "value",
     [
         None, "", " ", "None", True, False, 1.0, "1.0", "1e3", "-1", -1, "0", 0, "+1", "summary", "SUMMARY",
-        "12/../13", "12?x=1", "12#", "1 2", "1_000", "0x10", "\uff11\uff12", "\u0663", "12\x00", b"12", [12], {"id": 12}, 2**63,
-        "9" * 20, "9" * 5000, "{{ var.value.account }}",
+        "12/../13", "12?x=1", "12#", "1 2", "1_000", "0x10", "\uff11\uff12", "\u0663", "12\x00", b"12", [12],
+        {"id": 12}, 2**63, "9" * 20, "9" * 5000, "{{ var.value.account }}",
     ],
 )  # fmt: skip
 def test_everything_else_is_refused_and_shown(value):

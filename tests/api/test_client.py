@@ -7,6 +7,7 @@ import ssl
 import subprocess
 import threading
 from decimal import Decimal
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -23,6 +24,7 @@ from airflow_provider_3commas.api import (
     RateLimitExceeded,
     RedirectRefused,
 )
+from airflow_provider_3commas.api import client as client_module
 from airflow_provider_3commas.api.client import ThreeCommasClient
 from airflow_provider_3commas.api.credentials import HmacSigner
 from tests.api.conftest import SECRET, connected, reply
@@ -194,6 +196,28 @@ class TestSell:
         with pytest.raises(BrokenPipeError):
             client.sell_all(12, "BTC", before_sending=fenced)
         assert server.requests == []
+
+    def test_permission_is_asked_for_when_the_connection_stands_and_nothing_is_sent_without(self, server, client):
+        seen = []
+        server.actions = [reply(ACCOUNT, "201 Created")]
+        client.sell_all(12, "BTC", before_sending=lambda: seen.append((server.connections, len(server.requests))))
+        assert seen == [(1, 0)]
+
+    def test_permission_is_not_asked_for_without_a_connection(self):
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port = listener.getsockname()[1]
+        asked = []
+        with connected(f"http://127.0.0.1:{port}") as client, pytest.raises(ConnectionFailed):
+            client.sell_all(12, "BTC", before_sending=lambda: asked.append(1))
+        assert asked == []
+
+    def test_permission_that_took_too_long_is_asked_for_again(self, server, client, monkeypatch):
+        times = iter([0, 60, 60, 61])
+        monkeypatch.setattr(client_module, "time", SimpleNamespace(monotonic=lambda: next(times)))
+        asked = []
+        server.actions = [reply(ACCOUNT, "201 Created")]
+        client.sell_all(12, "BTC", before_sending=lambda: asked.append(1))
+        assert (len(asked), len(server.requests)) == (2, 1)
 
     @pytest.mark.parametrize(
         "action",

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from airflow_provider_3commas import api
 from airflow_provider_3commas.hooks.threecommas import EXTRA_KEYS, ThreeCommasHook
+from tests.conftest import connection_to
 
 SECRET = "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j"
 
@@ -154,14 +155,9 @@ class TestMethods:
         assert "1 exchange account" in message
         assert {entry["method"] for entry in simulator.journal()} == {"GET"}
 
-    def test_connection_test_says_what_is_wrong_without_the_secret(self, simulator, hook, monkeypatch):
-        value = {
-            "conn_type": "threecommas",
-            "login": simulator.api_key,
-            "password": "wrong-secret",
-            "host": simulator.url,
-        }
-        monkeypatch.setenv("AIRFLOW_CONN_THREECOMMAS_DEFAULT", json.dumps(value))
+    def test_connection_test_says_what_is_wrong_without_the_secret(self, simulator, monkeypatch, tmp_path):
+        value = connection_to(simulator, budget_url=f"sqlite:///{tmp_path}/budget.sqlite")
+        monkeypatch.setenv("AIRFLOW_CONN_THREECOMMAS_DEFAULT", json.dumps({**value, "password": "wrong-secret"}))
         ok, message = ThreeCommasHook().test_connection()
         assert not ok
         assert "signature_invalid" in message

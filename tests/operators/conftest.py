@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pendulum
 import pytest
 
+from airflow_provider_3commas.api import client
 from airflow_provider_3commas.api.budget import SleepingGate
 from airflow_provider_3commas.operators import liquidator
 from airflow_provider_3commas.operators.sell_all import SellAllToBtcOperator
@@ -94,7 +95,7 @@ def simulator(simulate, monkeypatch):
 
 
 def connect(monkeypatch, simulator, *, login=None, password=None, **extra: Any) -> None:
-    connection = connection_to(simulator, **{"timeout": 0.4, "requests_per_minute": 10_000, **extra})
+    connection = connection_to(simulator, **{"timeout": 0.4, "budget_url": "memory://", **extra})
     connection |= {key: value for key, value in (("login", login), ("password", password)) if value}
     monkeypatch.setenv("AIRFLOW_CONN_THREECOMMAS_DEFAULT", json.dumps(connection))
 
@@ -110,7 +111,8 @@ def clock(monkeypatch, request):
         if "simulator" in request.fixturenames:
             request.getfixturevalue("simulator").advance(seconds)
 
-    monkeypatch.setattr(liquidator, "time", SimpleNamespace(monotonic=lambda: clock.now, sleep=sleep))
+    for module in (client, liquidator):
+        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: clock.now, sleep=sleep))
     return clock
 
 
