@@ -6,9 +6,8 @@ import time
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from airflow.sdk import BaseSensorOperator
-from airflow.sdk.bases.sensor import PokeReturnValue
-from airflow.sdk.configuration import conf
+from airflow.providers.common.compat.sdk import conf
+from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -172,27 +171,30 @@ class BalancesSettledSensor(BaseSensorOperator):
         return self._conclude(context, event if isinstance(event, dict) else {})
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
-        """Resume after a deferral; under ``soft_fail`` too, whatever is not the timeout is a failure.
+        """Resume after a deferral, past what Airflow's sensors do here: under ``soft_fail`` they skip on any failure.
 
         :param next_method: what Airflow resumes with.
         :param next_kwargs: its arguments.
         :param context: Airflow's context.
         :return: the outcome.
-        :raises SettlementFailed: in place of the skip that Airflow makes, e.g. of a trigger that broke.
+        :raises SettlementFailed: the trigger broke.
+        :raises AirflowSensorTimeout: Airflow has ended the deferral.
         """
-        from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException
+        from airflow.sdk.bases.operator import TRIGGER_FAIL_REPR, TriggerFailureReason
 
-        try:
-            return super().resume_execution(next_method, next_kwargs, context)
-        except AirflowSkipException as skip:
-            if self.never_fail or isinstance(skip.__cause__, (AirflowSensorTimeout, AirflowSkipException)):
-                raise
-            from airflow_provider_3commas.settlement import SettlementFailed
-
-            raise SettlementFailed(
-                f"Whether account {self.account_id} has settled is unknown: {type(skip.__cause__).__name__} "
-                f"({skip.__cause__})."
-            ) from skip.__cause__
+        if next_method != TRIGGER_FAIL_REPR:
+            return super(BaseSensorOperator, self).resume_execution(next_method, next_kwargs, context)
+        error = (next_kwargs or {}).get("error")
+        if error == TriggerFailureReason.TRIGGER_TIMEOUT:
+            message = (
+                f"Account {self.account_id} has not settled within {self.timeout:.10g} s, and the trigger is silent."
+            )
+            return self._conclude(context, {"status": "timeout", "message": message})
+        # The traceback that comes with it is left in the triggerer's log: here, nothing in it would be masked.
+        message = (
+            f"Whether account {self.account_id} has settled is unknown: the trigger broke. See the triggerer's log."
+        )
+        return self._conclude(context, {"status": "error", "message": message})
 
     def _gate(self, budget: RequestBudget) -> RequestGate:
         """Return a gate that sleeps if the sensor does, and else one that lets it leave the worker."""
@@ -257,10 +259,10 @@ class BalancesSettledSensor(BaseSensorOperator):
         from datetime import timedelta
 
         from airflow.sdk import timezone
-        from airflow.sdk.exceptions import AirflowRescheduleException
+        from airflow.sdk.bases import sensor  # has the exception in every Airflow, wherever its home is
 
         next_look = timezone.utcnow() + timedelta(seconds=seconds)
-        raise AirflowRescheduleException(next_look)  # type: ignore[no-untyped-call]
+        raise sensor.AirflowRescheduleException(next_look)  # type: ignore[attr-defined,no-untyped-call]
 
     def _defer(self, watch: _Watch) -> NoReturn:
         from datetime import timedelta
@@ -323,7 +325,7 @@ class BalancesSettledSensor(BaseSensorOperator):
 
     def _failure(self, event: dict[str, Any]) -> Exception:
         """Return the exception for an event; only the timeout is one that ``soft_fail`` turns into a skip."""
-        from airflow.sdk.exceptions import AirflowSensorTimeout, AirflowSkipException
+        from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowSkipException
 
         from airflow_provider_3commas.settlement import ERROR_DETAILS, BalancesStalled, SettlementFailed, Status
 

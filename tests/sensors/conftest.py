@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import time_machine
-from airflow.sdk.exceptions import AirflowRescheduleException, TaskDeferred
+from airflow.providers.common.compat.sdk import TaskDeferred
+from airflow.sdk.bases.sensor import AirflowRescheduleException
 
 from airflow_provider_3commas.hooks.threecommas import ThreeCommasHook
 from airflow_provider_3commas.sensors.balances import BalancesSettledSensor

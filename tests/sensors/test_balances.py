@@ -7,8 +7,8 @@ import sys
 from datetime import timedelta
 
 import pytest
+from airflow.providers.common.compat.sdk import AirflowException, AirflowSensorTimeout, AirflowSkipException
 from airflow.sdk import Asset, AssetAlias
-from airflow.sdk.exceptions import AirflowException, AirflowSensorTimeout, AirflowSkipException
 from airflow.sdk.execution_time.context import OutletEventAccessors
 
 from airflow_provider_3commas.api.budget import RaisingGate, Reason, Reservation, SleepingGate, WaitForBudget
@@ -312,7 +312,7 @@ class TestDeferrable:
     @DEFERRABLE
     def test_a_trigger_that_broke_is_a_failure_under_soft_fail_too(self, lab):
         broke = {"error": "Trigger failure", "traceback": ["boom"]}
-        with pytest.raises(SettlementFailed, match="is unknown: TaskDeferralError"):
+        with pytest.raises(SettlementFailed, match="is unknown: the trigger broke"):
             lab.sensor(soft_fail=True).resume_execution("__fail__", broke, lab.context)
         with pytest.raises(AirflowSkipException):
             lab.sensor(never_fail=True).resume_execution("__fail__", broke, lab.context)
@@ -372,7 +372,7 @@ class TestParameters:
         )
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
         count, *heavy = done.stdout.split()[-3:]
-        assert int(count) <= 4
+        assert int(count) <= 9
         assert heavy == ["False", "False"]
 
 

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import msgspec
 import pytest
+from airflow.sdk import Connection
 from airflow.triggers.base import TriggerEvent
 
 from airflow_provider_3commas.api.budget.gates import WaitForBudget
@@ -421,16 +422,18 @@ class TestConnection:
         assert drive(clock, event(trigger()))["status"] == "settled"
 
     def test_comes_from_airflow(self, monkeypatch):
-        monkeypatch.setenv(
-            "AIRFLOW_CONN_SOMEWHERE",
-            json.dumps({"conn_type": "threecommas", "login": "key-of-mine", "password": "secret-of-mine"}),
-        )
+        async def get_async_connection(conn_id: str) -> Connection:
+            if conn_id == "nowhere":
+                raise RuntimeError("password=secret-of-mine")
+            return Connection(conn_id=conn_id, conn_type="threecommas", login="key-of-mine", password="secret-of-mine")
+
+        monkeypatch.setattr("airflow.providers.common.compat.connection.get_async_connection", get_async_connection)
 
         async def check() -> None:
             client = await polling.connect("somewhere")
             assert "3commas.io" in client.base_url
             client.close()
-            with pytest.raises(ConnectionFailed, match="'nowhere' could not be fetched"):
+            with pytest.raises(ConnectionFailed, match=r"'nowhere' could not be fetched \(RuntimeError\)\.$"):
                 await polling.connect("nowhere")
 
         asyncio.run(check())
