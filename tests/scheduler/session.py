@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.error import HTTPError, URLError
 from urllib.request import ProxyHandler, Request, build_opener
 
+import psutil
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
@@ -132,6 +134,10 @@ class AirflowSession:
         errors = self.get("importErrors")["import_errors"]
         assert not errors, errors
         return dag_ids <= {dag["dag_id"] for dag in self.get("dags?limit=100")["dags"]}
+
+    def processes(self) -> list[psutil.Process]:
+        """Return what is left of everything that was started, orphans of any kind included."""
+        return [process for process in psutil.process_iter() if _session_of(process) == self._leader.pid]
 
     def stop(self) -> None:
         """End everything that was started, whatever state it is in; more than once does no harm."""
@@ -287,6 +293,13 @@ class AirflowSession:
 def _signal(number: signal.Signals, pids: list[int]) -> None:
     for pid in pids:
         os.kill(pid, number)
+
+
+def _session_of(process: psutil.Process) -> int | None:
+    try:
+        return None if process.status() == psutil.STATUS_ZOMBIE else os.getsid(process.pid)
+    except (psutil.Error, OSError):
+        return None
 
 
 def _log_line(line: str) -> str:

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-import psutil
 import pytest
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
-    from pathlib import Path
 
     from tests.scheduler.world import Play, Stage, World
 
@@ -47,11 +45,4 @@ def test_no_secret_is_left_in_logs_or_metadata(ended: World) -> None:
 
 
 def test_no_process_is_left(ended: World) -> None:
-    assert not [process for process in psutil.process_iter(["cmdline"]) if lives_in(process, ended.airflow.home)]
-
-
-def lives_in(process: psutil.Process, home: Path) -> bool:
-    try:
-        return process.status() != psutil.STATUS_ZOMBIE and process.environ().get("AIRFLOW_HOME") == str(home)
-    except psutil.Error:
-        return False
+    assert not ended.airflow.processes()
