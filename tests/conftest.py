@@ -44,6 +44,10 @@ def pytest_configure(config: pytest.Config) -> None:
     for warning in (
         # Starlette, of the httpx that Airflow brings; Airflow's in-process API server imports its test client.
         "ignore:Using `httpx` with `starlette.testclient` is deprecated",
+        # Starlette, of a name that the API server of Airflow 3.1 uses.
+        "ignore:'HTTP_422_UNPROCESSABLE_ENTITY' is deprecated:DeprecationWarning",
+        # Airflow 3.1, of its own way to read a connection from the environment.
+        "ignore:Using Connection.from_json from `airflow.models` is deprecated:DeprecationWarning",
     ):
         config.addinivalue_line("filterwarnings", warning)
 

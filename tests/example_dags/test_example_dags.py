@@ -45,7 +45,10 @@ def test_nothing_in_them_is_for_tests(file: Path) -> None:
 
 @pytest.mark.parametrize("account_id", [0, -5, "32402783", 1.5, None])
 def test_account_id_is_checked_before_the_run(example_dag: Callable[[str], DAG], account_id: object) -> None:
-    from airflow.sdk.exceptions import ParamValidationError
+    try:
+        from airflow.sdk.exceptions import ParamValidationError
+    except ImportError:  # before Airflow 3.2
+        from airflow.exceptions import ParamValidationError
 
     params = example_dag("risk_off_liquidation").params
     params["account_id"] = 7

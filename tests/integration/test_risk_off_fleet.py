@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.versions import AIRFLOW_VERSION
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -49,13 +51,14 @@ def test_each_account_that_matches_is_sold_once(
     for index, account_id in enumerate(wanted):
         for task_id, key in (("liquidate", "id"), ("settled", "account_id")):
             assert run.xcom(f"take_to_safety.{task_id}", map_index=index)[key] == account_id
-    assert run.map_index_labels("take_to_safety.liquidate") == [f"Fleet {id_ - FIRST + 1:03}" for id_ in wanted]
+    if AIRFLOW_VERSION >= (3, 3):  # Airflow 3.1 does not resolve mapped values in labels.
+        assert run.map_index_labels("take_to_safety.liquidate") == [f"Fleet {id_ - FIRST + 1:03}" for id_ in wanted]
     assert sorted(event.asset.uri for event in run.asset_events()) == [f"threecommas://account/{id_}" for id_ in wanted]
     assert run.xcom("report").count("settled, ") == len(wanted)
 
 
 def test_one_account_that_fails_does_not_stop_the_others(
-    simulate: Callable[..., Simulator], fleet: Callable[[], DAG], run_dag: Callable[..., Run], capfd: Any
+    simulate: Callable[..., Simulator], fleet: Callable[[], DAG], run_dag: Callable[..., Run], capfd: Any, caplog: Any
 ) -> None:
     simulator = simulate("fleet", speed=600)
     simulator.change_account(FIRST + 1, is_locked=True)
@@ -70,7 +73,7 @@ def test_one_account_that_fails_does_not_stop_the_others(
     assert set(states.values()) == {"success"}
     sold = [id_ for id_ in range(FIRST, FIRST + 9) if id_ != FIRST + 1]
     assert Counter(sell["account_id"] for sell in simulator.sells()) == dict.fromkeys(sold, 1)
-    assert "1 of 9 accounts have not settled: Fleet 002" in "".join(capfd.readouterr())
+    assert "1 of 9 accounts have not settled: Fleet 002" in "".join(capfd.readouterr()) + caplog.text
 
 
 def test_without_a_word_it_is_a_rehearsal(

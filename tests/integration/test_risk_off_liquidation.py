@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.versions import AIRFLOW_VERSION
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -60,6 +62,8 @@ def test_account_goes_to_btc_with_one_sell(play: Callable[..., Any], scenario: s
 
 @pytest.mark.parametrize("mode", MODES)
 def test_unsellable_coins_are_named_and_fail_the_wait(play: Callable[..., Any], mode: str, capfd: Any) -> None:
+    if mode == "reschedule" and AIRFLOW_VERSION < (3, 3):
+        pytest.skip("before Airflow 3.3 nothing is remembered between looks, and a stall ends as a timeout")
     run, simulator, account_id = play("unsellable", mode)
 
     assert (run.state, run.states()) == ("failed", STALLED)
