@@ -87,19 +87,15 @@ class KilledSellAllToBtcOperator(SellAllToBtcOperator):
         injection = Injection(context["run_id"], try_number, orders.get("point"), orders.get("do"))
         injection.start()
         context["task_state_store"] = Store(context["task_state_store"], injection)
-        client = self.hook.get_conn()
-        sell_all = client.sell_all
+        session = self.hook.get_conn()._session
+        sign = session.auth
 
-        def reached_sell_all(*args: Any, before_sending: Any, **options: Any) -> Any:
-            def reached_before_sending() -> Any:
-                passed = before_sending()
-                injection.reach("after fence")
-                return passed
+        def reached_signing(request: Any) -> Any:
+            if "/sell_all_to_" in request.url:
+                injection.reach("before sending")
+            return sign(request)
 
-            injection.reach("before fence")
-            return sell_all(*args, before_sending=reached_before_sending, **options)
-
-        client.sell_all = reached_sell_all  # type: ignore[method-assign]
+        session.auth = reached_signing
         try:
             result = super().execute(context)
         except BaseException as error:
