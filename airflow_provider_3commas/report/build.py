@@ -1,0 +1,569 @@
+"""What a liquidation did, from the XComs of the operator and the sensor. Pure: no I/O, no Airflow.
+
+Nothing in here fails for what is missing or malformed in an XCom: the report says that it is not known, and why. The
+page in Airflow builds the same in ``plugins/static/build.js``; a test compares the two.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_3commas.money import DOLLAR_CURRENCIES
+from airflow_provider_3commas.report import exact, times
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+#: Version of the form of a report.
+VERSION = 1
+#: Value in BTC below which a holding can't be sold, where the sensor has not recorded its own limit.
+DUST_BTC = Decimal("0.0001")
+
+#: What a status is called, and how it is to be taken: ``good``, ``bad``, ``busy`` or ``plain``.
+STATUSES = {
+    "settled": ("Settled", "good"),
+    "settling": ("Settling", "busy"),
+    "selling": ("Selling", "busy"),
+    "pending": ("Not started", "plain"),
+    "sold": ("Sold", "plain"),
+    "dry_run": ("Dry run", "plain"),
+    "skipped": ("Skipped", "plain"),
+    "not_settled": ("Not settled", "bad"),
+    "failed": ("Failed", "bad"),
+    "not_run": ("Not run", "bad"),
+    "unknown": ("Unknown", "bad"),
+}
+
+_OUTCOMES = ("accepted", "reconciled", "recorded", "dry_run")
+_FAILED = ("failed", "upstream_failed", "removed")
+_PENDING = ("none", "scheduled", "queued")
+_ACTIVE = ("running", "deferred", "up_for_retry", "up_for_reschedule", "restarting", "awaiting_input")
+
+
+def build_report(
+    *,
+    account: Any = None,
+    holdings_before: Any = None,
+    liquidation: Any = None,
+    settlement: Any = None,
+    history: Any = None,
+    liquidation_state: str | None = None,
+    settlement_state: str | None = None,
+) -> dict[str, Any]:
+    """Build the report of one liquidation.
+
+    :param account: the sell-all operator's XCom ``return_value``.
+    :param holdings_before: its XCom ``holdings_before``.
+    :param liquidation: its XCom ``liquidation``.
+    :param settlement: the sensor's XCom ``return_value``.
+    :param history: the sensor's XCom ``settlement_history``.
+    :param liquidation_state: state of the operator's task, if that is known.
+    :param settlement_state: state of the sensor's task, if that is known.
+    :return: the report in JSON types, amounts and values as decimal text.
+    """
+    facts = _Facts(
+        account=_object(account),
+        before=_object(holdings_before),
+        liquidation=_object(liquidation),
+        settlement=_object(settlement),
+        curve=_curve(history),
+        liquidation_state=liquidation_state,
+        settlement_state=settlement_state,
+    )
+    return facts.report()
+
+
+def build_fleet_report(reports: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """Put the reports of several liquidations together.
+
+    :param reports: what ``build_report`` returned.
+    :return: the reports with their totals; values as decimal text, and of how many accounts they are known.
+    """
+    accounts = list(reports)
+    statuses: dict[str, int] = {}
+    for report in accounts:
+        statuses[report["status"]] = statuses.get(report["status"], 0) + 1
+    return {
+        "version": VERSION,
+        "kind": "fleet",
+        "accounts": accounts,
+        "totals": {
+            "accounts": len(accounts),
+            "settled": statuses.get("settled", 0),
+            "statuses": statuses,
+            "before": _total(report["before"] for report in accounts),
+            "after": _total(report["after"] for report in accounts),
+            "unsold": _total(report["unsold"] for report in accounts),
+        },
+    }
+
+
+class _Facts:
+    """Hold what the XComs say, and what follows from it."""
+
+    def __init__(
+        self,
+        *,
+        account: dict[str, Any],
+        before: dict[str, Any],
+        liquidation: dict[str, Any],
+        settlement: dict[str, Any],
+        curve: list[tuple[float, Decimal]],
+        liquidation_state: str | None,
+        settlement_state: str | None,
+    ) -> None:
+        self.notes: list[str] = []
+        self.account = account
+        self.before = before
+        self.liquidation = liquidation
+        self.settlement = settlement
+        self.curve = curve
+        self.liquidation_state = liquidation_state
+        self.settlement_state = settlement_state
+        self.account_id = _first_id(
+            liquidation.get("account_id"), before.get("account_id"), account.get("id"), settlement.get("account_id")
+        )
+        self._drop_what_is_about_another_account()
+        self.outcome = _one_of(self.liquidation.get("outcome"), _OUTCOMES)
+        self.target = (
+            _one_of(self.liquidation.get("target"), ("BTC", "USD"))
+            or _one_of(self.settlement.get("target"), ("BTC", "USD"))
+            or "BTC"
+        )
+        criteria = _object(self.settlement.get("criteria"))
+        self.kept = frozenset(_texts(criteria.get("target_currencies"))) or (
+            DOLLAR_CURRENCIES if self.target == "USD" else frozenset({"BTC"})
+        )
+        self.ignored = frozenset(_texts(criteria.get("ignore_currencies")))
+        self.dust = exact.read(criteria.get("dust_btc"))
+        self.holdings = _holdings(self.before.get("holdings"))
+        self.residual = _residual(self.settlement.get("residual"))
+        self.settled_at = _moment(self.settlement.get("settled_at"))
+        self.sent_at = _moment(self.liquidation.get("sent_at"))
+        self.status = self._status()
+        #: Whether there is an *after*: a rehearsal has none.
+        self.over = self.status in ("settled", "not_settled") and bool(self.settlement)
+
+    def report(self) -> dict[str, Any]:
+        """Put everything together."""
+        before, after = self._before(), self._after()
+        unsold, settling = self._unsold(), self._settling()
+        slippage, requests = self._slippage(before, after), self._requests()
+        self._note_what_is_missing(before, after)
+        return {
+            "version": VERSION,
+            "kind": "account",
+            "account": {
+                "id": self.account_id,
+                "name": _text(self.before.get("account_name")) or _text(self.account.get("name")),
+                "exchange": _text(self.before.get("exchange_name")) or _text(self.account.get("exchange_name")),
+                "mode": _text(self.liquidation.get("mode")),
+            },
+            "target": self.target,
+            "status": self.status,
+            "headline": self._headline(after, unsold, settling),
+            "sale": self._sale(),
+            "before": before,
+            "after": after,
+            "assets": self._assets(after),
+            "unsold": unsold,
+            "settling": settling,
+            "slippage": slippage,
+            "requests": requests,
+            "notes": self.notes,
+        }
+
+    def _drop_what_is_about_another_account(self) -> None:
+        """Keep numbers of two accounts apart, whatever was wired together."""
+        for name, key, what in (
+            ("before", "account_id", "holdings before the sale"),
+            ("account", "id", "Account that the sale returned"),
+            ("settlement", "account_id", "settlement"),
+        ):
+            other = _first_id(getattr(self, name).get(key))
+            if other is None or other == self.account_id:
+                continue
+            self.notes.append(f"Left out: the {what} is of another account, {other}.")
+            setattr(self, name, {})
+            if name == "settlement":
+                self.curve = []
+
+    def _status(self) -> str:
+        if self.outcome == "dry_run":
+            return "dry_run"
+        if self.settled_at:
+            return "settled"
+        if self.outcome or self.settlement:
+            return self._status_after_sale()
+        return self._status_without_sale()
+
+    def _status_after_sale(self) -> str:
+        if self.settlement or self.curve or self.settlement_state in (*_FAILED, "skipped"):
+            return "not_settled"
+        return "settling" if self.settlement_state in (*_ACTIVE, *_PENDING) else "sold"
+
+    def _status_without_sale(self) -> str:
+        state = self.liquidation_state
+        if state == "failed":
+            return "failed"
+        if state in _FAILED:
+            return "not_run"
+        if state == "skipped":
+            return "skipped"
+        if state in _ACTIVE:
+            return "selling"
+        if state in _PENDING:
+            return "pending"
+        return "unknown"
+
+    def _headline(self, after: dict[str, Any] | None, unsold: dict[str, Any], settling: dict[str, Any]) -> str:
+        return {
+            "settled": self._settled_headline,
+            "settling": lambda *_: f"The sale into {self.target} was accepted; waiting for the balances to settle.",
+            "selling": lambda *_: "The liquidation is under way.",
+            "pending": lambda *_: "The liquidation has not started yet.",
+            "sold": lambda *_: f"The sale into {self.target} was accepted. Whether it has settled is not known here.",
+            "dry_run": lambda *_: f"Dry run: nothing was sold. A real run would sell everything into {self.target}.",
+            "skipped": lambda *_: "The liquidation was skipped: nothing was sold by this task.",
+            "not_settled": self._unsettled_headline,
+            "failed": lambda *_: (
+                "The liquidation failed. Its log says whether anything was sold; if in doubt, look at the account in "
+                "3Commas."
+            ),
+            "not_run": lambda *_: (
+                "The liquidation did not run: a task before it has failed. Nothing was sold by this task."
+            ),
+            "unknown": lambda *_: "What became of the liquidation is not recorded.",
+        }[self.status](after, unsold, settling)
+
+    def _settled_headline(self, after: dict[str, Any] | None, unsold: dict[str, Any], settling: dict[str, Any]) -> str:
+        amount = exact.read((after or {}).get("target_amount"))
+        took = settling["since_sale_seconds"]
+        if took is None:
+            took, since = settling["waited_seconds"], "of waiting"
+        else:
+            since = "after the sale"
+        when = "" if took is None else f" {times.duration(took)} {since}"
+        rest = f"{_worth(unsold)} left unsold" if unsold["items"] else "nothing is left unsold"
+        return f"Settled{when}: the account holds {exact.short(amount)} {self.target}, and {rest}."
+
+    def _unsettled_headline(self, _after: object, unsold: dict[str, Any], _settling: object) -> str:
+        seen = "" if unsold["btc_value"] is None else f" At the last look, {_worth(unsold)} left unsold."
+        return f"The account has not settled.{seen} Look at it in 3Commas."
+
+    def _sale(self) -> dict[str, Any]:
+        entities = _object(self.before.get("entities"))
+        return {
+            "outcome": self.outcome,
+            "sent_at": self.sent_at,
+            "decided_at": _moment(self.liquidation.get("decided_at")),
+            "request_id": _text(self.liquidation.get("request_id")),
+            "evidence": _texts(self.liquidation.get("evidence")),
+            "stopped": {
+                name: count for name, count in sorted(entities.items()) if _count(count) and name.endswith("_count")
+            },
+        }
+
+    def _before(self) -> dict[str, Any] | None:
+        if not self.before:
+            return None
+        return {
+            "at": _moment(self.before.get("taken_at")),
+            **_values(self.before),
+            "complete": self.before.get("complete") is True,
+        }
+
+    def _after(self) -> dict[str, Any] | None:
+        if not self.over:
+            return None
+        return {
+            "at": self.settled_at,
+            **_values(self.settlement),
+            "target_amount": exact.plain(exact.read(self.settlement.get("target_amount"))),
+        }
+
+    def _assets(self, after: dict[str, Any] | None) -> list[dict[str, Any]]:
+        """List every coin with what there was and is of it; coins that count as the target are one."""
+        rows: dict[tuple[bool, str], dict[str, Any]] = {}
+        for held in self.holdings:
+            row = self._row(rows, held["currency"], kept=held["currency"] in self.kept)
+            row["before"] = _merged(row["before"], held)
+        if after is not None:
+            self._add_after(rows, after)
+        found = list(rows.values())
+        found.sort(key=lambda row: row["currency"])
+        found.sort(key=_weight, reverse=True)
+        return [{**row, "before": _written(row["before"]), "after": _written(row["after"])} for row in found]
+
+    def _row(self, rows: dict[tuple[bool, str], dict[str, Any]], currency: str, *, kept: bool) -> dict[str, Any]:
+        name = self.target if kept else currency
+        return rows.setdefault(
+            (kept, name), {"currency": name, "target": kept, "before": None, "after": None, "left": None}
+        )
+
+    def _add_after(self, rows: dict[tuple[bool, str], dict[str, Any]], after: dict[str, Any]) -> None:
+        left = exact.total(item["btc_value"] for item in self.residual)
+        target = self._row(rows, self.target, kept=True)
+        amount, total = exact.read(after["target_amount"]), exact.read(after["btc_value"])
+        worth = amount if self.kept == {"BTC"} else exact.subtract(total, left)
+        target["after"] = {"amount": amount, "btc_value": worth, "usd_value": self._in_usd(worth)}
+        for item in self.residual:
+            row = self._row(rows, item["currency"], kept=False)
+            row["after"] = {key: item[key] for key in ("amount", "btc_value")}
+            row["after"]["usd_value"] = self._in_usd(item["btc_value"])
+            row["left"] = self._why_left(item)[0]
+        for row in rows.values():
+            if row["after"] is None:
+                row["after"] = {"amount": Decimal(0), "btc_value": Decimal(0), "usd_value": Decimal(0)}
+
+    def _in_usd(self, btc_value: Decimal | None) -> Decimal | None:
+        """Convert at the price that the account's own two totals imply."""
+        usd, btc = (exact.read(self.settlement.get(name)) for name in ("usd_value", "btc_value"))
+        return exact.scale(btc_value, usd, btc, 2)
+
+    def _unsold(self) -> dict[str, Any]:
+        if not self.over:
+            last = self.curve[-1][1] if self.curve else None
+            return {"btc_value": exact.plain(last), "usd_value": None, "dust_btc": self._dust_text(), "items": []}
+        items = []
+        for item in self.residual:
+            kind, why = self._why_left(item)
+            items.append(
+                {
+                    "currency": item["currency"],
+                    "amount": exact.plain(item["amount"]),
+                    "btc_value": exact.plain(item["btc_value"]),
+                    "usd_value": exact.plain(self._in_usd(item["btc_value"])),
+                    "kind": kind,
+                    "why": why,
+                }
+            )
+        worth = exact.total(item["btc_value"] for item in self.residual)
+        return {
+            "btc_value": exact.plain(worth),
+            "usd_value": exact.plain(self._in_usd(worth)),
+            "dust_btc": self._dust_text(),
+            "items": items,
+        }
+
+    def _dust_text(self) -> str | None:
+        return exact.plain(self.dust)
+
+    def _why_left(self, item: dict[str, Any]) -> tuple[str, str]:
+        """Say why an asset that is left was not sold."""
+        value, limit = item["btc_value"], DUST_BTC if self.dust is None else self.dust
+        bound = f"{exact.short(limit)} BTC" + (" (the sensor's default limit)" if self.dust is None else "")
+        if value is None:
+            return "left", "What it is worth is not known."
+        if value < 0:
+            return "left", "It is owed, not held."
+        if item["currency"] in self.ignored:
+            return "ignored", "It may be left whatever it is worth: it is among ignore_currencies."
+        if value <= limit:
+            return "dust", f"Dust: worth no more than {bound}, too little for an order on the exchange."
+        if self.status == "settled":
+            return (
+                "ignored",
+                f"Worth more than {bound}: it was to be left (ignore_currencies), or the limit is higher.",
+            )
+        return "left", "It has not been sold."
+
+    def _settling(self) -> dict[str, Any]:
+        waited = times.seconds(self.settlement.get("waited_seconds"))
+        since_sale = times.seconds_between(self.sent_at, self.settled_at)
+        reads = self.settlement.get("reads")
+        offset = None
+        if since_sale is not None and waited is not None:
+            # The sensor counts from its own start.
+            offset = max(int(since_sale * 10 + 0.5) - int(waited * 10 + 0.5), 0) / 10
+        return {
+            "settled_at": self.settled_at,
+            "since_sale_seconds": since_sale,
+            "waited_seconds": waited,
+            "reads": _known_count(reads),
+            "curve_from": "sale" if offset is not None else "wait",
+            "curve": self._points(offset, since_sale if offset is not None else waited),
+        }
+
+    def _points(self, offset: float | None, end: float | None) -> list[list[Any]]:
+        """Return the unsold value over time, from the baseline if it is known to the end; flat between points."""
+        points = [(_tenths(seconds) + _tenths(offset or 0.0), value) for seconds, value in self.curve]
+        if not points:
+            return []
+        unsold = [held["btc_value"] for held in self.holdings if held["currency"] not in self.kept]
+        if offset is not None and unsold and points[0][0] > 0:
+            points.insert(0, (0, exact.add(unsold)))
+        if end is not None and _tenths(end) > points[-1][0]:
+            points.append((_tenths(end), points[-1][1]))
+        return [[tenths / 10, exact.plain(value)] for tenths, value in points]
+
+    def _slippage(self, before: dict[str, Any] | None, after: dict[str, Any] | None) -> dict[str, Any] | None:
+        """Compare the account's value before and after, in what it was sold into."""
+        if before is None or after is None:
+            return None
+        unit = "btc_value" if self.target == "BTC" else "usd_value"
+        was, now = exact.read(before[unit]), exact.read(after[unit])
+        change = exact.subtract(now, was)
+        if change is None:
+            return None
+        others = exact.total(held[unit] for held in self.holdings if held["currency"] not in self.kept)
+        left = exact.total(item["btc_value"] for item in self.residual)
+        sold = exact.subtract(others, left if self.target == "BTC" else self._in_usd(left))
+        if sold is None or sold <= 0:
+            sold = None
+        return {
+            "unit": self.target,
+            "change": exact.plain(change),
+            "sold": exact.plain(sold),
+            "percent_of_sold": exact.plain(exact.scale(change, Decimal(100), sold, 4)),
+            "percent_of_account": exact.plain(exact.scale(change, Decimal(100), was, 4)),
+        }
+
+    def _requests(self) -> dict[str, Any]:
+        sale, wait = _known_count(self.liquidation.get("requests")), _known_count(self.settlement.get("requests"))
+        return {
+            "liquidation": sale,
+            "settlement": wait,
+            "total": None if sale is None or wait is None else sale + wait,
+        }
+
+    def _note_what_is_missing(self, before: dict[str, Any] | None, after: dict[str, Any] | None) -> None:
+        self._note_sale()
+        self._note_baseline(before)
+        if self.outcome and self.outcome != "dry_run" and not self.settlement and self.settlement_state is None:
+            self.notes.append("No settlement: no sensor has waited for this account, or it has not ended well.")
+        if after is not None and not self.curve:
+            self.notes.append("The value left unsold over time was not recorded.")
+        if after is not None and self.dust is None and self.residual:
+            self.notes.append(
+                f"The sensor did not record its dust limit; {exact.short(DUST_BTC)} BTC, the default, is assumed."
+            )
+
+    def _note_sale(self) -> None:
+        if self.outcome == "reconciled":
+            self.notes.append(
+                "The answer to the sale was lost. That it was carried out is known from what the account showed."
+            )
+        if self.outcome == "recorded":
+            self.notes.append(
+                "This task had sold the account before, in an earlier try; it sent nothing again. The sale and the "
+                "baseline are those of that try."
+            )
+        if self.outcome is None and self.settlement:
+            self.notes.append("What became of the sale is not recorded: only the wait is.")
+
+    def _note_baseline(self, before: dict[str, Any] | None) -> None:
+        if before is None and (self.outcome or self.settlement):
+            self.notes.append(
+                "No baseline: the account was not read before the sale (preflight was off), so neither its holdings "
+                "then nor the slippage are known."
+            )
+        if before is not None and not before["complete"]:
+            self.notes.append(
+                "The baseline is not exact: the balances did not add up to the account's value when it was read."
+            )
+
+
+def _worth(unsold: dict[str, Any]) -> str:
+    value = exact.read(unsold["btc_value"])
+    return "assets of unknown worth are" if value is None else f"assets worth {exact.btc(value)} are"
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return {key: item for key, item in value.items() if isinstance(key, str)} if isinstance(value, dict) else {}
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _texts(value: Any) -> list[str]:
+    return [item for item in value if isinstance(item, str)] if isinstance(value, (list, tuple)) else []
+
+
+def _one_of(value: Any, known: tuple[str, ...]) -> str | None:
+    return value if isinstance(value, str) and value in known else None
+
+
+def _count(value: Any) -> bool:
+    """Tell a number of things, at least one, from anything else."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**53
+
+
+def _known_count(value: Any) -> int | None:
+    return value if _count(value) else None
+
+
+def _first_id(*values: Any) -> int | None:
+    return next((value for value in values if _count(value)), None)
+
+
+def _moment(value: Any) -> str | None:
+    return value if times.milliseconds(value) is not None else None
+
+
+def _tenths(seconds: float) -> int:
+    return int(seconds * 10 + 0.5)
+
+
+def _curve(history: Any) -> list[tuple[float, Decimal]]:
+    """Read the sensor's history, in order of time."""
+    found = []
+    for point in history if isinstance(history, (list, tuple)) else ():
+        if not isinstance(point, (list, tuple)) or len(point) != 2:
+            continue
+        seconds, value = times.seconds(point[0]), exact.read(point[1])
+        if seconds is not None and value is not None:
+            found.append((seconds, value))
+    return sorted(found, key=lambda point: point[0])
+
+
+def _values(source: dict[str, Any]) -> dict[str, str | None]:
+    return {name: exact.plain(exact.read(source.get(name))) for name in ("btc_value", "usd_value")}
+
+
+def _holdings(value: Any) -> list[dict[str, Any]]:
+    names = ("amount", "on_orders", "btc_value", "usd_value")
+    return [
+        {"currency": item["currency"], **{name: exact.read(item.get(name)) for name in names}}
+        for item in (value if isinstance(value, (list, tuple)) else ())
+        if isinstance(item, dict) and _text(item.get("currency"))
+    ]
+
+
+def _residual(value: Any) -> list[dict[str, Any]]:
+    return [
+        {"currency": item["currency"], **{name: exact.read(item.get(name)) for name in ("amount", "btc_value")}}
+        for item in (value if isinstance(value, (list, tuple)) else ())
+        if isinstance(item, dict) and _text(item.get("currency"))
+    ]
+
+
+def _merged(so_far: dict[str, Any] | None, held: dict[str, Any]) -> dict[str, Any]:
+    names = ("amount", "on_orders", "btc_value", "usd_value")
+    if so_far is None:
+        return {name: held[name] for name in names}
+    return {name: exact.total((so_far[name], held[name])) for name in names}
+
+
+def _written(amounts: dict[str, Any] | None) -> dict[str, str | None] | None:
+    return None if amounts is None else {name: exact.plain(amount) for name, amount in amounts.items()}
+
+
+def _weight(row: dict[str, Any]) -> Decimal:
+    """Order assets by the most that they were worth."""
+    worth = [side["btc_value"] for side in (row["before"], row["after"]) if side and side["btc_value"] is not None]
+    return max(worth, default=Decimal(-1))
+
+
+def _total(parts: Iterable[dict[str, Any] | None]) -> dict[str, Any]:
+    """Add up values over accounts, and say of how many they are known."""
+    values: dict[str, list[Decimal]] = {"btc_value": [], "usd_value": []}
+    for part in parts:
+        for name, known in values.items():
+            value = exact.read((part or {}).get(name))
+            if value is not None:
+                known.append(value)
+    sums = {name: exact.plain(exact.add(known)) if known else None for name, known in values.items()}
+    return {**sums, "known": len(values["btc_value"])}

@@ -1,0 +1,179 @@
+"""Charts as inline SVG that stay readable at any width: positions in percent, letters in pixels.
+
+``plugins/static/charts.js`` draws the same in Airflow's UI. No text from an XCom gets in unescaped, and every chart has
+a title, a description and a table beside it.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from html import escape
+from typing import Any
+
+from airflow_provider_3commas.report import exact, times
+from airflow_provider_3commas.report.text import visible
+
+#: Assets that get a bar of their own; the rest share one.
+BARS = 8
+_LABEL_LENGTH = 14
+_ROW, _TOP, _BAR = 50, 4, 9
+_PLOT_TOP, _PLOT, _CURVE = 22, 140, 186
+_STEPS = tuple(map(Decimal, ("1", "1.2", "1.5", "2", "2.5", "3", "4", "5", "6", "8", "10")))
+
+
+def holdings_chart(report: dict[str, Any], prefix: str) -> str:
+    """Draw what the account held before and after, by asset.
+
+    :param report: the report of one account.
+    :param prefix: begins the ids in the drawing, unique in the page.
+    :return: an ``svg`` element; empty if there is nothing to draw.
+    """
+    bars = holding_bars(report)
+    if not bars:
+        return ""
+    parts = []
+    for number, bar in enumerate(bars):
+        top = _TOP + number * _ROW
+        parts.append(
+            f'<text class="tc-name" x="0" y="{top + 13}">{escape(bar["label"])}</text>'
+            f'<text class="tc-value" x="100%" y="{top + 13}" text-anchor="end">{escape(bar["text"])}</text>'
+            f"{_bar('before', top + 19, bar['before'])}{_bar('after', top + 19 + _BAR + 2, bar['after'])}"
+        )
+    return _svg(
+        prefix,
+        "Holdings before and after",
+        "Value in BTC by asset. " + " ".join(f"{bar['label']}: {bar['text']}." for bar in bars),
+        _TOP + len(bars) * _ROW - 8,
+        "".join(parts),
+    )
+
+
+def _bar(kind: str, top: int, percent: str | None) -> str:
+    if percent is None:
+        return ""
+    # A sliver of fixed width keeps what is not zero in sight.
+    sliver = "" if percent == "0" else f'<rect class="tc-{kind}" x="0" y="{top}" width="2" height="{_BAR}"/>'
+    return f'{sliver}<rect class="tc-{kind}" x="0" y="{top}" width="{percent}%" height="{_BAR}" rx="2"/>'
+
+
+def holding_bars(report: dict[str, Any]) -> list[dict[str, Any]]:
+    """Measure the bars.
+
+    :param report: the report of one account.
+    :return: label, text, and the lengths in percent (``None`` where nothing is known).
+    """
+    rows = [_sides(row) for row in report["assets"]]
+    if len(rows) > BARS:
+        rest = rows[BARS - 1 :]
+        rows = rows[: BARS - 1]
+        rows.append((f"{len(rest)} others", exact.add(row[1] for row in rest), exact.add(row[2] for row in rest)))
+    if report["after"] is None:
+        rows = [(label, before, None) for label, before, _ in rows]
+    if report["before"] is None:
+        rows = [(label, None, after) for label, _, after in rows]
+    most = max((side for _, *sides in rows for side in sides if side is not None), default=Decimal(0))
+    if most <= 0:
+        return []
+    return [
+        {
+            "label": label,
+            "text": " → ".join(exact.grouped(side, 8 if side else 0) for side in sides if side is not None) + " BTC",
+            "before": _percent(sides[0], most),
+            "after": _percent(sides[1], most),
+        }
+        for label, *sides in rows
+    ]
+
+
+def _sides(row: dict[str, Any]) -> tuple[str, Decimal | None, Decimal | None]:
+    label = visible(row["currency"])
+    if len(label) > _LABEL_LENGTH:
+        label = label[: _LABEL_LENGTH - 1] + "…"
+    values = [exact.read(side["btc_value"]) if side else None for side in (row["before"], row["after"])]
+    return label, *values  # type: ignore[return-value]  # two of them
+
+
+def _percent(value: Decimal | None, most: Decimal) -> str | None:
+    return exact.plain(exact.scale(max(value, Decimal(0)), Decimal(100), most, 3)) if value is not None else None
+
+
+def curve_chart(report: dict[str, Any], prefix: str) -> str:
+    """Draw the value left unsold over time.
+
+    :param report: the report of one account.
+    :param prefix: begins the ids in the drawing, unique in the page.
+    :return: an ``svg`` element; empty if there is nothing to draw.
+    """
+    shape = curve_shape(report)
+    if shape is None:
+        return ""
+    levels = ((_PLOT_TOP, shape["top"]), (_PLOT_TOP + _PLOT // 2, shape["middle"]))
+    grid = "".join(f'<line class="tc-grid" x1="0" x2="100%" y1="{y}" y2="{y}"/>' for y, _ in levels)
+    scale = "".join(f'<text class="tc-tick" x="0" y="{y - 4}">{text}</text>' for y, text in levels)
+    base = _PLOT_TOP + _PLOT
+    plot = (
+        f'<svg x="0" y="{_PLOT_TOP}" width="100%" height="{_PLOT}" viewBox="0 0 10000 10000" '
+        f'preserveAspectRatio="none"><path class="tc-area" d="{shape["line"]} V10000 H{shape["start"]} Z"/>'
+        f'<path class="tc-line" d="{shape["line"]}" vector-effect="non-scaling-stroke"/></svg>'
+        f'<line class="tc-axis" x1="0" x2="100%" y1="{base}" y2="{base}"/>'
+    )
+    ticks = "".join(
+        f'<text class="tc-tick" x="{x}" y="{base + 16}" text-anchor="{anchor}">{escape(text)}</text>'
+        for x, anchor, text in (
+            ("0", "start", "0 s"),
+            ("50%", "middle", shape["half"]),
+            ("100%", "end", shape["end"]),
+        )
+    )
+    return _svg(prefix, "Value left unsold over time", shape["description"], _CURVE, grid + plot + scale + ticks)
+
+
+def curve_shape(report: dict[str, Any]) -> dict[str, Any] | None:
+    """Measure the curve.
+
+    :param report: the report of one account.
+    :return: the path and the labels; ``None`` if there is nothing to draw.
+    """
+    points = [(int(seconds * 10 + 0.5), exact.read(value)) for seconds, value in report["settling"]["curve"]]
+    known = [(tenths, value) for tenths, value in points if value is not None]
+    if not known or known[-1][0] == 0:
+        return None
+    end = known[-1][0]
+    top = ceiling(max(value for _, value in known))
+    path: list[str] = []
+    for tenths, value in known:
+        x = exact.scale(Decimal(tenths), Decimal(10000), Decimal(end), 0)
+        y = exact.subtract(Decimal(10000), exact.scale(max(value, Decimal(0)), Decimal(10000), top, 0))
+        path.append(f"H{exact.plain(x)} V{exact.plain(y)}" if path else f"M{exact.plain(x)} {exact.plain(y)}")
+    since = "the sale" if report["settling"]["curve_from"] == "sale" else "the beginning of the wait"
+    first, last = exact.btc(known[0][1]), exact.btc(known[-1][1])
+    return {
+        "line": " ".join(path),
+        "start": path[0][1:].partition(" ")[0],
+        "top": f"{exact.short(top)} BTC",
+        "middle": f"{exact.short(exact.scale(top, Decimal(1), Decimal(2), 40))} BTC",
+        "half": times.duration(end / 20),
+        "end": times.duration(end / 10),
+        "caption": f"BTC; time since {since}",
+        "description": f"From {first} to {last}, {times.duration(end / 10)} after {since}.",
+    }
+
+
+def ceiling(value: Decimal) -> Decimal:
+    """Find a round number to end an axis with.
+
+    :param value: the most to be shown.
+    :return: at least that; 1 for zero.
+    """
+    if value <= 0:
+        return Decimal(1)
+    power = Decimal(1).scaleb(value.adjusted())
+    return next(step * power for step in _STEPS if step * power >= value)
+
+
+def _svg(prefix: str, title: str, description: str, height: int, content: str) -> str:
+    return (
+        f'<svg class="tc-chart" role="img" aria-labelledby="{prefix}-t {prefix}-d" width="100%" height="{height}">'
+        f'<title id="{prefix}-t">{escape(title)}</title>'
+        f'<desc id="{prefix}-d">{escape(description)}</desc>{content}</svg>'
+    )

@@ -1,0 +1,104 @@
+"""A report as Markdown, for a chat, an issue or a mail."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from airflow_provider_3commas.report import words
+from airflow_provider_3commas.report.text import visible
+
+# What means something in the middle of a line, in CommonMark or in GitHub's dialect; names are never at its beginning.
+_SPECIAL = re.compile(r"[\\`*_\[\]<>|~&@#]|:(?=//)|www(?=\.)", re.IGNORECASE)
+_ISOLATE, _END = "\u2068", "\u2069"
+
+
+def render_markdown(report: dict[str, Any]) -> str:
+    """Write a report as Markdown, with tables as GitHub has them.
+
+    :param report: what ``build_report`` or ``build_fleet_report`` returned.
+    :return: Markdown.
+    """
+    if report["kind"] == "fleet":
+        return _fleet(report)
+    return _account(report, "#")
+
+
+def _account(report: dict[str, Any], heading: str) -> str:
+    shown = words.describe(report)
+    blocks = [
+        f"{heading} Liquidation of {_text(shown['title'])}",
+        f"**{shown['status']}** · {_text(shown['subtitle'])}",
+        _line(shown["headline"]),
+    ]
+    if shown["tiles"]:
+        blocks.append(_tiles(shown["tiles"]))
+    if shown["assets"]:
+        rows = [
+            [_text(row["currency"]), _line(row["note"]), *_amounts(row["before"]), *_amounts(row["after"])]
+            for row in shown["assets"]
+        ]
+        columns = ["Asset", "", "Before", "in BTC", "in USD", "After", "in BTC", "in USD"]
+        blocks += [f"{heading}# By asset", _table(columns, rows, right=2)]
+    if shown["unsold"]:
+        rows = [
+            [_text(item["currency"]), item["amount"], *item["value"], _line(item["why"])] for item in shown["unsold"]
+        ]
+        blocks += [
+            f"{heading}# What was not sold, and why",
+            _table(["Asset", "Amount", "in BTC", "in USD", "Why"], rows),
+        ]
+    if shown["curve"]:
+        blocks += [f"{heading}# Value left unsold over time", _table(["Time", "Left unsold"], shown["curve"], right=1)]
+    blocks += [f"{heading}# Details", "\n".join(f"- {name}: {_text(text)}" for name, text in shown["details"])]
+    for title, texts in (("Evidence that the sale was carried out", shown["evidence"]), ("Notes", shown["notes"])):
+        if texts:
+            blocks += [f"{heading}# {title}", "\n".join(f"- {_text(text)}" for text in texts)]
+    return "\n\n".join(blocks) + "\n"
+
+
+def _fleet(fleet: dict[str, Any]) -> str:
+    shown = words.describe_fleet(fleet)
+    columns = ["Account", "Status", "Before", "After", "Slippage", "Left unsold", "Time"]
+    rows = [
+        [
+            f"{_text(row['title'])}, {_text(row['subtitle'])}",
+            f"**{row['status']}**",
+            *(row[name] for name in ("before", "after", "slippage", "unsold", "time")),
+        ]
+        for row in shown["rows"]
+    ]
+    blocks = [
+        "# Liquidation of a fleet",
+        f"{shown['headline']}",
+        shown["statuses"] or "No account",
+        _tiles(shown["tiles"]),
+        "## Accounts",
+        _table(columns, rows, right=2),
+    ]
+    return "\n\n".join(blocks) + "\n\n" + "\n".join(_account(report, "##") for report in fleet["accounts"])
+
+
+def _tiles(tiles: list[dict[str, str]]) -> str:
+    return _table(["", "", ""], [[tile["label"], f"**{tile['value']}**", tile["detail"]] for tile in tiles])
+
+
+def _table(columns: list[str], rows: list[list[str]], right: int = 9) -> str:
+    """Write a table; columns from ``right`` on are aligned to the right."""
+    marks = ["---" if number < right else "---:" for number in range(len(columns))]
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in (columns, marks, *rows))
+
+
+def _amounts(texts: list[str] | None) -> list[str]:
+    return texts if texts else [words.NOTHING] * 3
+
+
+def _text(text: str) -> str:
+    """Write text from outside so that it is nothing but text, and keeps its direction to itself."""
+    escaped = _line(text)
+    return escaped if text.isascii() else f"{_ISOLATE}{escaped}{_END}"
+
+
+def _line(text: str) -> str:
+    entities = {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
+    return _SPECIAL.sub(lambda found: entities.get(found[0], f"\\{found[0]}"), visible(text))

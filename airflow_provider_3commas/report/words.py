@@ -1,0 +1,275 @@
+"""A report in words: every text that people get to see, whatever it is rendered to.
+
+``plugins/static/words.js`` writes the same in Airflow's UI; a test compares the two.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from airflow_provider_3commas.report import exact, times
+from airflow_provider_3commas.report.build import STATUSES
+from airflow_provider_3commas.report.text import visible
+
+_OUTCOMES = {
+    "accepted": "Accepted by 3Commas",
+    "reconciled": "Carried out, as the account showed; the answer was lost",
+    "recorded": "Carried out by an earlier try of the task",
+    "dry_run": "Dry run, nothing was sent",
+    None: "Not recorded",
+}
+#: Stands where a number is not known.
+NOTHING = "\N{EM DASH}"
+
+
+def describe(report: dict[str, Any]) -> dict[str, Any]:
+    """Write everything that is shown about one account.
+
+    :param report: the report of one account.
+    :return: texts; those from outside are not escaped yet.
+    """
+    account, (status, tone) = report["account"], STATUSES[report["status"]]
+    return {
+        "title": visible(account["name"] or (f"Account {account['id']}" if account["id"] else "Unknown account")),
+        "subtitle": _subtitle(report),
+        "status": status,
+        "tone": tone,
+        "headline": report["headline"],
+        "tiles": _tiles(report),
+        "assets": [_asset(row) for row in report["assets"]],
+        "unsold": [
+            {
+                "currency": visible(item["currency"]),
+                "amount": exact.short(exact.read(item["amount"])),
+                "value": [exact.btc(exact.read(item["btc_value"])), _usd_or_nothing(item)],
+                "why": item["why"],
+            }
+            for item in report["unsold"]["items"]
+        ],
+        "curve": [[times.duration(seconds), exact.btc(exact.read(value))] for seconds, value in _curve(report)],
+        "details": _details(report),
+        "evidence": [visible(text) for text in report["sale"]["evidence"]],
+        "notes": report["notes"],
+    }
+
+
+def describe_fleet(fleet: dict[str, Any]) -> dict[str, Any]:
+    """Write everything that is shown about several accounts together.
+
+    :param fleet: what ``build_fleet_report`` returned.
+    :return: texts; those from outside are not escaped yet.
+    """
+    totals, count = fleet["totals"], fleet["totals"]["accounts"]
+    return {
+        "headline": f"{totals['settled']} of {count} {'account' if count == 1 else 'accounts'} settled.",
+        "statuses": ", ".join(
+            f"{number} {STATUSES[status][0].lower()}" for status, number in sorted(totals["statuses"].items())
+        ),
+        "tiles": [
+            _tile("Before", *_two_lines(totals["before"]), _of(totals["before"], count)),
+            _tile("After", *_two_lines(totals["after"]), _of(totals["after"], count)),
+            _tile("Left unsold", *_two_lines(totals["unsold"]), _of(totals["unsold"], count)),
+        ],
+        "rows": [fleet_row(report) for report in fleet["accounts"]],
+    }
+
+
+def fleet_row(report: dict[str, Any]) -> dict[str, str]:
+    """Write one account's line in the table of a fleet.
+
+    :param report: the report of one account.
+    :return: its cells.
+    """
+    shown = describe(report)
+    return {
+        "title": shown["title"],
+        "subtitle": _fleet_subtitle(report),
+        "status": shown["status"],
+        "tone": shown["tone"],
+        "before": _cell(report["before"]),
+        "after": _cell(report["after"]),
+        "slippage": _percent(report, "percent_of_sold"),
+        "unsold": _cell(report["unsold"]),
+        "time": _dash(times.duration(_time_to_settle(report))),
+    }
+
+
+def _subtitle(report: dict[str, Any]) -> str:
+    account = report["account"]
+    parts = [
+        visible(account["exchange"] or ""),
+        f"account {account['id']}" if account["id"] and account["name"] else "",
+        f"{visible(account['mode'])} mode" if account["mode"] else "",
+        f"into {report['target']}",
+    ]
+    return " · ".join(part for part in parts if part)
+
+
+def _fleet_subtitle(report: dict[str, Any]) -> str:
+    account = report["account"]
+    parts = [
+        visible(account["exchange"] or ""),
+        str(account["id"] or ""),
+        "paper" if account["mode"] == "paper" else "",
+    ]
+    return " · ".join(part for part in parts if part)
+
+
+def _tiles(report: dict[str, Any]) -> list[dict[str, str]]:
+    tiles = [
+        _tile("Value before", *_two_lines(report["before"])),
+        _tile("Value after", *_two_lines(report["after"])),
+        _slippage_tile(report),
+        _unsold_tile(report),
+        _time_tile(report),
+        _requests_tile(report),
+    ]
+    return tiles if any(tile["value"] != NOTHING for tile in tiles) else []
+
+
+def _tile(label: str, value: str, *details: str) -> dict[str, str]:
+    return {"label": label, "value": value, "detail": " · ".join(detail for detail in details if detail)}
+
+
+def _two_lines(values: dict[str, Any] | None) -> tuple[str, str]:
+    if values is None or (values["btc_value"] is None and values["usd_value"] is None):
+        return NOTHING, "not known"
+    return exact.btc(exact.read(values["btc_value"])), exact.usd(exact.read(values["usd_value"]))
+
+
+def _of(part: dict[str, Any], count: int) -> str:
+    return "" if part["known"] in (0, count) else f"known of {part['known']} of {count}"
+
+
+def _slippage_tile(report: dict[str, Any]) -> dict[str, str]:
+    slippage = report["slippage"]
+    if slippage is None:
+        return _tile("Slippage", NOTHING, "not known")
+    change = exact.read(slippage["change"])
+    value = exact.btc(change) if slippage["unit"] == "BTC" else exact.usd(change)
+    if slippage["percent_of_sold"] is None:
+        return _tile("Slippage", exact.signed(value), f"{_percent(report, 'percent_of_account')} of the account")
+    return _tile("Slippage", _percent(report, "percent_of_sold"), f"{exact.signed(value)}, of what was sold")
+
+
+def _percent(report: dict[str, Any], name: str) -> str:
+    percent = exact.read((report["slippage"] or {}).get(name))
+    return NOTHING if percent is None else exact.signed(f"{exact.grouped(percent, 2)} %")
+
+
+def _unsold_tile(report: dict[str, Any]) -> dict[str, str]:
+    unsold, items = report["unsold"], report["unsold"]["items"]
+    if unsold["btc_value"] is None and not items:
+        return _tile("Left unsold", NOTHING, "not known")
+    kinds = [(kind, sum(item["kind"] == kind for item in items)) for kind in ("dust", "ignored", "left")]
+    words = {"dust": "as dust", "ignored": "to be left", "left": "not sold"}
+    counts = ", ".join(f"{number} {words[kind]}" for kind, number in kinds if number)
+    return _tile("Left unsold", exact.btc(exact.read(unsold["btc_value"])), counts or _usd_or_nothing(unsold))
+
+
+def _usd_or_nothing(values: dict[str, Any]) -> str:
+    return "" if values["usd_value"] is None else exact.usd(exact.read(values["usd_value"]))
+
+
+def _time_to_settle(report: dict[str, Any]) -> float | None:
+    settling = report["settling"]
+    took: float | None = settling["since_sale_seconds"]
+    return settling["waited_seconds"] if took is None and report["after"] else took
+
+
+def _time_tile(report: dict[str, Any]) -> dict[str, str]:
+    settling = report["settling"]
+    if _time_to_settle(report) is None:
+        return _tile("Time to settle", NOTHING, "not known")
+    since = "of waiting" if settling["since_sale_seconds"] is None else "from the sale"
+    reads = settling["reads"]
+    looks = f"{reads} {'look' if reads == 1 else 'looks'}" if reads else ""
+    return _tile("Time to settle", times.duration(_time_to_settle(report)), since, looks)
+
+
+def _requests_tile(report: dict[str, Any]) -> dict[str, str]:
+    requests = report["requests"]
+    parts = {"sale": requests["liquidation"], "wait": requests["settlement"]}
+    detail = ", ".join(f"{name} {number if number else 'not recorded'}" for name, number in parts.items())
+    if not any(parts.values()):
+        return _tile("Requests", NOTHING, "not recorded")
+    if requests["total"] is None:
+        return _tile("Requests", NOTHING, detail)
+    return _tile("Requests", str(requests["total"]), detail)
+
+
+def _asset(row: dict[str, Any]) -> dict[str, Any]:
+    notes = {"dust": "left as dust", "ignored": "left on purpose", "left": "not sold"}
+    note = "target" if row["target"] else notes.get(row["left"] or "", "")
+    return {
+        "currency": visible(row["currency"]),
+        "note": note,
+        "before": _amounts(row["before"]),
+        "after": _amounts(row["after"]),
+    }
+
+
+def _amounts(side: dict[str, Any] | None) -> list[str] | None:
+    """Return amount, value in BTC and value in USD."""
+    if side is None:
+        return None
+    amount, btc, usd = (exact.read(side[name]) for name in ("amount", "btc_value", "usd_value"))
+    if amount == btc == 0:
+        return ["0", "", ""]
+    tied = exact.read(side.get("on_orders"))
+    orders = f" ({exact.short(tied)} in orders)" if tied else ""
+    return [exact.short(amount) + orders, exact.btc(btc), exact.usd(usd)]
+
+
+def _cell(values: dict[str, Any] | None) -> str:
+    return NOTHING if values is None or values["btc_value"] is None else exact.btc(exact.read(values["btc_value"]))
+
+
+def _dash(text: str) -> str:
+    return NOTHING if text == "?" else text
+
+
+def _curve(report: dict[str, Any]) -> list[list[Any]]:
+    points: list[list[Any]] = report["settling"]["curve"]
+    return points
+
+
+def _details(report: dict[str, Any]) -> list[list[str]]:
+    sale, settling, before = report["sale"], report["settling"], report["before"]
+    found = [
+        ["Sale", _OUTCOMES[sale["outcome"]]],
+        ["Baseline read", _when(before and before["at"])],
+        ["Sale sent", _when(sale["sent_at"])],
+        ["Outcome known", _when(sale["decided_at"])],
+        ["Request id", visible(sale["request_id"] or "")],
+        ["Stopped by the sale" if _was_sold(report) else "Running before", counted(sale["stopped"])],
+        ["Settled", _when(settling["settled_at"])],
+        ["Dust limit", _dust(report)],
+    ]
+    return [[name, text] for name, text in found if text]
+
+
+def _was_sold(report: dict[str, Any]) -> bool:
+    return report["sale"]["outcome"] not in (None, "dry_run")
+
+
+def _when(at: str | None) -> str:
+    return times.moment(at) if at else ""
+
+
+def _dust(report: dict[str, Any]) -> str:
+    limit = report["unsold"]["dust_btc"]
+    return f"{exact.short(exact.read(limit))} BTC" if limit is not None else ""
+
+
+def counted(counts: dict[str, int]) -> str:
+    """Say how many of what there are.
+
+    :param counts: counts by the API's names, such as ``active_bots_count``.
+    :return: e.g. ``3 bots, 2 deals``.
+    """
+    words = {name: name.removeprefix("active_").removesuffix("_count").replace("_", " ") for name in counts}
+    return ", ".join(
+        f"{count} {visible(words[name].removesuffix('s') if count == 1 else words[name])}"
+        for name, count in counts.items()
+    )
