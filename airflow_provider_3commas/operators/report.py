@@ -1,0 +1,175 @@
+"""Write down what a liquidation did."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow.sdk import BaseOperator
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from airflow.sdk import Context
+
+#: XCom key of where the report was written to.
+PATH_KEY = "report_path"
+
+_FORMATS = {"html": "html", "htm": "html", "md": "md", "markdown": "md", "json": "json"}
+
+
+class LiquidationReportOperator(BaseOperator):
+    """Report what a liquidation did: holdings before and after, what is left and why, slippage, time, requests.
+
+    Reads the XComs of the sell-all task and of the sensor, sends nothing to 3Commas, and returns the report as a dict
+    in JSON types, money as decimal text. With a ``path`` it also writes the report there, as a self-contained HTML
+    page, as Markdown or as JSON. Where something is missing (a dry run, no baseline, an account that has not settled),
+    the report says so.
+
+    Within a mapped task group it reports on the account of its own map index; after mapped tasks, on all of their
+    accounts together, those that failed among them.
+
+    With the default trigger rule there is no report when the sensor fails. ``trigger_rule="all_done"`` reports in any
+    case; mind that a DAG run is then judged by its other leaves.
+
+    :param liquidation: the sell-all task: itself, its ``.output``, or its task id. Given as a task or output, it
+        becomes upstream of this one.
+    :param settlement: the sensor, in the same ways; ``None`` if there is none.
+    :param path: where to write to: a local path, or whatever Airflow's object storage can write to, such as
+        ``s3://conn@bucket/{{ dag.dag_id }}/{{ run_id }}.html``; ``None`` to write nothing. What is there is replaced.
+    :param fmt: ``html``, ``md`` or ``json``; by default what the path ends in.
+    :param conn_id: the object storage's connection, if it is not in the path.
+    """
+
+    template_fields: Sequence[str] = ("liquidation", "settlement", "path", "fmt", "conn_id")
+    ui_color = "#dbe7f5"
+    ui_fgcolor = "#12304f"
+
+    def __init__(
+        self,
+        *,
+        liquidation: Any,
+        settlement: Any = None,
+        path: str | None = None,
+        fmt: str | None = None,
+        conn_id: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        tasks = [_task(source) for source in (liquidation, settlement)]
+        self.liquidation = liquidation if tasks[0] is None else tasks[0].task_id
+        self.settlement = settlement if tasks[1] is None else tasks[1].task_id
+        self.path = path
+        self.fmt = fmt
+        self.conn_id = conn_id
+        if path is not None and not any("{{" in text or "{%" in text for text in (path, fmt or "")):
+            _format(path, fmt)
+        if self.has_dag():  # type: ignore[no-untyped-call]
+            for task in filter(None, tasks):
+                self.set_upstream(task)
+
+    def execute(self, context: Context) -> dict[str, Any]:
+        """Build the report and write it.
+
+        :param context: Airflow's context.
+        :return: the report; of several accounts, with their totals.
+        :raises ValueError: the format is unknown, or a task id is none of this DAG run's.
+        """
+        from airflow_provider_3commas.report import build_fleet_report
+
+        fmt = None if self.path is None else _format(self.path, self.fmt)
+        ti = context["ti"]
+        states = self._states(ti)
+        sales = states[self.liquidation]
+        here = -1 if ti.map_index is None else ti.map_index
+        if here in sales or set(sales) == {-1}:
+            report = self._report(ti, states, here)
+        else:
+            report = build_fleet_report(self._report(ti, states, index) for index in sorted(sales))
+        self.log.info("%s", _headline(report))
+        if self.path is not None and fmt is not None:
+            self._write(ti, self.path, _rendered(report, fmt))
+        return report
+
+    def _states(self, ti: Any) -> dict[str, dict[int, str]]:
+        """Return the states of the two tasks, by map index."""
+        wanted = [task_id for task_id in (self.liquidation, self.settlement) if task_id]
+        if not all(isinstance(task_id, str) for task_id in wanted):
+            raise ValueError(
+                "liquidation and settlement have to be tasks, their .output, or task ids; in expand(), task ids only."
+            )
+        found = ti.get_task_states(dag_id=ti.dag_id, task_ids=wanted, run_ids=[ti.run_id]).get(ti.run_id, {})
+        states: dict[str, dict[int, str]] = {}
+        for task_id in wanted:
+            states[task_id] = {
+                -1 if key == task_id else int(key.removeprefix(f"{task_id}_")): str(state or "none")
+                for key, state in found.items()
+                if key == task_id or (key.startswith(f"{task_id}_") and key.removeprefix(f"{task_id}_").isdecimal())
+            }
+            if not states[task_id]:
+                raise ValueError(
+                    f"This DAG run has no task {task_id!r}. A task in a group bears the group's id too, as in "
+                    "take_to_safety.liquidate."
+                )
+        return states
+
+    def _report(self, ti: Any, states: dict[str, dict[int, str]], index: int) -> dict[str, Any]:
+        """Report on one account."""
+        from airflow_provider_3commas.report import build_report
+
+        def pull(task_id: str, key: str = "return_value") -> Any:
+            there = index if index in states[task_id] else -1
+            return ti.xcom_pull(task_ids=task_id, key=key, map_indexes=there)
+
+        def state(task_id: str) -> str | None:
+            return states[task_id].get(index, states[task_id].get(-1))
+
+        settlement = self.settlement or None
+        return build_report(
+            account=pull(self.liquidation),
+            holdings_before=pull(self.liquidation, "holdings_before"),
+            liquidation=pull(self.liquidation, "liquidation"),
+            settlement=pull(settlement) if settlement else None,
+            history=pull(settlement, "settlement_history") if settlement else None,
+            liquidation_state=state(self.liquidation),
+            settlement_state=state(settlement) if settlement else None,
+        )
+
+    def _write(self, ti: Any, path: str, text: str) -> None:
+        from airflow.sdk import ObjectStoragePath
+
+        target = ObjectStoragePath(path, conn_id=self.conn_id)
+        if target.protocol in ("", "file", "local"):
+            target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(text.encode())
+        self.log.info("Written to %s.", target)
+        ti.xcom_push(PATH_KEY, str(target))
+
+
+def _task(source: Any) -> Any:
+    """Return the task that an operator or an ``.output`` is of; ``None`` for a task id."""
+    task = getattr(source, "operator", source)
+    return task if hasattr(task, "task_id") else None
+
+
+def _format(path: str, fmt: str | None) -> str:
+    asked = fmt or path.rpartition("/")[2].rpartition(".")[2]
+    known = _FORMATS.get(asked.lower())
+    if known is None:
+        raise ValueError(f"fmt must be html, md or json, or the path end in one of them; got {asked!r} of {path!r}.")
+    return known
+
+
+def _rendered(report: dict[str, Any], fmt: str) -> str:
+    import json
+
+    from airflow_provider_3commas.report import render_html, render_markdown
+
+    if fmt == "json":
+        return json.dumps(report, indent=2) + "\n"
+    return render_html(report) if fmt == "html" else render_markdown(report)
+
+
+def _headline(report: dict[str, Any]) -> str:
+    if report["kind"] == "account":
+        return str(report["headline"])
+    return f"{report['totals']['settled']} of {report['totals']['accounts']} accounts have settled."

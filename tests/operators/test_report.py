@@ -1,0 +1,226 @@
+"""The report operator, alone and in DAGs that run against the simulator."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+from typing import Any
+
+import pendulum
+import pytest
+
+from airflow_provider_3commas.operators.report import LiquidationReportOperator
+from tests.report.samples import ACCOUNT, BEFORE, HISTORY, LIQUIDATION, SETTLEMENT
+
+XCOMS = {
+    ("liquidate", "return_value"): ACCOUNT,
+    ("liquidate", "holdings_before"): BEFORE,
+    ("liquidate", "liquidation"): LIQUIDATION,
+    ("settled", "return_value"): SETTLEMENT,
+    ("settled", "settlement_history"): HISTORY,
+}
+
+
+class TaskInstance(SimpleNamespace):
+    """Hold states and XComs of a run, as the operator asks for them."""
+
+    def __init__(self, states: dict[str, str], xcoms: dict[Any, Any], map_index: int | None = -1) -> None:
+        super().__init__(dag_id="d", run_id="r", map_index=map_index, states=states, xcoms=xcoms, pushed={})
+
+    def get_task_states(self, *, dag_id, task_ids, run_ids):
+        assert (dag_id, run_ids) == ("d", ["r"])
+        found = {key: state for key, state in self.states.items() if key.rstrip("_0123456789") in task_ids}
+        return {"r": found} if found else {}
+
+    def xcom_pull(self, *, task_ids, key, map_indexes):
+        return self.xcoms.get((task_ids, key) if map_indexes < 0 else (task_ids, key, map_indexes))
+
+    def xcom_push(self, key, value):
+        self.pushed[key] = value
+
+
+def execute(ti: TaskInstance, **parameters: Any) -> dict[str, Any]:
+    parameters = {"liquidation": "liquidate", "settlement": "settled", **parameters}
+    return LiquidationReportOperator(task_id="report", **parameters).execute({"ti": ti})
+
+
+@pytest.fixture
+def one():
+    return TaskInstance({"liquidate": "success", "settled": "success"}, XCOMS)
+
+
+def test_returns_the_report(one):
+    report = execute(one)
+
+    assert report["status"] == "settled"
+    assert report["slippage"]["percent_of_sold"] == "-0.3267"
+    assert json.loads(json.dumps(report, allow_nan=False)) == report
+    assert one.pushed == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "beginning"), [("a/b/r.html", "<!DOCTYPE html>"), ("r.MD", "# Liquidation of Main"), ("r.json", "{\n")]
+)
+def test_writes_what_the_path_ends_in(one, tmp_path, name, beginning):
+    report = execute(one, path=str(tmp_path / name))
+
+    text = (tmp_path / name).read_text(encoding="utf-8")
+    assert text.startswith(beginning)
+    assert one.pushed["report_path"].endswith(name)
+    if name.endswith("json"):
+        assert json.loads(text) == report
+
+
+def test_writes_to_object_storage(one):
+    import fsspec
+
+    execute(one, path="memory://reports/{{ run }}.txt".replace("{{ run }}", "r1"), fmt="md")
+
+    assert fsspec.filesystem("memory").cat("/reports/r1.txt").startswith(b"# Liquidation of Main")
+
+
+@pytest.mark.parametrize("parameters", [{"path": "report.pdf"}, {"path": "report"}, {"path": "r.html", "fmt": "pdf"}])
+def test_unknown_formats_are_refused_in_the_dag_file(parameters):
+    with pytest.raises(ValueError, match="fmt must be html, md or json"):
+        LiquidationReportOperator(task_id="report", liquidation="liquidate", **parameters)
+
+
+def test_templated_formats_are_refused_when_it_runs(one):
+    operator = LiquidationReportOperator(task_id="report", liquidation="liquidate", path="{{ params.path }}")
+    operator.path = "x.pdf"
+    with pytest.raises(ValueError, match="fmt must be html, md or json"):
+        operator.execute({"ti": one})
+
+
+def test_unknown_task_is_named(one):
+    with pytest.raises(ValueError, match=r"no task 'sold'.*take_to_safety\.liquidate"):
+        execute(one, liquidation="sold")
+
+
+def test_output_that_is_no_task_is_refused(one):
+    with pytest.raises(ValueError, match="in expand"):
+        execute(one, liquidation={"id": 7})
+
+
+def test_without_sensor(one):
+    report = execute(one, settlement=None)
+
+    assert report["status"] == "sold"
+    assert any("no sensor" in note for note in report["notes"])
+
+
+@pytest.mark.parametrize(
+    ("states", "keys", "status"),
+    [
+        ({"liquidate": "failed", "settled": "upstream_failed"}, [], "failed"),
+        ({"liquidate": "skipped", "settled": "skipped"}, [], "skipped"),
+        ({"liquidate": "success", "settled": "failed"}, ["return_value"], "not_settled"),
+    ],
+)
+def test_reports_on_what_went_wrong(states, keys, status):
+    xcoms = {key: xcom for key, xcom in XCOMS.items() if status == "not_settled" and key[1] not in keys}
+
+    assert execute(TaskInstance(states, xcoms))["status"] == status
+
+
+def fleet(map_index: int | None = -1) -> TaskInstance:
+    """Return a run of three accounts: one by the book, one whose sale failed, one that has not settled."""
+    states = {f"liquidate_{index}": "success" for index in range(3)} | {
+        f"settled_{index}": "success" for index in range(3)
+    }
+    states |= {"liquidate_1": "failed", "settled_1": "upstream_failed", "settled_2": "failed"}
+    xcoms = {(*key, 0): xcom for key, xcom in XCOMS.items()}
+    xcoms[("liquidate", "liquidation", 2)] = LIQUIDATION
+    return TaskInstance(states, xcoms, map_index)
+
+
+def test_after_mapped_tasks_reports_on_all_accounts_the_failed_ones_too(tmp_path):
+    report = execute(fleet(), path=str(tmp_path / "fleet.html"))
+
+    assert [account["status"] for account in report["accounts"]] == ["settled", "failed", "not_settled"]
+    assert report["totals"]["settled"] == 1
+    assert "1 of 3 accounts settled." in (tmp_path / "fleet.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("index", "status"), [(0, "settled"), (1, "failed"), (2, "not_settled")])
+def test_in_a_mapped_group_reports_on_its_own_account(index, status):
+    report = execute(fleet(map_index=index))
+
+    assert (report["kind"], report["status"]) == ("account", status)
+
+
+def test_tasks_and_outputs_become_upstream():
+    from airflow.sdk import DAG
+
+    from airflow_provider_3commas.operators.sell_all import SellAllToBtcOperator
+    from airflow_provider_3commas.sensors.balances import BalancesSettledSensor
+
+    with DAG("report_upstream", schedule=None):
+        liquidate = SellAllToBtcOperator(task_id="liquidate", account_id=7)
+        settled = BalancesSettledSensor(task_id="settled", account_id=7)
+        report = LiquidationReportOperator(task_id="report", liquidation=liquidate, settlement=settled.output)
+
+    assert (report.liquidation, report.settlement) == ("liquidate", "settled")
+    assert report.upstream_task_ids == {"liquidate", "settled"}
+
+
+@pytest.mark.airflow
+def test_in_a_dag(simulate, run_dag, tmp_path):
+    from airflow.sdk import DAG
+
+    from airflow_provider_3commas.operators.sell_all import SellAllToBtcOperator
+    from airflow_provider_3commas.sensors.balances import BalancesSettledSensor
+
+    simulator = simulate("dust")
+    start = pendulum.datetime(2025, 1, 1, tz="UTC")
+    with DAG("report_in_a_dag", schedule=None, start_date=start, params={"path": str(tmp_path)}) as dag:
+        liquidate = SellAllToBtcOperator(task_id="liquidate", account_id=simulator.account_id)
+        settled = BalancesSettledSensor(task_id="settled", account_id=simulator.account_id, poke_interval=0.2)
+        liquidate >> settled
+        LiquidationReportOperator(
+            task_id="report", liquidation=liquidate.output, settlement=settled, path="{{ params.path }}/r.html"
+        )
+    run = run_dag(dag)
+
+    assert run.state == "success"
+    report = run.xcom("report")
+    assert report["status"] == "settled"
+    assert {item["kind"] for item in report["unsold"]["items"]} == {"dust"}
+    assert report["settling"]["curve"]
+    assert report["sale"]["stopped"] == {"active_bots_count": 3, "active_deals_count": 2}
+    assert report["headline"] in (tmp_path / "r.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.airflow
+def test_in_a_dag_with_a_mapped_group(simulate, run_dag, tmp_path):
+    from airflow.sdk import DAG, task_group
+
+    from airflow_provider_3commas.operators.sell_all import SellAllToBtcOperator
+    from airflow_provider_3commas.sensors.balances import BalancesSettledSensor
+
+    simulator = simulate("fleet")
+    ids = [account["id"] for account in simulator.state()["accounts"]][:2]
+    with DAG("report_fleet", schedule=None, start_date=pendulum.datetime(2025, 1, 1, tz="UTC")) as dag:
+
+        @task_group
+        def safe(account_id):
+            liquidate = SellAllToBtcOperator(task_id="liquidate", account_id=account_id)
+            settled = BalancesSettledSensor(task_id="settled", account_id=account_id, poke_interval=0.2)
+            liquidate >> settled
+            LiquidationReportOperator(task_id="each", liquidation=liquidate, settlement=settled.output)
+
+        group = safe.expand(account_id=ids)
+        group >> LiquidationReportOperator(
+            task_id="all",
+            liquidation="safe.liquidate",
+            settlement="safe.settled",
+            path=str(tmp_path / "fleet.md"),
+        )
+    run = run_dag(dag)
+
+    assert run.state == "success"
+    assert [run.xcom("safe.each", map_index=index)["account"]["id"] for index in (0, 1)] == ids
+    report = run.xcom("all")
+    assert [account["account"]["id"] for account in report["accounts"]] == ids
+    assert report["totals"]["settled"] == 2
+    assert (tmp_path / "fleet.md").read_text(encoding="utf-8").startswith("# Liquidation of a fleet")
