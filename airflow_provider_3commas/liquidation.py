@@ -11,12 +11,12 @@ Everything here is a pure decision; the operator does the reading, writing and s
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal, InvalidOperation, localcontext
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_3commas.api.errors import ThreeCommasError
-from airflow_provider_3commas.settlement import DOLLAR_CURRENCIES
+from airflow_provider_3commas.money import DUST_BTC, EXACT, TARGETS, plain, read_amount
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     from airflow_provider_3commas.api.balances import BalanceRow
 
-#: Value below which a holding can't be sold: the smallest order on the largest exchange, in BTC.
-DUST_BTC = Decimal("0.0001")
 #: Share of what was held that has to be gone, or in orders, to count as sold where nothing else tells.
 MOST = Decimal("0.5")
 #: Share by which rows and the account's total may differ: prices move between the two reads.
@@ -116,26 +114,17 @@ class Snapshot:
         :param taken_at: when they were read.
         :return: the snapshot.
         """
-        holdings: dict[str, Holding] = {}
-        known = True
-        for row in rows:
-            known = known and row.position is not None and row.btc_value is not None
-            so_far = holdings.get(row.currency_code, Holding(row.currency_code, *[Decimal(0)] * 4))
-            holdings[row.currency_code] = Holding(
-                row.currency_code,
-                so_far.amount + (row.position or 0),
-                so_far.on_orders + (row.on_orders or 0),
-                so_far.btc_value + (row.btc_value or 0),
-                so_far.usd_value + (row.usd_value or 0),
-            )
-        btc_value = _amount(account.get("btc_amount"))
+        rows = list(rows)
+        holdings = _holdings(rows)
+        known = all(row.position is not None and row.btc_value is not None for row in rows)
+        btc_value = read_amount(account.get("btc_amount"))
         return cls(
             account_id=account["id"],
             account_name=str(account.get("name") or ""),
             exchange_name=str(account.get("exchange_name") or ""),
             taken_at=taken_at.isoformat(),
             btc_value=btc_value,
-            usd_value=_amount(account.get("usd_amount")),
+            usd_value=read_amount(account.get("usd_amount")),
             holdings=holdings,
             entities=dict(entities),
             complete=known and _adds_up(holdings.values(), btc_value),
@@ -147,7 +136,7 @@ class Snapshot:
         :param target: ``BTC`` or ``USD``.
         :return: the holdings by coin.
         """
-        kept = target_currencies(target)
+        kept = TARGETS[target]
         return {
             code: holding
             for code, holding in self.holdings.items()
@@ -171,8 +160,8 @@ class Snapshot:
             "account_name": self.account_name,
             "exchange_name": self.exchange_name,
             "taken_at": self.taken_at,
-            "btc_value": plain(self.btc_value),
-            "usd_value": plain(self.usd_value),
+            "btc_value": _text(self.btc_value),
+            "usd_value": _text(self.usd_value),
             "holdings": [
                 {
                     "currency": holding.currency,
@@ -213,6 +202,22 @@ class Snapshot:
             entities={name: int(count) for name, count in value["entities"].items()},
             complete=bool(value["complete"]),
         )
+
+
+def _holdings(rows: Iterable[BalanceRow]) -> dict[str, Holding]:
+    """Add up the rows of each coin, to the last digit."""
+    holdings: dict[str, Holding] = {}
+    with localcontext(EXACT):
+        for row in rows:
+            so_far = holdings.get(row.currency_code, Holding(row.currency_code, *[Decimal(0)] * 4))
+            holdings[row.currency_code] = Holding(
+                row.currency_code,
+                so_far.amount + (row.position or 0),
+                so_far.on_orders + (row.on_orders or 0),
+                so_far.btc_value + (row.btc_value or 0),
+                so_far.usd_value + (row.usd_value or 0),
+            )
+    return holdings
 
 
 class Phase(Enum):
@@ -545,15 +550,6 @@ def check_run(
         )
 
 
-def target_currencies(target: str) -> frozenset[str]:
-    """Return the coins that a sell leaves alone.
-
-    :param target: ``BTC`` or ``USD``.
-    :return: currency codes.
-    """
-    return frozenset({"BTC"}) if target == "BTC" else DOLLAR_CURRENCIES
-
-
 def jsonable(value: Any) -> Any:
     """Return a decoded API value in JSON types that survive XCom and the state store unchanged.
 
@@ -561,7 +557,7 @@ def jsonable(value: Any) -> Any:
     :return: the same in JSON types.
     """
     if isinstance(value, Decimal):
-        return plain(value)
+        return f"{value:f}"
     if isinstance(value, dict):
         return {key: jsonable(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -569,24 +565,8 @@ def jsonable(value: Any) -> Any:
     return value
 
 
-def plain(amount: Decimal | None) -> str | None:
-    """Write an amount without an exponent.
-
-    :param amount: the amount.
-    :return: e.g. ``0.0000952``; ``None`` for ``None``.
-    """
-    return None if amount is None else f"{amount:f}"
-
-
-def _amount(value: Any) -> Decimal | None:
-    """Read an Account's decimal string or number; anything else says nothing."""
-    if isinstance(value, bool) or not isinstance(value, (str, int, Decimal)):
-        return None
-    try:
-        amount = Decimal(value)
-    except InvalidOperation:
-        return None
-    return amount if amount.is_finite() else None
+def _text(amount: Decimal | None) -> str | None:
+    return None if amount is None else plain(amount)
 
 
 def _adds_up(holdings: Iterable[Holding], total: Decimal | None) -> bool:
@@ -606,13 +586,3 @@ def counted(counts: Mapping[str, int]) -> str:
     return ", ".join(
         f"{count} {words[name].removesuffix('s') if count == 1 else words[name]}" for name, count in counts.items()
     )
-
-
-def rounded(amount: Decimal | None, places: int) -> str:
-    """Write an amount for people to read.
-
-    :param amount: the amount.
-    :param places: digits after the point.
-    :return: e.g. ``0.79513955``; ``?`` for ``None``.
-    """
-    return "?" if amount is None else f"{amount:.{places}f}"

@@ -34,19 +34,13 @@ from airflow_provider_3commas.api.errors import (
     PlanLimitReached,
     ThreeCommasError,
 )
+from airflow_provider_3commas.money import EXACT, TARGETS, known, plain, read_amount
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Sequence
 
     from airflow_provider_3commas.api.balances import BalanceRow
 
-#: What counts as USD: the dollar itself and the stablecoins that exchanges hold in its place. Dollar-like tokens that
-#: are backed by other tokens are not among them: a flight to safety must not end in one.
-DOLLAR_CURRENCIES = frozenset(
-    {"USD", "USDT", "USDC", "FDUSD", "TUSD", "DAI", "BUSD", "USDP", "PYUSD", "GUSD", "RLUSD", "USD1"}
-)
-#: The currencies that count as the target, by target.
-TARGETS = {"BTC": frozenset({"BTC"}), "USD": DOLLAR_CURRENCIES}
 #: What no waiting cures.
 INCURABLE = (
     AccountNotFound,
@@ -60,10 +54,6 @@ INCURABLE = (
 #: Seconds between looks at least, whatever is asked for: a hot loop would get the address banned.
 SHORTEST_INTERVAL = 0.1
 
-# Enough for any sum of amounts with 50 places; the default context would round them to 28 digits.
-_EXACT = Context(prec=200)
-# An amount beyond this is garbage, and writing it out in plain notation would fill the log.
-_LARGEST_EXPONENT, _SMALLEST_EXPONENT = 40, -100
 _CURRENCY = re.compile(r"[^\s,{}]{1,40}")
 _HISTORY_POINTS = 100
 _NAMED_AT_MOST = 10
@@ -399,7 +389,7 @@ def decide(criteria: Criteria, progress: Progress, reading: Reading, now: float)
         step = _replace(progress, reads=progress.reads + 1, failures=0, trouble="", not_before=0.0)
         message = f"Account {reading.account['id']} can't settle: {reason}.{_last_left(progress)}"
         return Decision(Status.FAILED, message, step)
-    with localcontext(_EXACT):
+    with localcontext(EXACT):
         return _Judgement(criteria, reading, reading.assessed(criteria), now).after(progress)
 
 
@@ -485,7 +475,7 @@ class _Judgement(NamedTuple):
 
     def _decision(self, status: Status, step: Progress, sentence: str) -> Decision:
         account = self.reading.account
-        btc_value, usd_value = _amount(account.get("btc_amount")), _amount(account.get("usd_amount"))
+        btc_value, usd_value = read_amount(account.get("btc_amount")), read_amount(account.get("usd_amount"))
         result = {
             "account_id": account["id"],
             "target": self.criteria.target,
@@ -608,20 +598,8 @@ def residual_btc(result: dict[str, Any]) -> str:
     :param result: a decision's result.
     :return: the value in BTC, as text.
     """
-    with localcontext(_EXACT):
+    with localcontext(EXACT):
         return plain(_sum(Decimal(item["btc_value"]) for item in result["residual"]))
-
-
-def plain(number: Decimal) -> str:
-    """Write a number without exponent and without zeros that say nothing.
-
-    :param number: a finite number.
-    :return: e.g. ``0.0001``.
-    """
-    text = format(number, "f")
-    if "." in text:
-        text = text.rstrip("0").rstrip(".")
-    return "0" if text in ("", "-0") else text
 
 
 class _Residual(NamedTuple):
@@ -649,7 +627,7 @@ class _Holding:
         self.unknown: list[str] = []
 
     def add(self, row: BalanceRow) -> None:
-        position, btc_value = _known(row.position), _known(row.btc_value)
+        position, btc_value = known(row.position), known(row.btc_value)
         if position == 0 and btc_value is None:
             btc_value = _ZERO
         if position is None or btc_value is None:
@@ -657,7 +635,7 @@ class _Holding:
         position, btc_value = position or _ZERO, btc_value or _ZERO
         self.amount += position
         self.btc_value += btc_value
-        self.usd_value += _known(row.usd_value) or _ZERO
+        self.usd_value += known(row.usd_value) or _ZERO
         if position < 0:
             self.owed_btc += abs(btc_value)
         else:
@@ -667,7 +645,7 @@ class _Holding:
         self._add_debt(row, position, btc_value)
 
     def _add_orders(self, row: BalanceRow, position: Decimal) -> None:
-        orders, available = _known(row.on_orders), _known(row.position_available)
+        orders, available = known(row.on_orders), known(row.position_available)
         if orders is None and available is not None:
             orders = position - available
         if orders is None and position != 0:
@@ -675,7 +653,7 @@ class _Holding:
         self.orders += max(orders or _ZERO, _ZERO)
 
     def _add_debt(self, row: BalanceRow, position: Decimal, btc_value: Decimal) -> None:
-        borrowed, price = _known(row.borrowed), _known(row.current_price)
+        borrowed, price = known(row.borrowed), known(row.current_price)
         if row.borrowed is not None and borrowed is None:
             self.unknown.append("borrowed")
         if not borrowed:
@@ -759,7 +737,7 @@ def _mismatch(criteria: Criteria, account: dict[str, Any], holdings: dict[str, _
     What is in BTC is worth the same in both replies, so it has to agree to within dust. The rest is valued at two
     moments; it gets ``view_tolerance``. (A share of the whole would hide a row that is missing beside a lot of BTC.)
     """
-    total = _amount(account.get("btc_amount"))
+    total = read_amount(account.get("btc_amount"))
     if total is None:
         return ["the account's btc_amount is missing"]
     if not holdings and total != 0:
@@ -838,25 +816,6 @@ def _places(value: Decimal) -> Decimal:
 
 def _sum(values: Iterable[Decimal]) -> Decimal:
     return sum(values, _ZERO)
-
-
-def _known(value: Decimal | None) -> Decimal | None:
-    """Return a number that can be one; garbage is as good as nothing."""
-    if value is None or not value.is_finite():
-        return None
-    if value == 0:
-        return _ZERO
-    return value if _SMALLEST_EXPONENT <= value.adjusted() <= _LARGEST_EXPONENT else None
-
-
-def _amount(value: Any) -> Decimal | None:
-    """Read an amount of the Account: text or a JSON number, ``None`` if it is neither."""
-    if isinstance(value, bool) or not isinstance(value, (str, int, Decimal)):
-        return None
-    try:
-        return _known(Decimal(value))
-    except InvalidOperation:
-        return None
 
 
 def _in_range(name: str, value: Decimal | float, low: int, high: int, unit: str) -> None:

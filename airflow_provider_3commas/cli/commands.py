@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import sys
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from airflow.cli.simple_table import AirflowConsole
@@ -15,7 +15,7 @@ from rich.markup import escape
 
 from airflow_provider_3commas.api.budget import WaitForBudget
 from airflow_provider_3commas.api.errors import ConfigurationError, InvalidAccountId, ThreeCommasError
-from airflow_provider_3commas.liquidation import plain, rounded
+from airflow_provider_3commas.money import plain, read_amount, rounded
 
 if TYPE_CHECKING:
     import argparse
@@ -123,19 +123,11 @@ def _account_row(account: dict[str, Any]) -> Row:
         "id": account["id"],
         "name": account.get("name"),
         "exchange": account.get("exchange_name"),
-        "value_btc": _decimal(account.get("btc_amount")),
-        "value_usd": _decimal(account.get("usd_amount")),
+        "value_btc": read_amount(account.get("btc_amount")),
+        "value_usd": read_amount(account.get("usd_amount")),
         "sell_all": account.get("fast_convert_available"),
         "locked": account.get("is_locked"),
     }
-
-
-def _decimal(value: Any) -> Decimal | None:
-    try:
-        number = Decimal(value) if isinstance(value, (str, int, Decimal)) else None
-    except InvalidOperation:
-        return None
-    return number if number is not None and number.is_finite() else None
 
 
 def _print(rows: list[Row], output: str) -> None:
@@ -164,7 +156,7 @@ def _cell(name: str, value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, Decimal):
         places = _PLACES.get(name.rpartition("_")[2])
-        return str(plain(value) if places is None else rounded(value, places))
+        return plain(value) if places is None else rounded(value, places)
     text = _text(str(value))
     return text if len(text) <= LONGEST_CELL else f"{text[: LONGEST_CELL - 1]}…"
 

@@ -9,7 +9,7 @@ import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pendulum
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_3commas.api.accounts import parse_account_id
 from airflow_provider_3commas.api.errors import (
@@ -40,10 +40,9 @@ from airflow_provider_3commas.liquidation import (
     check_run,
     counted,
     jsonable,
-    plain,
     read_journal,
-    rounded,
 )
+from airflow_provider_3commas.money import plain, rounded
 from airflow_provider_3commas.parameters import parse_bool
 
 if TYPE_CHECKING:

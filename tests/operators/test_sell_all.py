@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pendulum
 import pytest
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_3commas import api
 from airflow_provider_3commas.liquidation import LiquidationRefused
