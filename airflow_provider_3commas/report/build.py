@@ -9,7 +9,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_3commas.money import DOLLAR_CURRENCIES
+from airflow_provider_3commas.money import DUST_BTC, TARGETS
 from airflow_provider_3commas.report import exact, times
 
 if TYPE_CHECKING:
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 #: Version of the form of a report.
 VERSION = 1
-#: Value in BTC below which a holding can't be sold, where the sensor has not recorded its own limit.
-DUST_BTC = Decimal("0.0001")
 
 #: What a status is called, and how it is to be taken: ``good``, ``bad``, ``busy`` or ``plain``.
 STATUSES = {
@@ -132,9 +130,7 @@ class _Facts:
             or "BTC"
         )
         criteria = _object(self.settlement.get("criteria"))
-        self.kept = frozenset(_texts(criteria.get("target_currencies"))) or (
-            DOLLAR_CURRENCIES if self.target == "USD" else frozenset({"BTC"})
-        )
+        self.kept = frozenset(_texts(criteria.get("target_currencies"))) or TARGETS[self.target]
         self.ignored = frozenset(_texts(criteria.get("ignore_currencies")))
         self.dust = exact.read(criteria.get("dust_btc"))
         self.holdings = _holdings(self.before.get("holdings"))
@@ -565,5 +561,7 @@ def _total(parts: Iterable[dict[str, Any] | None]) -> dict[str, Any]:
             value = exact.read((part or {}).get(name))
             if value is not None:
                 known.append(value)
-    sums = {name: exact.plain(exact.add(known)) if known else None for name, known in values.items()}
-    return {**sums, "known": len(values["btc_value"])}
+    count = len(values["btc_value"])
+    # Two sums side by side have to be over the same accounts.
+    sums = {name: exact.plain(exact.add(known)) if len(known) == count > 0 else None for name, known in values.items()}
+    return {**sums, "known": count}

@@ -9,6 +9,8 @@ import re
 from decimal import Context, Decimal, localcontext
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_3commas import money
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -52,12 +54,7 @@ def plain(amount: Decimal | None) -> str | None:
     :param amount: the amount.
     :return: e.g. ``0.0000952``; ``None`` for ``None``.
     """
-    if amount is None:
-        return None
-    text = f"{amount:f}"
-    if "." in text:
-        text = text.rstrip("0").rstrip(".")
-    return "0" if text in ("", "-0") else text
+    return None if amount is None else money.plain(amount)
 
 
 def add(amounts: Iterable[Decimal | None]) -> Decimal:

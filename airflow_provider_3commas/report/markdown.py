@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import Any
 
 from airflow_provider_3commas.report import words
@@ -96,7 +97,8 @@ def _amounts(texts: list[str] | None) -> list[str]:
 def _text(text: str) -> str:
     """Write text from outside so that it is nothing but text, and keeps its direction to itself."""
     escaped = _line(text)
-    return escaped if text.isascii() else f"{_ISOLATE}{escaped}{_END}"
+    turns = any(unicodedata.bidirectional(letter) in ("R", "AL", "AN") for letter in text)
+    return f"{_ISOLATE}{escaped}{_END}" if turns else escaped
 
 
 def _line(text: str) -> str:

@@ -134,7 +134,7 @@ def _tile(label: str, value: str, *details: str) -> dict[str, str]:
 def _two_lines(values: dict[str, Any] | None) -> tuple[str, str]:
     if values is None or (values["btc_value"] is None and values["usd_value"] is None):
         return NOTHING, "not known"
-    return exact.btc(exact.read(values["btc_value"])), exact.usd(exact.read(values["usd_value"]))
+    return exact.btc(exact.read(values["btc_value"])), _usd_or_nothing(values)
 
 
 def _of(part: dict[str, Any], count: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import airflow_provider_3commas.plugins
+from airflow_provider_3commas.money import DUST_BTC, TARGETS
 from airflow_provider_3commas.report import build_fleet_report, build_report
 from airflow_provider_3commas.report.charts import curve_shape, holding_bars
 from airflow_provider_3commas.report.words import describe, describe_fleet
@@ -35,6 +37,13 @@ console.log(JSON.stringify({
   fleet: describeFleet(fleet),
 }));
 """
+
+
+def test_page_knows_the_same_target_coins():
+    source = (STATIC / "build.js").read_text(encoding="utf-8")
+    (dollars,) = re.findall(r"const DOLLARS = \[(.*?)\];", source, re.DOTALL)
+    assert set(re.findall(r'"(\w+)"', dollars)) == TARGETS["USD"]
+    assert f'const DUST_BTC = exact.read("{DUST_BTC}")' in source
 
 
 @pytest.mark.skipif(NODE is None, reason="needs Node.js")

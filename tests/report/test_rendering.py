@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_3commas.report import build_fleet_report, build_report, render_html, render_markdown
 from airflow_provider_3commas.report.text import visible
-from tests.report.samples import COMPLETE, HOSTILE, SETTLEMENT, damaged
+from tests.report.samples import BEFORE, COMPLETE, HOSTILE, SETTLEMENT, damaged
 
 _VOID = {"meta", "br"}
 _TAGS = {
@@ -92,8 +92,15 @@ def test_hostile_text_is_only_text_in_markdown():
     assert rows
     for row in rows:
         assert len(re.findall(r"(?<!\\)\|", row)) in (3, 4, 6, 9), row
-    # And a text that goes from right to left ends where it ends.
-    assert text.count("\u2068") == text.count("\u2069") > 0
+
+
+def test_a_name_from_right_to_left_turns_nothing_else():
+    name = "\u05d7\u05e9\u05d1\u05d5\u05df 7"
+    report = build_report(**{**COMPLETE, "holdings_before": {**BEFORE, "account_name": name}})
+
+    assert f"# Liquidation of \u2068{name}\u2069\n" in render_markdown(report)
+    assert f"<bdi>{name}</bdi>" in render_html(report)
+    assert "\u2068" not in render_markdown(build_report(**COMPLETE))
 
 
 def test_page_needs_nothing_else_and_runs_nothing():

@@ -470,6 +470,7 @@ function byText(one, other) {
 function overAccounts(parts) {
   const known = (name) => parts.map((part) => exact.read(part?.[name] ?? null)).filter((value) => value !== null);
   const [btc, usd] = [known("btc_value"), known("usd_value")];
-  const sum = (found) => (found.length ? exact.plain(exact.add(found)) : null);
+  // Two sums side by side have to be over the same accounts.
+  const sum = (found) => (found.length && found.length === btc.length ? exact.plain(exact.add(found)) : null);
   return { btc_value: sum(btc), usd_value: sum(usd), known: btc.length };
 }

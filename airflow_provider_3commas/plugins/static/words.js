@@ -112,7 +112,7 @@ function tile(label, value, ...lines) {
 
 function twoLines(values) {
   if (values === null || (values.btc_value === null && values.usd_value === null)) return [NOTHING, "not known"];
-  return [exact.btc(exact.read(values.btc_value)), exact.usd(exact.read(values.usd_value))];
+  return [exact.btc(exact.read(values.btc_value)), usdOrNothing(values)];
 }
 
 function ofAll(part, count) {
