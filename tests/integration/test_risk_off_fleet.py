@@ -58,22 +58,24 @@ def test_each_account_that_matches_is_sold_once(
 
 
 def test_one_account_that_fails_does_not_stop_the_others(
-    simulate: Callable[..., Simulator], fleet: Callable[[], DAG], run_dag: Callable[..., Run], capfd: Any, caplog: Any
+    simulate: Callable[..., Simulator], fleet: Callable[[], DAG], run_dag: Callable[..., Run], capfd: Any
 ) -> None:
     simulator = simulate("fleet", speed=600)
     simulator.change_account(FIRST + 1, is_locked=True)
 
-    run = run_dag(fleet(), {"name_contains": "Fleet 00", "dry_run": False})
+    # These are 002, 004 and 008.
+    selection = {"name_contains": "Fleet 00", "market_codes": ["binance_us", "kraken"]}
+    run = run_dag(fleet(), {**selection, "dry_run": False})
 
     assert run.state == "failed"
     states = run.states()
-    assert states.pop("take_to_safety.liquidate[1]") == "failed"
-    assert states.pop("take_to_safety.settled[1]") == "upstream_failed"
+    assert states.pop("take_to_safety.liquidate[0]") == "failed"
+    assert states.pop("take_to_safety.settled[0]") == "upstream_failed"
     assert states.pop("report") == "failed"
     assert set(states.values()) == {"success"}
-    sold = [id_ for id_ in range(FIRST, FIRST + 9) if id_ != FIRST + 1]
-    assert Counter(sell["account_id"] for sell in simulator.sells()) == dict.fromkeys(sold, 1)
-    assert "1 of 9 accounts have not settled: Fleet 002" in "".join(capfd.readouterr()) + caplog.text
+    assert Counter(sell["account_id"] for sell in simulator.sells()) == dict.fromkeys([FIRST + 3, FIRST + 7], 1)
+    if AIRFLOW_VERSION >= (3, 3):  # In Airflow 3.1 dag.test() does not print exceptions.
+        assert "1 of 3 accounts have not settled: Fleet 002" in "".join(capfd.readouterr())
 
 
 def test_without_a_word_it_is_a_rehearsal(
@@ -81,11 +83,11 @@ def test_without_a_word_it_is_a_rehearsal(
 ) -> None:
     simulator = simulate("fleet", speed=600)
 
-    run = run_dag(fleet(), {"name_contains": "Fleet 01"})
+    run = run_dag(fleet(), {"name_contains": "Fleet 01", "market_codes": ["kraken"]})
 
     assert run.state == "success"
     assert simulator.sell_attempts() == []
-    assert run.xcom("report").count("dry run, nothing was sold") == 10
+    assert run.xcom("report").count("dry run, nothing was sold") == 2
 
 
 def test_no_match_is_no_failure(
