@@ -106,6 +106,8 @@ class ThreeCommasClient:
         self.base_url = check_base_url(base_url)
         #: Seconds to wait for a connection, and for each part of an answer.
         self.timeouts = (min(float(timeout), DEFAULT_TIMEOUT), float(timeout))
+        #: Requests sent so far, for reports.
+        self.requests_sent = 0
         self._credentials = credentials
         self._gate = gate
         self._session = requests.Session()
@@ -272,6 +274,7 @@ class ThreeCommasClient:
         if self._gate is not None:
             self._gate.admit()
         _progress.begin(before_sending)
+        self.requests_sent += 1
         try:
             response = self._session.request(
                 method,

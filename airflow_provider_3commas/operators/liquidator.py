@@ -344,6 +344,7 @@ class Liquidator:
             "decided_at": journal.decided_at,
             "request_id": journal.request_id,
             "evidence": list(journal.evidence),
+            "requests": self._client.requests_sent,
         }
         self._ti.xcom_push(OUTCOME_KEY, facts)
         if outcome != "dry_run":

@@ -67,6 +67,7 @@ class TestTheSale:
         assert facts["outcome"] == "accepted"
         assert facts["request_id"] == sell["request_id"]
         assert (facts["account_id"], facts["mode"]) == (simulator.account_id, "real")
+        assert facts["requests"] == len(simulator.journal()) == 4
 
     def test_money_in_the_account_is_text_not_float(self, run):
         def floats(value):
