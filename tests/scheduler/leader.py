@@ -1,7 +1,7 @@
-"""Run Airflow's components as one session of processes, and end all of it when the standard input ends.
+"""Run Airflow's components as one session of processes, and end all of it at anything that comes from standard input.
 
-Started with ``start_new_session``. The input ends when whoever started this closes it or is gone, however that came
-about, so nothing is left running after a test run that was interrupted or killed. Task processes have process groups
+Started with ``start_new_session``. The input's end comes when whoever started this is gone, however that came about,
+so nothing is left running after a test run that was interrupted or killed. Task processes have process groups
 of their own, and outlive their supervisors in these tests, but they stay in the session.
 """
 
@@ -34,14 +34,15 @@ def components(core_port: str, execution_port: str) -> dict[str, list[str]]:
 
 
 def main(home: Path, core_port: str, execution_port: str) -> int:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    # Handlers, because what is ignored would be ignored by every process below as well.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)
     try:
         if _start(home, "migrate", ["db", "migrate"]).wait():
             return 1
         commands = components(core_port, execution_port)
         running = [_start(home, name, arguments) for name, arguments in commands.items()]
-        while not _input_ended(seconds=0.5):
+        while not _told_to_end(seconds=0.5):
             if any(component.poll() is not None for component in running):
                 return 1
         return 0
@@ -61,9 +62,9 @@ def _start(home: Path, name: str, arguments: list[str]) -> subprocess.Popen[byte
     return process
 
 
-def _input_ended(seconds: float) -> bool:
+def _told_to_end(seconds: float) -> bool:
     ready, _, _ = select.select([sys.stdin], [], [], seconds)
-    return bool(ready) and not os.read(sys.stdin.fileno(), 1)
+    return bool(ready)
 
 
 def _end_session() -> None:

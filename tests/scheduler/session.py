@@ -16,7 +16,7 @@ import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.error import HTTPError, URLError
+from urllib.error import HTTPError
 from urllib.request import ProxyHandler, Request, build_opener
 
 import psutil
@@ -71,6 +71,7 @@ class AirflowSession:
                 [sys.executable, str(HERE / "leader.py"), str(home), str(port), str(execution_port)],
                 cwd=home,
                 stdin=subprocess.PIPE,
+                bufsize=0,
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env=self._environment,
@@ -100,7 +101,6 @@ class AirflowSession:
             "LOGGING__BASE_LOG_FOLDER": str(self.home / "logs"),
             "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": str(HEARTBEAT_TIMEOUT),
             "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "2",
-            "SCHEDULER__USE_JOB_SCHEDULE": "True",
             "USAGE_DATA_COLLECTION__ENABLED": "False",
             "WORKERS__MIN_HEARTBEAT_INTERVAL": "3",
         }
@@ -114,12 +114,13 @@ class AirflowSession:
 
     def wait_until_ready(self, dag_ids: set[str], seconds: float = 180) -> None:
         """Wait until everything runs and knows the DAGs."""
-        wait_for("Airflow", lambda: self._alive() and self._healthy(), seconds, self.component_logs)
-        wait_for("the DAGs", lambda: self._alive() and self._knows(dag_ids), 60, self.component_logs)
+        wait_for("Airflow", lambda: self.alive() and self._healthy(), seconds, self.component_logs)
+        wait_for("the DAGs", lambda: self.alive() and self._knows(dag_ids), 60, self.component_logs)
 
-    def _alive(self) -> bool:
+    def alive(self) -> bool:
+        """Tell that Airflow runs, or fail."""
         if self._leader.poll() is not None:
-            raise AssertionError(f"Airflow did not start\n{self.component_logs()}")
+            raise AssertionError(f"Airflow has ended\n{self.component_logs()}")
         return True
 
     def _healthy(self) -> bool:
@@ -141,8 +142,11 @@ class AirflowSession:
 
     def stop(self) -> None:
         """End everything that was started, whatever state it is in; more than once does no harm."""
-        if self._leader.stdin is not None:
-            self._leader.stdin.close()
+        if self._leader.stdin is not None and not self._leader.stdin.closed:
+            with contextlib.suppress(BrokenPipeError):
+                # The end of the pipe alone may be late: another test may have forked a process that holds it too.
+                self._leader.stdin.write(b"end")
+                self._leader.stdin.close()
         self._leader.wait()
 
     def get(self, path: str) -> Any:
@@ -208,8 +212,9 @@ class AirflowSession:
             with error:
                 text = error.read().decode("utf-8", "replace")
             raise AssertionError(f"{method} {path}: {error.code} {text}") from None
-        except URLError as error:
-            raise ConnectionError(f"{method} {path}: {error.reason}") from None
+        except OSError as error:
+            self.alive()
+            raise ConnectionError(f"{method} {path}: {error}") from None
 
     def trigger(self, dag_id: str, run_id: str, conf: dict[str, Any]) -> None:
         """Start a run by hand."""
@@ -241,11 +246,6 @@ class AirflowSession:
         with self._looking:
             self._runs_at = 0.0
 
-    def task(self, dag_id: str, run_id: str) -> dict[str, Any]:
-        """Return the task instance."""
-        task: dict[str, Any] = self.get(f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/{TASK_ID}")
-        return task
-
     def tries(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
         """Return the tries, the first one first."""
         tries = self.get(f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/{TASK_ID}/tries")["task_instances"]
@@ -261,7 +261,8 @@ class AirflowSession:
 
     def given_up(self, run_id: str) -> int:
         """Count how often the scheduler found that a run's task had ended without saying so, or had gone quiet."""
-        found = re.compile(rf"without a heartbeat.*'Run Id': '{run_id}'| {run_id} \[.* finished with state")
+        run = re.escape(run_id)
+        found = re.compile(rf"without a heartbeat.*'Run Id': '{run}'| {run} \[.* finished with state")
         return len(found.findall((self.home / "scheduler.log").read_text("utf-8", "replace")))
 
     def database(self, query: str, *parameters: str) -> list[tuple[Any, ...]]:

@@ -142,7 +142,7 @@ class Stage:
         self.airflow.trigger(self.dag_id, self.run_id, conf)
 
     def wait_for(self, what: str, look: Callable[[], Any], seconds: float = LONGEST) -> Any:
-        return wait_for(what, look, seconds, self.explain)
+        return wait_for(what, lambda: self.airflow.alive() and look(), seconds, self.explain)
 
     def wait_for_end(self) -> str:
         """Wait for the end of the run, return its state, and keep how long it all took."""
@@ -312,8 +312,10 @@ class World:
         return Stage(self.airflow, self.simulator, self.accounts[name], play, self.signals, name)
 
     def stop(self) -> None:
-        self.airflow.stop()
-        self.simulator.stop()
+        try:
+            self.airflow.stop()
+        finally:
+            self.simulator.stop()
 
 
 def _again(play: Play) -> str:
