@@ -20,6 +20,8 @@ this deadline shorter than `max_lateness` of `liquidate` (1 hour), after which a
 
 So after a failure, clear `approve` with everything downstream, never `liquidate` alone. To liquidate a second time,
 start a new run: it asks by itself.
+
+Needs `apache-airflow-providers-standard` 1.13 or later; before Airflow 3.3, questions also need a running triggerer.
 """
 
 from __future__ import annotations

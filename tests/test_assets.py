@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
 from urllib.parse import urlsplit
 
 import pytest
@@ -12,6 +11,7 @@ from airflow.sdk.definitions.context import Context
 from airflow_provider_3commas.assets import account_asset, emit_account_event, sanitize
 
 URI = "threecommas://account/32402783"
+FACTS = {"account_id": 32402783, "target": "BTC"}
 
 
 class TestUri:
@@ -86,9 +86,10 @@ class Events:
         return self.touched[-1]
 
 
-class TestEvent:
-    FACTS: ClassVar = {"account_id": 32402783, "target": "BTC"}
+FACTS = {"account_id": 32402783, "target": "BTC"}
 
+
+class TestEvent:
     def emit(self, *outlets):
         events = Events()
         emit_account_event(Context(outlet_events=events), outlets, 32402783, FACTS)

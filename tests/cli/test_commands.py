@@ -11,13 +11,11 @@ import urllib.request
 from decimal import Decimal
 
 import pytest
-from airflow import __version__ as airflow_version
 
 from tests.conftest import connection_to
+from tests.versions import AIRFLOW_VERSION
 
-pytestmark = pytest.mark.skipif(
-    tuple(int(part) for part in airflow_version.split(".")[:2]) < (3, 2), reason="providers have commands since 3.2"
-)
+pytestmark = pytest.mark.skipif(AIRFLOW_VERSION < (3, 2), reason="providers have commands since 3.2")
 
 AIRFLOW = [sys.executable, "-m", "airflow"]
 HOSTILE = "[red]<img src=x onerror=alert(1)>[/red] \x1b[31m \u202egnp.exe\n'\"" + "x" * 300

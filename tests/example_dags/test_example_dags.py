@@ -8,12 +8,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.versions import AIRFLOW_VERSION
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airflow.sdk import DAG
 
-FILES = sorted((Path(__file__).resolve().parents[2] / "example_dags").glob("*.py"))
+#: The question of the other one needs a newer standard provider than comes with the oldest Airflow.
+TOO_NEW = {"risk_off_with_approval"} if AIRFLOW_VERSION < (3, 2) else set()
+FOLDER = Path(__file__).resolve().parents[2] / "example_dags"
+FILES = sorted(file for file in FOLDER.glob("*.py") if file.stem not in TOO_NEW)
 DAG_IDS = [file.stem for file in FILES]
 
 
