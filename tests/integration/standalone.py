@@ -73,7 +73,7 @@ class Standalone:
             self._leader.stdin.close()
         self._leader.wait()
 
-    def wait_for_dags(self, dag_ids: set[str], seconds: float = 150) -> None:
+    def wait_for_dags(self, dag_ids: set[str], seconds: float = 240) -> None:
         """Wait until the DAGs are known."""
         self._wait_for("the DAGs", seconds, lambda: dag_ids <= {row[0] for row in self.rows("select dag_id from dag")})
 
@@ -87,7 +87,7 @@ class Standalone:
             check=True,
         )
 
-    def wait_for_run(self, dag_id: str, run_id: str = "%", seconds: float = 180) -> str:
+    def wait_for_run(self, dag_id: str, run_id: str = "%", seconds: float = 300) -> str:
         """Wait until the runs of that name are over, and return the state of the first."""
 
         def states() -> list[str]:
