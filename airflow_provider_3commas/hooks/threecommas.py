@@ -8,6 +8,7 @@ from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
 
 from airflow.sdk import BaseHook
 from airflow.sdk.log import mask_secret
@@ -209,9 +210,11 @@ def _register_secrets(*secrets: str) -> None:
 def _extra(connection: Connection) -> dict[str, Any]:
     """Return the known extras that are set; the connection form writes unset fields as ``null``."""
     extra = connection.extra_dejson
-    for name in ("private_key", "budget_url"):
-        if isinstance(extra.get(name), str):
-            _register_secrets(extra[name])
+    private_key, budget_url = extra.get("private_key"), extra.get("budget_url")
+    if isinstance(private_key, str):
+        _register_secrets(private_key)
+    if isinstance(budget_url, str):
+        _register_secrets(*_passwords(budget_url))
     unknown = sorted(set(extra) - EXTRA_KEYS)
     if unknown:
         warnings.warn(
@@ -223,6 +226,15 @@ def _extra(connection: Connection) -> dict[str, Any]:
     return {key: value for key, value in extra.items() if key in EXTRA_KEYS and value not in (None, "")}
 
 
+def _passwords(url: str) -> list[str]:
+    """Return what must not be shown of a URL: it as a whole, and the password, as it is written and as it is meant."""
+    try:
+        password = urlsplit(url).password
+    except ValueError:
+        password = None
+    return [url, password, unquote(password)] if password else []
+
+
 def _secret(password: str, private_key: Any) -> str:
     if private_key is None:
         return password
@@ -230,6 +242,10 @@ def _secret(password: str, private_key: Any) -> str:
         raise ConfigurationError(
             "The connection has both a password and a private key: 3Commas knows one kind of signature per API key. "
             "Keep the HMAC secret in password, or the RSA private key in the private key field, not both."
+        )
+    if isinstance(private_key, str) and set(private_key.strip()) == {"*"}:
+        raise ConfigurationError(
+            f"The connection's private_key is the mask {private_key!r}, not the key behind it. Fill in the real one."
         )
     if not isinstance(private_key, str) or "-----BEGIN" not in private_key:
         raise ConfigurationError(

@@ -347,8 +347,9 @@ class Liquidator:
             "requests": self._client.requests_sent,
         }
         self._ti.xcom_push(OUTCOME_KEY, facts)
-        if outcome != "dry_run":
-            emit_account_event(self._context, self._operator.outlets, self._account_id, facts)
+        if outcome != "dry_run" and self._operator.outlets:
+            event = {**facts, "dag_id": self._ti.dag_id, "run_id": self._ti.run_id}
+            emit_account_event(self._context, self._operator.outlets, self._account_id, event)
         return account
 
 

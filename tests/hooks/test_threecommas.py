@@ -89,6 +89,7 @@ class TestConnection:
             ({"extra": {"timeout": True}}, "timeout"),
             ({"password": "", "extra": {"private_key": "hmac-secret"}}, "not a PEM"),
             ({"extra": {"private_key": "-----BEGIN X-----"}}, "both a password and a private key"),
+            ({"password": "", "extra": {"private_key": "***"}}, "mask"),
         ],
     )
     def test_unusable_one_is_refused_before_anything_is_sent(self, fields, says):
@@ -116,6 +117,12 @@ class TestConnection:
         masked = {call.args[0] for call in mask.call_args_list}
         assert {"the-key", SECRET, *[line for line in pem.splitlines() if not line.startswith("-----")]} <= masked
         assert not {form for form in masked if form.startswith("-----BEGIN") and "\n" not in form and len(form) < 40}
+
+    def test_password_of_the_budget_store_is_registered(self):
+        with mock.patch("airflow_provider_3commas.hooks.threecommas.mask_secret") as mask:
+            ThreeCommasHook.client_from(connection(extra={"budget_url": "redis://user:p%40ssword@127.0.0.1:6379/0"}))
+        masked = {call.args[0] for call in mask.call_args_list}
+        assert {"p%40ssword", "p@ssword"} <= masked
 
 
 class TestMethods:

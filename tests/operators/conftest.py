@@ -57,6 +57,7 @@ class TaskRun:
         self.xcoms: dict[str, Any] = {}
         self.xcom_push = lambda key, value: None
         self.tries = 0
+        self.outlet_events: Any = {}
         self.dag_run = SimpleNamespace(run_type="manual", run_after=pendulum.now("UTC"), clear_number=0)
 
     def clear(self) -> None:
@@ -72,11 +73,11 @@ class TaskRun:
             self.xcoms[key] = json.loads(json.dumps(value, allow_nan=False))
 
         context = {
-            "ti": SimpleNamespace(try_number=self.tries, xcom_push=push),
+            "ti": SimpleNamespace(try_number=self.tries, xcom_push=push, dag_id="a_dag", run_id="a_run"),
             "dag_run": self.dag_run,
             "task": operator,
             "task_state_store": self.store,
-            "outlet_events": {},
+            "outlet_events": self.outlet_events,
         }
         return liquidator.Liquidator(operator, context).run()
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
+from types import SimpleNamespace
 
 import pendulum
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
+from airflow.sdk import AssetAlias
 
 from airflow_provider_3commas import api
 from airflow_provider_3commas.liquidation import LiquidationRefused
@@ -68,6 +70,20 @@ class TestTheSale:
         assert facts["request_id"] == sell["request_id"]
         assert (facts["account_id"], facts["mode"]) == (simulator.account_id, "real")
         assert facts["requests"] == len(simulator.journal()) == 4
+
+    def test_an_asset_among_the_outlets_hears_of_it(self, simulator, run, monkeypatch):
+        alias = AssetAlias("sold")
+        told = []
+        event = SimpleNamespace(add=lambda asset, extra: told.append((asset.uri, extra)))
+        monkeypatch.setattr(run, "outlet_events", {alias: event})
+        run.attempt(outlets=[alias])
+        [(uri, extra)] = told
+        assert uri == f"threecommas://account/{simulator.account_id}"
+        assert (extra["outcome"], extra["dag_id"], extra["run_id"]) == ("accepted", "a_dag", "a_run")
+
+    def test_a_dry_run_is_no_news_of_an_asset(self, run, monkeypatch):
+        monkeypatch.setattr(run, "outlet_events", None)
+        run.attempt(outlets=[AssetAlias("sold")], dry_run=True)
 
     def test_money_in_the_account_is_text_not_float(self, run):
         def floats(value):
