@@ -44,7 +44,10 @@ def decode_balance_rows(body: bytes) -> list[BalanceRow]:
     :return: one row a currency and wallet, in the reply's order.
     :raises ValueError: the body is not a list of rows, or an amount in it is not a finite number.
     """
-    rows = _decoder.decode(body)
+    try:
+        rows = _decoder.decode(body)
+    except msgspec.MsgspecError as error:  # before 0.20, not a ValueError
+        raise ValueError(str(error)) from error
     for row in rows:
         for name in BalanceRow.__struct_fields__[1:]:
             amount = getattr(row, name)

@@ -370,7 +370,7 @@ def _account_name(name: str | None, *, preflight: bool) -> str | None:
 
 
 def _clears_on_success() -> bool:
-    from airflow.sdk.configuration import conf
+    from airflow.providers.common.compat.sdk import conf
 
     return bool(conf.getboolean("state_store", "clear_on_success", fallback=False))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -363,6 +364,8 @@ class _Watch:
         started = time.time()
         if sensor.reschedule and not sensor.deferrable:
             first = self._ti.get_first_reschedule_date(context)
+            # Text before Airflow 3.2.
+            first = datetime.fromisoformat(first) if isinstance(first, str) else first
             started = first.timestamp() if first else started
         self.deadline = min(started + sensor.timeout, _FAR)
         self.progress = self._restore()
