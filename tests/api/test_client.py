@@ -197,11 +197,12 @@ class TestSell:
             client.sell_all(12, "BTC", before_sending=fenced)
         assert server.requests == []
 
-    def test_permission_is_asked_for_when_the_connection_stands_and_nothing_is_sent_without(self, server, client):
+    def test_permission_is_asked_for_once_before_anything_is_sent(self, server, client):
         seen = []
         server.actions = [reply(ACCOUNT, "201 Created")]
-        client.sell_all(12, "BTC", before_sending=lambda: seen.append((server.connections, len(server.requests))))
-        assert seen == [(1, 0)]
+        client.sell_all(12, "BTC", before_sending=lambda: seen.append(len(server.requests)))
+        assert seen == [0]
+        assert (len(server.requests), server.connections) == (1, 1)
 
     def test_permission_is_not_asked_for_without_a_connection(self):
         with socket.create_server(("127.0.0.1", 0)) as listener:
