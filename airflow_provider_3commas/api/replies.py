@@ -12,6 +12,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_3commas.api.errors import (
+    RATE_LIMIT_PAUSE,
     AccountNotFound,
     AuthenticationError,
     ExchangeKeysInvalid,
@@ -29,8 +30,6 @@ from airflow_provider_3commas.api.errors import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-#: Seconds that the whole key pauses after a 429 without ``Retry-After``: the documented mitigation period.
-RATE_LIMIT_PAUSE = 300.0
 #: Seconds to stay away after a 418 without ``Retry-After``: bans start at 2 minutes and grow when tested early.
 BAN_PAUSE = 600.0
 #: No ban lasts longer than 3 days; a longer ``Retry-After`` is a server's mistake.

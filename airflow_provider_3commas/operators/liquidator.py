@@ -13,16 +13,10 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_3commas.api.accounts import parse_account_id
 from airflow_provider_3commas.api.errors import (
-    AccountNotFound,
-    AuthenticationError,
     ConfigurationError,
     ConnectionFailed,
-    ExchangeKeysInvalid,
-    InvalidAccountId,
     InvalidRequest,
     OutcomeUnknown,
-    PermissionDenied,
-    PlanLimitReached,
     RequestRejected,
     SellAllUnavailable,
     ThreeCommasError,
@@ -44,6 +38,7 @@ from airflow_provider_3commas.liquidation import (
 )
 from airflow_provider_3commas.money import plain, rounded
 from airflow_provider_3commas.parameters import parse_bool
+from airflow_provider_3commas.settlement import INCURABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -60,19 +55,7 @@ OUTCOME_KEY = "liquidation"
 HOLDINGS_KEY = "holdings_before"
 
 # What waiting can't cure: another try would meet the same refusal, so it gets none.
-_INCURABLE = (
-    AccountNotFound,
-    AuthenticationError,
-    ConfigurationError,
-    ExchangeKeysInvalid,
-    InvalidAccountId,
-    InvalidRequest,
-    JournalUnusable,
-    LiquidationRefused,
-    PermissionDenied,
-    PlanLimitReached,
-    SellAllUnavailable,
-)
+_INCURABLE = (*INCURABLE, InvalidRequest, JournalUnusable, LiquidationRefused, SellAllUnavailable)
 _READ_TRIES = 3
 _LOOKS = 8
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 from airflow_provider_3commas.api.addresses import check_base_url
 from airflow_provider_3commas.api.budget.ledger import Ledger, Priority, Reservation, Reserve, Rules
 from airflow_provider_3commas.api.budget.stores import MemoryStore, Store, StoreTrouble, make_store
-from airflow_provider_3commas.api.errors import IpBanned, RateLimitExceeded, ThreeCommasError
+from airflow_provider_3commas.api.errors import RATE_LIMIT_PAUSE, IpBanned, RateLimitExceeded, ThreeCommasError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,8 +24,6 @@ T = TypeVar("T")
 
 #: Seconds between two attempts to use a store that failed.
 RETRY_STORE_AFTER = 60.0
-#: Seconds to pause after a 429 that does not say how long: the documented mitigation period.
-RATE_LIMIT_PAUSE = 300.0
 
 _logger = logging.getLogger(__name__)
 
