@@ -5,12 +5,16 @@ Airflow before 3.2 ignores the fields of the connection form and the commands; e
 
 from __future__ import annotations
 
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from airflow_provider_3commas import __version__
 
 _NAME = "3Commas"
 _PACKAGE = "airflow_provider_3commas"
+# The Test button of these sends port 0 where there is none, and takes that for another host than the stored one:
+# https://github.com/apache/airflow/pull/73298.
+_TEST_NEEDS_A_PORT = frozenset({"3.3.1", "3.3.2"})
 
 
 def get_provider_info() -> dict[str, Any]:
@@ -38,20 +42,33 @@ def get_provider_info() -> dict[str, Any]:
                 "connection-type": "threecommas",
                 "hook-class-name": f"{_PACKAGE}.hooks.threecommas.ThreeCommasHook",
                 "hook-name": _NAME,
-                "ui-field-behaviour": {
-                    # Extra stays: what else is in it would otherwise be kept without anybody seeing it.
-                    "hidden-fields": ["schema", "port"],
-                    "relabeling": {"login": "API key", "password": "API secret", "host": "Address"},
-                    "placeholders": {
-                        "login": "the key that 3Commas shows under My Profile, API",
-                        "password": "the secret that belongs to it; not for keys with an RSA private key",
-                        "host": "empty for https://api.3commas.io; e.g. http://127.0.0.1:8099 for the simulator",
-                    },
-                },
+                "ui-field-behaviour": _standard_fields(),
                 "conn-fields": _connection_fields(),
             }
         ],
     }
+
+
+def _standard_fields() -> dict[str, Any]:
+    """Say which of the fields that every connection has are for what."""
+    return {
+        # Extra stays: what else is in it would otherwise be kept without anybody seeing it.
+        "hidden-fields": ["schema"] if _airflow_version() in _TEST_NEEDS_A_PORT else ["schema", "port"],
+        "relabeling": {"login": "API key", "password": "API secret", "host": "Address"},
+        "placeholders": {
+            "login": "the key that 3Commas shows under My Profile, API",
+            "password": "the secret that belongs to it, or the RSA private key in PEM",
+            "host": "empty for https://api.3commas.io; e.g. http://127.0.0.1:8099 for the simulator",
+            "port": "0, or the Test button of this Airflow version says: Bad Request",
+        },
+    }
+
+
+def _airflow_version() -> str:
+    try:
+        return version("apache-airflow-core")
+    except PackageNotFoundError:
+        return ""
 
 
 def _connection_fields() -> dict[str, dict[str, Any]]:

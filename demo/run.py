@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from airflow_provider_3commas.simulator import Simulator, SimulatorError
+from demo.standalone import clean_environment
 
 ROOT = Path(__file__).resolve().parents[1]
 HOME = ROOT / ".demo"
@@ -94,7 +95,6 @@ def _run_dag(simulator: Simulator, account_id: int, speed: float) -> tuple[str, 
 
 
 def _environment(simulator: Simulator) -> dict[str, str]:
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("AIRFLOW_")}
     connection = {
         "conn_type": "threecommas",
         "host": simulator.url,
@@ -102,14 +102,12 @@ def _environment(simulator: Simulator) -> dict[str, str]:
         "password": simulator.secret,
     }
     return {
-        **inherited,
+        **clean_environment(),
         "AIRFLOW_HOME": str(HOME),
         "AIRFLOW_CONN_THREECOMMAS_DEFAULT": json.dumps(connection),
         "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "example_dags"),
         "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
         "AIRFLOW__LOGGING__COLORED_CONSOLE_LOG": "False",
-        "NO_PROXY": "127.0.0.1",
-        "no_proxy": "127.0.0.1",
         "PYTHONWARNINGS": "ignore",
     }
 

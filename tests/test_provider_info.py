@@ -126,6 +126,24 @@ class TestForm:
         shown = redact({"private_key": "-----BEGIN PRIVATE KEY-----", "mode": "real", "password": "hunter22"})
         assert shown == {"private_key": "***", "mode": "real", "password": "***"}
 
+    @pytest.mark.parametrize(
+        ("airflow_version", "hidden"),
+        [("3.2.2", True), ("3.3.0", True), ("3.3.1", False), ("3.3.2", False), ("3.3.3", True), ("4.0.0", True)],
+    )
+    def test_port_is_asked_for_only_where_the_test_button_needs_one(self, monkeypatch, airflow_version, hidden):
+        monkeypatch.setattr(provider_info, "version", lambda _: airflow_version)
+        (connection,) = provider_info.get_provider_info()["connection-types"]
+        assert ("port" in connection["ui-field-behaviour"]["hidden-fields"]) is hidden
+
+    def test_port_of_the_form_leads_nowhere(self):
+        from airflow.sdk import Connection
+
+        for host, address in ((None, "https://api.3commas.io"), ("http://127.0.0.1:8099", "http://127.0.0.1:8099")):
+            connection = Connection(
+                conn_id="tc", conn_type="threecommas", host=host, port=0, login="key", password="secret"
+            )
+            assert ThreeCommasHook.client_from(connection).base_url == address
+
     @pytest.mark.skipif(not SINCE_3_2, reason="forms from metadata since Airflow 3.2")
     def test_airflow_makes_the_form_of_it_without_the_hook(self):
         from airflow.api_fastapi.core_api.services.ui.connections import HookMetaService
@@ -136,7 +154,6 @@ class TestForm:
         assert form.extra_fields["private_key"]["schema"]["format"] == "multiline"
         assert form.extra_fields["mode"]["schema"]["enum"] == ["real", "paper"]
         assert form.standard_fields.url_schema.hidden
-        assert form.standard_fields.port.hidden
         assert not form.standard_fields.login.hidden
         assert form.standard_fields.login.title == "API key"
         assert form.standard_fields.host.placeholder.startswith("empty for https://api.3commas.io")

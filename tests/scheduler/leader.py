@@ -7,15 +7,11 @@ of their own, and outlive their supervisors in these tests, but they stay in the
 
 from __future__ import annotations
 
-import os
-import select
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
-import psutil
+from demo.leader import end_session, ignore_interrupts, told_to_end
 
 
 def components(core_port: str, execution_port: str) -> dict[str, list[str]]:
@@ -34,20 +30,18 @@ def components(core_port: str, execution_port: str) -> dict[str, list[str]]:
 
 
 def main(home: Path, core_port: str, execution_port: str) -> int:
-    # Handlers, because what is ignored would be ignored by every process below as well.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: None)
+    ignore_interrupts()
     try:
         if _start(home, "migrate", ["db", "migrate"]).wait():
             return 1
         commands = components(core_port, execution_port)
         running = [_start(home, name, arguments) for name, arguments in commands.items()]
-        while not _told_to_end(seconds=0.5):
+        while not told_to_end(seconds=0.5):
             if any(component.poll() is not None for component in running):
                 return 1
         return 0
     finally:
-        _end_session()
+        end_session()
 
 
 def _start(home: Path, name: str, arguments: list[str]) -> subprocess.Popen[bytes]:
@@ -60,26 +54,6 @@ def _start(home: Path, name: str, arguments: list[str]) -> subprocess.Popen[byte
         )
     (home / f"{name}.pid").write_text(str(process.pid))
     return process
-
-
-def _told_to_end(seconds: float) -> bool:
-    ready, _, _ = select.select([sys.stdin], [], [], seconds)
-    return bool(ready)
-
-
-def _end_session() -> None:
-    while others := [pid for pid in psutil.pids() if pid != os.getpid() and _in_session(pid)]:
-        for pid in others:
-            # Stopped processes end by this too. What is left of those whose parent does not ask is a zombie.
-            os.kill(pid, signal.SIGKILL)
-        time.sleep(0.1)
-
-
-def _in_session(pid: int) -> bool:
-    try:
-        return os.getsid(pid) == os.getsid(0) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except (psutil.Error, ProcessLookupError, PermissionError):
-        return False
 
 
 if __name__ == "__main__":
