@@ -12,17 +12,24 @@ VENV := .venv
 OLDEST := .venv-oldest
 BIN := $(VENV)/bin
 PYTEST_ARGS ?=
+PORT := 8080
 
-.PHONY: help demo test test-oldest lint format build setup clean
+.PHONY: help demo ui test test-ui test-oldest lint format build setup clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.ready ## watch a simulated account go to BTC, from a DAG in real Airflow
-	@$(BIN)/python demo/run.py
+	@$(BIN)/python -m demo.run
+
+ui: $(VENV)/.ready ## look at it in a browser: a local Airflow, the example DAGs, the simulator (PORT=8080)
+	@$(BIN)/python -m demo.ui --port $(PORT)
 
 test: $(VENV)/.ready ## run the tests
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+test-ui: $(VENV)/.ui-ready ## run the tests that use Airflow in Chromium; screenshots in .ui/screenshots
+	$(BIN)/python -m pytest --ui tests/ui $(PYTEST_ARGS)
 
 test-oldest: $(OLDEST)/.ready ## run the tests with the oldest supported Airflow
 	# Without the one file that takes minutes and touches no Airflow.
@@ -45,7 +52,7 @@ build: $(VENV)/.ready ## build wheel and sdist into dist/
 setup: $(VENV)/.ready ## set up .venv only
 
 clean: ## remove everything that make has made
-	rm -rf $(VENV) $(OLDEST) .demo dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(OLDEST) .demo .ui dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 # Install the project and one of its extras, editable, into a virtual environment.
 # $(1): folder, $(2): constraints, $(3): extra. The stamp is written last: what was interrupted is done again.
@@ -68,6 +75,10 @@ endef
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(call set_up,$(VENV),constraints.txt,dev)
+
+$(VENV)/.ui-ready: $(VENV)/.ready
+	@$(BIN)/python -m pip install -qq -c constraints.txt --no-build-isolation -e '.[ui]'
+	@touch $@
 
 $(OLDEST)/.ready: pyproject.toml constraints-oldest.txt
 	$(call set_up,$(OLDEST),constraints-oldest.txt,test)

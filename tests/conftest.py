@@ -39,6 +39,21 @@ os.environ.update(
 )
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Ask for the tests that need more than Python."""
+    parser.addoption("--ui", action="store_true", help="collect tests/ui, which needs Chromium and the extra 'ui'")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave the browser to ``make test-ui``."""
+    return True if collection_path == ROOT / "tests" / "ui" and not config.getoption("--ui") else None
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    """Say so."""
+    return None if config.getoption("--ui") else "left out: tests/ui (make test-ui)"
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Let warnings that only Airflow or what it brings can cure pass; our own stay errors."""
     for warning in (
