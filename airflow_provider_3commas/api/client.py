@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, ProxyManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from airflow_provider_3commas import __version__
@@ -78,7 +78,8 @@ class ThreeCommasClient:
 
     Nothing is ever sent twice: a failed request raises, and whether to repeat it is the caller's decision. Redirects
     are refused, certificates always verified, and credentials in replies replaced by ``***``. Can be shared by
-    threads for everything but closing it.
+    threads for everything but closing it. Proxies (``HTTPS_PROXY``, ``NO_PROXY``) and the CA bundle
+    (``REQUESTS_CA_BUNDLE``) are those of the environment when it is built.
 
     :param credentials: API key and signer.
     :param base_url: scheme and host, ``https`` unless the host is a loopback address.
@@ -110,7 +111,7 @@ class ThreeCommasClient:
         self.requests_sent = 0
         self._credentials = credentials
         self._gate = gate
-        self._session = requests.Session()
+        self._session = _session(self.base_url)
         self._session.auth = _SignatureAuth(credentials)
         self._session.headers.update(
             {
@@ -119,8 +120,6 @@ class ThreeCommasClient:
                 "User-Agent": f"airflow-provider-3commas/{__version__}",
             }
         )
-        for scheme in ("https://", "http://"):
-            self._session.mount(scheme, _Adapter())
 
     def __repr__(self) -> str:
         return f"ThreeCommasClient(base_url={self.base_url!r}, mode={self.mode!r}, credentials=***)"
@@ -416,9 +415,43 @@ class _HttpsPool(HTTPSConnectionPool):
 
 
 class _Adapter(HTTPAdapter):
+    """Open none but tracked connections, to the server or to a proxy on the way."""
+
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
+        self._track(self.poolmanager)
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+        manager = super().proxy_manager_for(proxy, **kwargs)
+        if isinstance(manager, ProxyManager):  # SOCKS proxies have a manager of another kind
+            self._track(manager)
+        return manager
+
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
+        pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
+        if not issubclass(pool.ConnectionCls, _Tracked):
+            raise _Stopped(
+                ConfigurationError(
+                    "Nothing was sent: the way to the API leads through a proxy on which it can't be told when a "
+                    "request leaves (SOCKS). Use an HTTP proxy in HTTPS_PROXY, or put the host into NO_PROXY."
+                )
+            )
+        return pool
+
+    @staticmethod
+    def _track(manager: PoolManager) -> None:
+        manager.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
+
+
+def _session(base_url: str) -> requests.Session:
+    """Return a session that has read the environment; ``requests`` itself would, at a cost, for every request."""
+    session = requests.Session()
+    found = session.merge_environment_settings(base_url, {}, None, None, None)
+    session.trust_env = False
+    session.proxies, session.verify = found["proxies"], found["verify"]
+    for scheme in ("https://", "http://"):
+        session.mount(scheme, _Adapter())
+    return session
 
 
 def _causes(error: BaseException) -> list[BaseException]:
