@@ -5,9 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 
 import msgspec
+from msgspec.structs import astuple
 
 
-class BalanceRow(msgspec.Struct, frozen=True, kw_only=True):
+class BalanceRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Hold one row of ``account_table_data``.
 
     Amounts are documented as strings and seen as JSON numbers too, in exponent form as well; both become the exact
@@ -49,8 +50,16 @@ def decode_balance_rows(body: bytes) -> list[BalanceRow]:
     except msgspec.MsgspecError as error:  # before 0.20, not a ValueError
         raise ValueError(str(error)) from error
     for row in rows:
-        for name in BalanceRow.__struct_fields__[1:]:
-            amount = getattr(row, name)
-            if amount is not None and not amount.is_finite():
-                raise ValueError(f"{name} of {row.currency_code} is not a finite number")
+        # Written out because a loop takes twice as long, and an account may have hundreds of rows.
+        currency, a, b, c, d, e, f, g = astuple(row)
+        if not (
+            (a is None or a.is_finite())
+            and (b is None or b.is_finite())
+            and (c is None or c.is_finite())
+            and (d is None or d.is_finite())
+            and (e is None or e.is_finite())
+            and (f is None or f.is_finite())
+            and (g is None or g.is_finite())
+        ):
+            raise ValueError(f"an amount of {currency} is not a finite number")
     return rows

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from airflow_provider_3commas.api.balances import decode_balance_rows
+from airflow_provider_3commas.api.balances import BalanceRow, decode_balance_rows
 
 
 def test_strings_and_numbers_become_the_exact_decimal():
@@ -37,3 +37,10 @@ def test_missing_and_null_are_unknown_not_zero():
 def test_anything_else_is_refused(body):
     with pytest.raises(ValueError, match=r".+"):
         decode_balance_rows(body)
+
+
+@pytest.mark.parametrize("amount", ["NaN", "sNaN", "Infinity", "-Infinity"])
+@pytest.mark.parametrize("field", [name for name in BalanceRow.__struct_fields__ if name != "currency_code"])
+def test_no_field_takes_what_is_not_a_finite_number(field, amount):
+    with pytest.raises(ValueError, match="amount of X is not a finite number"):
+        decode_balance_rows(f'[{{"currency_code": "X", "{field}": "{amount}"}}]'.encode())
