@@ -22,6 +22,27 @@ from airflow_provider_3commas.sensors.balances import BalancesSettledSensor
 log = logging.getLogger(__name__)
 
 
+def matches(account: dict[str, Any], params: dict[str, Any]) -> bool:
+    """Tell whether an account is among those that were asked for."""
+    wanted, exchanges = params["name_contains"] or "", params["market_codes"]
+    return wanted.casefold() in account["name"].casefold() and (
+        not exchanges or account.get("market_code") in exchanges
+    )
+
+
+def sellable(accounts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Keep the accounts that 3Commas can liquidate, and name the others in the log."""
+    for account in accounts:
+        if not account.get("fast_convert_available"):
+            log.warning(
+                "Left out: %s (%s). 3Commas offers no sell-all for it (exchange: %s): close its positions there.",
+                account["name"],
+                account["id"],
+                account.get("market_code", "unknown"),
+            )
+    return [account for account in accounts if account.get("fast_convert_available")]
+
+
 @dag(
     dag_id="risk_off_fleet",
     schedule=None,
@@ -30,14 +51,14 @@ log = logging.getLogger(__name__)
     max_active_runs=1,
     params={
         "name_contains": Param(
-            "",
-            type="string",
+            None,
+            type=["null", "string"],
             title="Name contains",
             description="Only accounts whose name contains this, in any case; empty for all.",
         ),
         "market_codes": Param(
-            [],
-            type="array",
+            None,
+            type=["null", "array"],
             items={"type": "string"},
             title="Exchanges",
             description="Only accounts on these, for example binance or kraken; empty for all.",
@@ -52,17 +73,11 @@ def risk_off_fleet() -> None:
 
     @task
     def select_accounts(params: dict[str, Any]) -> list[dict[str, Any]]:
-        """List the accounts to liquidate; those on an exchange without sell-all are left out."""
+        """List the accounts to liquidate; those without a sell-all are left out, and named in the log."""
         from airflow_provider_3commas.hooks.threecommas import ThreeCommasHook
 
-        wanted, exchanges = params["name_contains"].casefold(), params["market_codes"]
-        selected = [
-            {"account_id": account["id"], "account_name": account["name"]}
-            for account in ThreeCommasHook().list_accounts()
-            if wanted in account["name"].casefold()
-            and account["market_code"] in (exchanges or [account["market_code"]])
-            and account["fast_convert_available"]
-        ]
+        accounts = [account for account in ThreeCommasHook().list_accounts() if matches(account, params)]
+        selected = [{"account_id": account["id"], "account_name": account["name"]} for account in sellable(accounts)]
         log.info("%s account(s): %s", len(selected), ", ".join(account["account_name"] for account in selected))
         return selected
 

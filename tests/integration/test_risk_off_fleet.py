@@ -101,6 +101,36 @@ def test_no_match_is_no_failure(
     assert simulator.sell_attempts() == []
 
 
+def test_accounts_without_sell_all_are_left_out_by_name(
+    simulate: Callable[..., Simulator], fleet: Callable[[], DAG], run_dag: Callable[..., Run], caplog: Any
+) -> None:
+    simulator = simulate("fleet", speed=600)
+    simulator.change_account(FIRST + 1, fast_convert_available=False)
+    # 3Commas need not send every field that it documents.
+    simulator.change_account(FIRST + 2, fields={"fast_convert_available": None})
+    simulator.change_account(FIRST + 3, fields={"market_code": None})
+
+    run = run_dag(fleet(), {"name_contains": "Fleet 00"})
+
+    assert run.state == "success"
+    selected = [account["account_id"] for account in run.xcom("select_accounts")]
+    assert selected == [FIRST, *range(FIRST + 3, FIRST + 9)]
+    for name, account_id in (("Fleet 002", FIRST + 1), ("Fleet 003", FIRST + 2)):
+        assert f"Left out: {name} ({account_id}). 3Commas offers no sell-all for it" in caplog.text
+
+
+def test_nothing_chosen_is_every_account(
+    simulate: Callable[..., Simulator], fleet: Callable[[], DAG], run_dag: Callable[..., Run]
+) -> None:
+    """As the form of the UI is when nobody has touched it."""
+    simulate({"extends": "fleet", "fleet": {"count": 3}}, speed=600)
+
+    run = run_dag(fleet(), {})
+
+    assert run.state == "success"
+    assert [account["account_id"] for account in run.xcom("select_accounts")] == [FIRST, FIRST + 1, FIRST + 2]
+
+
 def test_list_that_cannot_be_read_fails_the_run_at_once(
     simulate: Callable[..., Simulator], fleet: Callable[[], DAG], run_dag: Callable[..., Run]
 ) -> None:
