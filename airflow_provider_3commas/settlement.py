@@ -335,22 +335,43 @@ def refusal(account: dict[str, Any]) -> str | None:
     return None
 
 
+class Inquiry:
+    """Drive a look where waiting for an answer may block; when interrupted, go on without asking anything twice.
+
+    :param questions: what ``look`` returned.
+    """
+
+    __slots__ = ("_question", "_questions")
+
+    def __init__(self, questions: Generator[Question, Any, Reading]) -> None:
+        self._questions = questions
+        self._question = next(questions)
+
+    def finish(self, ask: Callable[[Question], Any]) -> Reading:
+        """Ask what is still to be asked.
+
+        :param ask: sends one request and returns the answer. After an exception from it this may be called again.
+        :return: the reading.
+        :raises ThreeCommasError: a request failed.
+        """
+        while True:
+            reply = ask(self._question)
+            try:
+                self._question = self._questions.send(reply)
+            except StopIteration as end:
+                reading: Reading = end.value
+                return reading
+
+
 def answer(questions: Generator[Question, Any, Reading], ask: Callable[[Question], Any]) -> Reading:
-    """Drive a look where waiting for an answer may block.
+    """Drive a look in one go.
 
     :param questions: what ``look`` returned.
     :param ask: sends one request and returns the answer.
     :return: the reading.
     :raises ThreeCommasError: a request failed.
     """
-    question = next(questions)
-    while True:
-        reply = ask(question)
-        try:
-            question = questions.send(reply)
-        except StopIteration as end:
-            reading: Reading = end.value
-            return reading
+    return Inquiry(questions).finish(ask)
 
 
 def leaves_open(criteria: Criteria, progress: Progress, reading: Reading, now: float) -> bool:
@@ -475,14 +496,12 @@ class _Judgement(NamedTuple):
 
     def _decision(self, status: Status, step: Progress, sentence: str) -> Decision:
         account = self.reading.account
-        btc_value, usd_value = read_amount(account.get("btc_amount")), read_amount(account.get("usd_amount"))
         result = {
             "account_id": account["id"],
             "target": self.criteria.target,
             "settled_at": iso(self.now) if status is Status.SETTLED else None,
             "target_amount": step.target_amount,
-            "btc_value": None if btc_value is None else plain(btc_value),
-            "usd_value": None if usd_value is None else plain(usd_value),
+            **self.seen.worth,
             "residual": self.seen.residual,
             "reads": step.reads,
             "waited_seconds": round(max(self.now - step.started_at, 0.0), 3),
@@ -677,7 +696,7 @@ class _Assessment:
         "target_text",
         "unsold",
         "unsold_btc",
-        "view",
+        "worth",
     )
 
     def __init__(self, criteria: Criteria, account: dict[str, Any], rows: Sequence[BalanceRow]) -> None:
@@ -695,6 +714,7 @@ class _Assessment:
             if code not in criteria.kept and (held.amount or held.btc_value or "position" in held.unknown)
         )
         self.residual = [item.as_json() for item in left]
+        self.worth = {"btc_value": _plain(account.get("btc_amount")), "usd_value": _plain(account.get("usd_amount"))}
         #: What keeps the account from being settled, most telling first.
         self.blockers = [
             *_listed("unsold: ", map(str, _by_value(h for h in others if h.owned_btc > criteria.dust_btc))),
@@ -748,6 +768,11 @@ def _mismatch(criteria: Criteria, account: dict[str, Any], holdings: dict[str, _
     if abs(total - rows) <= criteria.dust_btc + criteria.view_tolerance * moving:
         return []
     return [f"the balances add up to {plain(_places(rows))} BTC of the account's {plain(_places(total))} BTC"]
+
+
+def _plain(value: object) -> str | None:
+    amount = read_amount(value)
+    return None if amount is None else plain(amount)
 
 
 def _by_value(holdings: Iterable[_Holding]) -> list[_Residual]:

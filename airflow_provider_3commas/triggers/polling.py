@@ -1,7 +1,7 @@
 """One poller an account, one client a connection, for all waits of a triggerer.
 
 All triggers of a triggerer run in one process and one event loop. Waits for the same account share the answers; waits
-that use the same connection share the client, its kept-alive session and its pauses. Requests run in a small pool of
+that use the same connection share the client, its kept-alive session and its pauses. Looks run in a small pool of
 threads, so the loop is never blocked. Whatever is shared goes when the last wait that uses it ends.
 
 ::
@@ -19,7 +19,7 @@ import contextvars
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from airflow_provider_3commas.api.budget import Priority, RaisingGate, WaitForBudget
@@ -27,25 +27,26 @@ from airflow_provider_3commas.api.errors import AuthenticationError, ConnectionF
 from airflow_provider_3commas.settlement import (
     Criteria,
     Decision,
+    Inquiry,
     Progress,
-    Question,
     Reading,
+    Status,
     decide,
     excuse,
     expire,
-    leaves_open,
     look,
     next_interval,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable
 
     from airflow_provider_3commas.api.budget import RequestBudget
     from airflow_provider_3commas.api.client import RequestGate, ThreeCommasClient
 
-# Requests at a time. The API allows 100 a minute, so this is plenty, and below the session's ten connections.
-_THREADS = 8
+# Looks at a time. The API allows 100 requests a minute, so this is plenty. Each thread more makes the event loop wait
+# longer for the interpreter's lock: with eight and a thousand accounts it was 50 ms late at the worst, with four 7 ms.
+_THREADS = 4
 # Seconds that a look at the deadline may take before the wait ends without it.
 _GRACE = 10.0
 # Shares of the interval by which looks are delayed, so that waits that began together don't beat in step.
@@ -254,6 +255,18 @@ class _Line:
 class _Poller:
     """Look at one account as often as its waits ask for, and never more than once an interval."""
 
+    __slots__ = (
+        "_line",
+        "_looked_at",
+        "_looks",
+        "_members",
+        "_planned",
+        "_task",
+        "_waits",
+        "_wake",
+        "account_id",
+    )
+
     def __init__(self, line: _Line, account_id: int) -> None:
         self.account_id = account_id
         self._line = line
@@ -261,7 +274,7 @@ class _Poller:
         self._members = 0
         self._looks = 0
         self._looked_at = float("-inf")
-        self._wake = asyncio.Event()
+        self._wake: asyncio.Future[None] | None = None
         self._planned = 0.0
         self._task: asyncio.Task[None] | None = None
 
@@ -272,7 +285,7 @@ class _Poller:
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._run())
         elif min(wait.due, wait.deadline) < self._planned:
-            self._wake.set()
+            _wake(self._wake)
 
     def leave(self, wait: Wait) -> None:
         self._drop(wait)
@@ -306,10 +319,14 @@ class _Poller:
 
     async def _sleep(self, seconds: float) -> None:
         """Sleep, unless a wait joins that is due earlier."""
-        self._wake.clear()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._wake.wait()
+        loop = asyncio.get_running_loop()
+        # An event and a timeout would take three times as much memory, which counts with a thousand accounts.
+        self._wake = loop.create_future()
+        timer = loop.call_later(seconds, _wake, self._wake)
+        try:
+            await self._wake
+        finally:
+            timer.cancel()
 
     @property
     def _interval(self) -> float:
@@ -349,37 +366,30 @@ class _Poller:
 
     async def _look(self, waits: list[Wait]) -> list[Decision]:
         """Look once, and say what it means to each of the waits."""
-        questions = look(
-            lambda reading: any(leaves_open(wait.criteria, wait.progress, reading, now()) for wait in waits)
-        )
+        decisions: list[Decision] = []
+
+        def undecided(reading: Reading) -> bool:
+            decisions[:] = _decide(waits, reading)
+            return any(decision.status is Status.UNDECIDED for decision in decisions)
+
         try:
-            reading = await self._answer(questions)
+            reading = await self._answer(Inquiry(look(undecided)))
         except ThreeCommasError as error:
             moment = now()
             self._line.not_before = max(self._line.not_before, moment + (error.retry_after or 0.0))
             return [excuse(wait.criteria, wait.progress, error, self.account_id, moment) for wait in waits]
-        moment = now()
-        return [decide(wait.criteria, wait.progress, reading, moment) for wait in waits]
+        if reading.rows is None or reading.entities is not None:
+            return _decide(waits, reading)
+        return decisions
 
-    async def _answer(self, questions: Generator[Question, Any, Reading]) -> Reading:
-        """Drive a look in the event loop; the twin of ``settlement.answer``."""
-        question = next(questions)
-        while True:
-            reply = await self._ask(question)
-            try:
-                question = questions.send(reply)
-            except StopIteration as end:
-                reading: Reading = end.value
-                return reading
-
-    async def _ask(self, question: Question) -> Any:
-        """Send one request in a thread, waiting for its budget here; once more if the key has been replaced."""
+    async def _answer(self, inquiry: Inquiry) -> Reading:
+        """Look in a thread, waiting for the budget here; fetch the connection again if the key is refused."""
         loop = asyncio.get_running_loop()
         renewed = False
         while True:
             client = await self._line.client()
             try:
-                return await loop.run_in_executor(self._line.hub.pool, question.ask, client, self.account_id)
+                return await loop.run_in_executor(self._line.hub.pool, self._finish, inquiry, client)
             except WaitForBudget as wait:
                 await asyncio.sleep(wait.seconds)
             except AuthenticationError:
@@ -388,6 +398,19 @@ class _Poller:
                 renewed = True
                 self._line.renew(client)
 
+    def _finish(self, inquiry: Inquiry, client: ThreeCommasClient) -> Reading:
+        return inquiry.finish(lambda question: question.ask(client, self.account_id))
+
     def _spread(self, step: int) -> float:
         """Return a share between 0 and 1 that differs from account to account, and evenly so (golden ratio)."""
         return (self.account_id * 0.6180339887498949 + step * 0.7548776662466927) % 1.0
+
+
+def _decide(waits: list[Wait], reading: Reading) -> list[Decision]:
+    moment = now()
+    return [decide(wait.criteria, wait.progress, reading, moment) for wait in waits]
+
+
+def _wake(sleeper: asyncio.Future[None] | None) -> None:
+    if sleeper is not None and not sleeper.done():
+        sleeper.set_result(None)
