@@ -318,6 +318,24 @@ class TestSharing:
             assert all(gap >= 60 for gap in pairs(exchange.looks(ACCOUNT + number)))
         assert nothing_is_left()
 
+    def test_a_hundred_waits_on_an_account_send_what_one_does(self, clock, connected):
+        def sent(waits: int) -> list[tuple[float, str, int]]:
+            clock.move_to(START)
+            exchange = Exchange((0, UNSOLD), (400, SETTLED))
+            connected(exchange)
+
+            async def fleet() -> None:
+                await asyncio.gather(*(event(trigger()) for _ in range(waits)))
+
+            drive(clock, fleet())
+            return [(round(at, 1), name, account_id) for at, name, account_id in exchange.requests]
+
+        alone = sent(1)
+        assert sent(100) == alone
+        looks = sum(name == "load_balances" for _, name, _ in alone)
+        # A look is a refresh and the rows; what is running is asked once, before the account counts as settled.
+        assert len(alone) == 2 * looks + 1
+
     def test_each_wait_keeps_its_own_criteria(self, clock, connected):
         view = View([row("BTC", "1.09"), row("DOT", "7", "0.2")])
         connected(Exchange((0, view)))
@@ -394,6 +412,37 @@ class TestSharing:
 
 
 class TestConnection:
+    def test_is_kept_open_however_many_accounts_are_looked_at(self, exchange_server, monkeypatch):
+        extra = json.dumps({"requests_per_minute": 10_000, "budget_url": "memory://"})
+        connection = Connection(
+            conn_id="real",
+            conn_type="threecommas",
+            host=exchange_server.url,
+            login="key-of-mine",
+            password="secret-of-mine",
+            extra=extra,
+        )
+
+        async def get_async_connection(conn_id: str) -> Connection:
+            return connection
+
+        monkeypatch.setattr("airflow.providers.common.compat.connection.get_async_connection", get_async_connection)
+
+        async def fleet() -> None:
+            waits = [
+                asyncio.create_task(event(BalancesSettledTrigger(ACCOUNT + number, "real", poll_interval=0.1)))
+                for number in range(25)
+            ]
+            while exchange_server.requests < 200 and not any(wait.done() for wait in waits):
+                await asyncio.sleep(0.05)
+            for wait in waits:
+                wait.cancel()
+            await asyncio.gather(*waits, return_exceptions=True)
+
+        asyncio.run(fleet())
+        assert exchange_server.requests >= 200
+        assert exchange_server.connections <= polling._THREADS
+
     def test_replaced_key_is_fetched(self, clock, connected):
         old, new = Exchange((0, UNSOLD), (100, AuthenticationError("401"))), Exchange((0, SETTLED))
         asked = connected(old, new)
