@@ -89,7 +89,7 @@ def risk_off_fleet() -> None:
             account_id=account_id,
             account_name=account_name,
             dry_run="{{ params.dry_run }}",
-            map_index_template="{{ task.account_name }}",
+            map_index_template="{{ (task.account_name | string)[:60] }}",
         )
         settled = BalancesSettledSensor(
             task_id="settled",

@@ -403,9 +403,11 @@ class _Facts:
         change = exact.subtract(now, was)
         if change is None:
             return None
-        others = exact.total(held[unit] for held in self.holdings if held["currency"] not in self.kept)
-        left = exact.total(item["btc_value"] for item in self.residual)
-        sold = exact.subtract(others, left if self.target == "BTC" else self._in_usd(left))
+        # Of what is still there to the last unit nothing was sold, though its price has moved.
+        others = [held for held in self.holdings if held["currency"] not in self.kept]
+        gone = exact.total(held[unit] for held in others if not _is_among(held, self.residual))
+        left = exact.total(item["btc_value"] for item in self.residual if not _is_among(item, others))
+        sold = exact.subtract(gone, left if self.target == "BTC" else self._in_usd(left))
         if sold is None or sold <= 0:
             sold = None
         return {
@@ -459,6 +461,14 @@ class _Facts:
             self.notes.append(
                 "The baseline is not exact: the balances did not add up to the account's value when it was read."
             )
+
+
+def _is_among(asset: dict[str, Any], others: list[dict[str, Any]]) -> bool:
+    """Tell whether the same amount of the same asset is there."""
+    amount = asset["amount"]
+    return amount is not None and any(
+        (other["currency"], other["amount"]) == (asset["currency"], amount) for other in others
+    )
 
 
 def _worth(unsold: dict[str, Any]) -> str:

@@ -129,6 +129,18 @@ def test_what_is_left_of_unknown_worth_is_not_zero():
     assert report["slippage"]["sold"] is None
 
 
+def test_what_is_still_there_was_not_sold_though_its_price_moved():
+    holdings = [
+        {"currency": "BTC", "amount": "0.9", "btc_value": "0.9", "usd_value": "54000"},
+        {"currency": "DOGE", "amount": "12", "btc_value": "0.00004001", "usd_value": "2.41"},
+    ]
+    report = build_report(**changed(holdings_before={"holdings": holdings}))
+
+    assert report["unsold"]["items"][0]["btc_value"] == "0.00004"
+    assert report["slippage"]["sold"] is None
+    assert report["slippage"]["percent_of_sold"] is None
+
+
 def test_dry_run_claims_no_after():
     xcoms = changed(liquidation={"outcome": "dry_run", "sent_at": None}, settlement={"settled_at": None})
     report = build_report(**xcoms, liquidation_state="success", settlement_state="success")

@@ -310,9 +310,12 @@ class Facts {
     const was = exact.read(before[unit]);
     const change = exact.subtract(exact.read(after[unit]), was);
     if (change === null) return null;
-    const others = this.holdings.filter((held) => !this.kept.has(held.currency)).map((held) => held[unit]);
-    const left = exact.total(this.residual.map((item) => item.btc_value));
-    let sold = exact.subtract(exact.total(others), this.target === "BTC" ? left : this.inUsd(left));
+    // Of what is still there to the last unit nothing was sold, though its price has moved.
+    const others = this.holdings.filter((held) => !this.kept.has(held.currency));
+    const gone = exact.total(others.filter((held) => !isAmong(held, this.residual)).map((held) => held[unit]));
+    const changed = this.residual.filter((item) => !isAmong(item, others));
+    const left = exact.total(changed.map((item) => item.btc_value));
+    let sold = exact.subtract(gone, this.target === "BTC" ? left : this.inUsd(left));
     if (sold !== null && sold.digits <= 0n) sold = null;
     return {
       unit: this.target,
@@ -375,6 +378,12 @@ class Facts {
       );
     }
   }
+}
+
+// Whether the same amount of the same asset is there.
+function isAmong({ currency, amount }, others) {
+  return amount !== null && others.some((other) =>
+    other.currency === currency && other.amount !== null && exact.compare(other.amount, amount) === 0);
 }
 
 function worth(unsold) {

@@ -103,7 +103,7 @@ export class Run {
       );
       const report = buildReport({
         ...xcoms,
-        account: xcoms.account ?? idOnly(liquidation ?? settlement),
+        account: xcoms.account ?? asAsked(liquidation ?? settlement),
         liquidation_state: liquidation ? (liquidation.state ?? "none") : null,
         settlement_state: settlement ? (settlement.state ?? "none") : null,
       });
@@ -143,10 +143,11 @@ function accountOf(instance) {
   return id === null || id === undefined ? null : String(id).trim();
 }
 
-// What is known of an account before its task has said anything.
-function idOnly(instance) {
+// What is known of an account before its task has said anything: the id and, if it was to bear one, the name.
+function asAsked(instance) {
   const id = accountOf(instance);
-  return id && /^[1-9][0-9]{0,14}$/.test(id) ? { id: Number(id) } : null;
+  const name = instance.rendered_fields?.account_name;
+  return id && /^[1-9][0-9]{0,14}$/.test(id) ? { id: Number(id), name: typeof name === "string" ? name : null } : null;
 }
 
 function groupOf(instance) {
