@@ -1,0 +1,113 @@
+"""One Airflow, one browser, and everything that reached the browser."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from airflow_provider_3commas.simulator import Simulator
+from demo.ui import SCENARIO, DemoAirflow
+from tests.ui.world import HOSTILE, HOSTILE_EXCHANGE, HOSTILE_ID, Keys, Traces, Viewer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Browser, Playwright
+
+ROOT = Path(__file__).resolve().parents[2]
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+FLAGS = [
+    "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark them all."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.ui)
+
+
+@pytest.fixture(scope="session")
+def screenshots() -> Path:
+    """Return the folder for screenshots: THREECOMMAS_SCREENSHOTS, or ``.ui/screenshots``; emptied first."""
+    folder = Path(os.environ.get("THREECOMMAS_SCREENSHOTS") or ROOT / ".ui" / "screenshots")
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob("*.png"):
+        old.unlink()
+    return folder
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """Return the browser's path: CHROMIUM, or the one that is installed."""
+    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
+    if not found:
+        pytest.fail(
+            "No Chromium: install it (on Debian and Ubuntu: apt-get install chromium), or set CHROMIUM to its path.",
+            pytrace=False,
+        )
+    return found
+
+
+@pytest.fixture(scope="session")
+def browser(chromium: str) -> Iterator[Browser]:
+    from playwright.sync_api import sync_playwright
+
+    # As root, Chromium starts only without its sandbox.
+    flags = [*FLAGS, "--no-sandbox"] if os.geteuid() == 0 else FLAGS
+    playwright: Playwright
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, headless=True, args=flags)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def keys() -> Keys:
+    return Keys()
+
+
+@pytest.fixture(scope="session")
+def simulator(keys: Keys) -> Iterator[Simulator]:
+    """Start the simulator of ``make ui``, with keys of these tests and an account whose name is an attack."""
+    with Simulator(str(SCENARIO), speed=2) as simulator:
+        for api_key, public_key in keys.public.items():
+            simulator.put_key(api_key, public_key=public_key)
+        simulator.change_account(
+            HOSTILE_ID,
+            name=HOSTILE,
+            market_code="kraken",
+            holdings={"BTC": "0.1", "ETH": "2", "DOGE": "9"},
+            fields={"exchange_name": HOSTILE_EXCHANGE},
+        )
+        yield simulator
+
+
+@pytest.fixture(scope="session")
+def airflow(simulator: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoAirflow]:
+    """Start the Airflow of ``make ui``, without its connection: that is created in the form."""
+    # The stranger has no role: such a user may do nothing.
+    roles = {"admin": "admin", "viewer": "viewer", "stranger": ""}
+    with DemoAirflow(tmp_path_factory.mktemp("airflow"), simulator, roles=roles) as airflow:
+        airflow.wait_until_ready()
+        yield airflow
+
+
+@pytest.fixture(scope="session")
+def traces() -> Traces:
+    return Traces()
+
+
+@pytest.fixture(scope="session")
+def admin(browser: Browser, airflow: DemoAirflow, traces: Traces, screenshots: Path) -> Iterator[Viewer]:
+    """Log in as the administrator, through the form."""
+    viewer = Viewer(browser, airflow, traces, screenshots)
+    viewer.log_in("admin")
+    yield viewer
+    viewer.close()
