@@ -31,7 +31,7 @@ OURS, PEER = "ours", "HttpSensor"
 TICK = 0.01
 
 _CONN_ID = "benchmark"
-_WARM_UP_INTERVAL, _WARM_UP = 0.1, 0.6
+_WARM_UP_INTERVAL, _WARM_UP, _NEVER = 0.1, 0.6, 86400.0
 #: Waits of the warm-up: as many as it takes to start every thread.
 WARM_UP_WAITS = 8
 
@@ -66,7 +66,7 @@ class Seen(NamedTuple):
 
     :param cpu: seconds of CPU of the whole process while it was measured.
     :param requests: what the server saw meanwhile.
-    :param connections: how many the server saw since the waits began.
+    :param connections: how many the server saw since the waits began; those of a warm-up may serve on.
     :param growth: bytes of memory that the process grew by, from the warm-up's end to the measurement's.
     :param lag: 99th percentile of the seconds by which the event loop was late while it was measured.
     :param ended: waits that were over at the end.
@@ -183,9 +183,11 @@ async def _wait(trigger: Any) -> None:
 async def _run(case: Case, cue: Any) -> dict[str, Any]:
     import psutil
 
-    process = psutil.Process()
+    process, keeper = psutil.Process(), []
     if case.warm_up:
         few = case._replace(accounts=WARM_UP_WAITS)
+        # Keeps threads and connections of ours until the end, and asks for nothing.
+        keeper = _begin(few, 1, _NEVER)
         await _end(_begin(few, WARM_UP_WAITS, _WARM_UP_INTERVAL), after=_WARM_UP)
     gc.collect()
     memory = process.memory_info().rss
@@ -204,7 +206,7 @@ async def _run(case: Case, cue: Any) -> dict[str, Any]:
         "ended": sum(wait.done() for wait in waits),
         "threads": threading.active_count(),
     }
-    await _end(waits)
+    await _end([*waits, *keeper])
     return seen
 
 
