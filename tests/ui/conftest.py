@@ -55,7 +55,7 @@ def chromium() -> str:
     return found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser(chromium: str) -> Iterator[Browser]:
     from playwright.sync_api import sync_playwright
 
@@ -68,12 +68,12 @@ def browser(chromium: str) -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def keys() -> Keys:
     return Keys()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def simulator(keys: Keys) -> Iterator[Simulator]:
     """Start the simulator of ``make ui``, with keys of these tests and an account whose name is an attack."""
     with Simulator(str(SCENARIO), speed=2) as simulator:
@@ -89,7 +89,7 @@ def simulator(keys: Keys) -> Iterator[Simulator]:
         yield simulator
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def airflow(simulator: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoAirflow]:
     """Start the Airflow of ``make ui``, without its connection: that is created in the form."""
     # The stranger has no role: such a user may do nothing.
@@ -99,12 +99,12 @@ def airflow(simulator: Simulator, tmp_path_factory: pytest.TempPathFactory) -> I
         yield airflow
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def traces() -> Traces:
     return Traces()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def admin(browser: Browser, airflow: DemoAirflow, traces: Traces, screenshots: Path) -> Iterator[Viewer]:
     """Log in as the administrator, through the form."""
     viewer = Viewer(browser, airflow, traces, screenshots)

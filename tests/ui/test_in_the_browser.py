@@ -312,7 +312,7 @@ class TestHostileName:
         admin.open_run(FLEET, story.runs[FLEET], f"{task}/task-state-store")
         admin.page.get_by_role("link", name="XCom", exact=True).click()
         admin.page.wait_for_url("**/xcom")
-        expect(admin.page.get_by_role("button", name="Add XCom")).to_be_visible()
+        admin.page.get_by_role("button", name="Expand all extra JSON").click()
         expect(admin.page.locator(".view-lines", has_text="<img src=x onerror=").first).to_be_visible()
         admin.picture("hostile-name-xcom")
         admin.open_run(FLEET, story.runs[FLEET], f"{task}/rendered_templates")
