@@ -5,7 +5,6 @@ Airflow before 3.2 ignores the fields of the connection form and the commands; e
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from airflow_provider_3commas import __version__
@@ -65,6 +64,8 @@ def _standard_fields() -> dict[str, Any]:
 
 
 def _airflow_version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return version("apache-airflow-core")
     except PackageNotFoundError:

@@ -94,7 +94,9 @@ def in_fresh_process(
     :return: the JSON object.
     """
     command = [sys.executable, "-W", "ignore", "-c", first + "\n" + code, *arguments]
-    ended = subprocess.run(command, env=clean_environment(environment), capture_output=True, text=True, cwd=ROOT)
+    ended = subprocess.run(
+        command, env=clean_environment(environment), capture_output=True, text=True, cwd=ROOT, check=False
+    )
     if ended.returncode:
         raise SystemExit(f"a contender failed:\n{ended.stdout}{ended.stderr}")
     result: dict[str, Any] = json.loads(ended.stdout.splitlines()[-1])

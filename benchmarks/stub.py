@@ -1,7 +1,7 @@
 """A web server that answers at once and counts: what it takes to ask is measured, not what it takes to answer.
 
-Run as a process of its own by ``StubApi``. It knows the replies of a few endpoints of 3Commas by heart, the simulator's,
-and gives any other path a 404 (which ``HttpSensor`` takes for "not yet").
+Run as a process of its own by ``StubApi``. It knows the replies of a few endpoints of 3Commas by heart, those of the
+simulator, and gives any other path a 404 (which ``HttpSensor`` takes for "not yet").
 """
 
 from __future__ import annotations

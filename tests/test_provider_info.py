@@ -131,7 +131,7 @@ class TestForm:
         [("3.2.2", True), ("3.3.0", True), ("3.3.1", False), ("3.3.2", False), ("3.3.3", True), ("4.0.0", True)],
     )
     def test_port_is_asked_for_only_where_the_test_button_needs_one(self, monkeypatch, airflow_version, hidden):
-        monkeypatch.setattr(provider_info, "version", lambda _: airflow_version)
+        monkeypatch.setattr(provider_info, "_airflow_version", lambda: airflow_version)
         (connection,) = provider_info.get_provider_info()["connection-types"]
         assert ("port" in connection["ui-field-behaviour"]["hidden-fields"]) is hidden
 

@@ -1,7 +1,7 @@
 """The 3Commas REST API, without Airflow: client, credentials, errors.
 
-The client brings ``requests`` with it and is therefore imported when it is first asked for; DAG files that only name
-an error class do not pay for it.
+Everything is imported when it is first asked for: DAG files that name an error class, or an operator that needs a
+module of this package, don't pay for ``requests`` and the rest.
 """
 
 from __future__ import annotations
@@ -9,30 +9,29 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_3commas.api.accounts import parse_account_id
-from airflow_provider_3commas.api.errors import (
-    AccountNotFound,
-    AuthenticationError,
-    ConfigurationError,
-    ConnectionFailed,
-    ExchangeKeysInvalid,
-    InvalidAccountId,
-    InvalidRequest,
-    IpBanned,
-    OutcomeUnknown,
-    PermissionDenied,
-    PlanLimitReached,
-    RateLimitExceeded,
-    RedirectRefused,
-    RequestRejected,
-    SellAllUnavailable,
-    ThreeCommasError,
-)
-
 if TYPE_CHECKING:
+    from airflow_provider_3commas.api.accounts import parse_account_id
     from airflow_provider_3commas.api.balances import BalanceRow
     from airflow_provider_3commas.api.client import ThreeCommasClient
     from airflow_provider_3commas.api.credentials import Credentials
+    from airflow_provider_3commas.api.errors import (
+        AccountNotFound,
+        AuthenticationError,
+        ConfigurationError,
+        ConnectionFailed,
+        ExchangeKeysInvalid,
+        InvalidAccountId,
+        InvalidRequest,
+        IpBanned,
+        OutcomeUnknown,
+        PermissionDenied,
+        PlanLimitReached,
+        RateLimitExceeded,
+        RedirectRefused,
+        RequestRejected,
+        SellAllUnavailable,
+        ThreeCommasError,
+    )
 
 __all__ = [
     "AccountNotFound",
@@ -57,10 +56,16 @@ __all__ = [
     "parse_account_id",
 ]
 
-_LAZY = {"BalanceRow": "balances", "Credentials": "credentials", "ThreeCommasClient": "client"}
+# Whatever is not listed is an error class.
+_HOMES = {
+    "BalanceRow": "balances",
+    "Credentials": "credentials",
+    "ThreeCommasClient": "client",
+    "parse_account_id": "accounts",
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        return getattr(importlib.import_module(f"{__name__}.{_LAZY[name]}"), name)
+    if name in __all__:
+        return getattr(importlib.import_module(f"{__name__}.{_HOMES.get(name, 'errors')}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 import requests
 from requests.adapters import HTTPAdapter
-from requests.auth import AuthBase
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, ProxyManager
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from airflow_provider_3commas import __version__
-from airflow_provider_3commas.api.accounts import parse_account_id, redact_credentials
+from airflow_provider_3commas.api.accounts import parse_account_id
 from airflow_provider_3commas.api.addresses import DEFAULT_BASE_URL, check_base_url
 from airflow_provider_3commas.api.balances import BalanceRow, decode_balance_rows
 from airflow_provider_3commas.api.errors import (
@@ -23,6 +22,7 @@ from airflow_provider_3commas.api.errors import (
     OutcomeUnknown,
     ThreeCommasError,
 )
+from airflow_provider_3commas.api.redaction import redact_credentials
 from airflow_provider_3commas.api.replies import Reply, decode_json, describe_body, failure
 
 if TYPE_CHECKING:
@@ -112,7 +112,6 @@ class ThreeCommasClient:
         self._credentials = credentials
         self._gate = gate
         self._session = _session(self.base_url)
-        self._session.auth = _SignatureAuth(credentials)
         self._session.headers.update(
             {
                 "Accept": "application/json",
@@ -120,6 +119,10 @@ class ThreeCommasClient:
                 "User-Agent": f"airflow-provider-3commas/{__version__}",
             }
         )
+        # Every request is a copy of one of these: putting one together from nothing costs more than sending it.
+        self._templates = {
+            method: self._session.prepare_request(requests.Request(method, self.base_url)) for method in ("GET", "POST")
+        }
 
     def __repr__(self) -> str:
         return f"ThreeCommasClient(base_url={self.base_url!r}, mode={self.mode!r}, credentials=***)"
@@ -275,12 +278,11 @@ class ThreeCommasClient:
         _progress.begin(before_sending)
         self.requests_sent += 1
         try:
-            response = self._session.request(
-                method,
-                f"{self.base_url}{_PREFIX}{path}",
-                params=params,
+            response = self._session.send(
+                self._signed(method, path, params),
                 timeout=self.timeouts,
                 allow_redirects=False,
+                proxies=self._session.proxies,
             )
         except _Stopped as stopped:
             raise stopped.error from stopped.error.__cause__
@@ -293,6 +295,14 @@ class ThreeCommasClient:
         if self._gate is not None:
             self._gate.report(problem)
         raise problem
+
+    def _signed(self, method: str, path: str, params: dict[str, str] | None) -> requests.PreparedRequest:
+        """Return a request whose signature is that of the path and query which are sent, after all encoding."""
+        request = self._templates[method].copy()
+        request.prepare_url(f"{self.base_url}{_PREFIX}{path}", params)
+        request.headers["Apikey"] = self._credentials.api_key
+        request.headers["Signature"] = self._credentials.signer.sign(request.path_url)
+        return request
 
     def _no_reply(self, method: str, path: str, error: Exception, *, writes: bool) -> ThreeCommasError:
         what = f"{type(error).__name__}: {self._hide(_root_cause(error))}"
@@ -315,18 +325,6 @@ class ThreeCommasClient:
 
     def _hide(self, text: str) -> str:
         return text.replace(self._credentials.api_key, "***")
-
-
-class _SignatureAuth(AuthBase):
-    """Sign the prepared request, so that what is signed is what is sent."""
-
-    def __init__(self, credentials: Credentials) -> None:
-        self._credentials = credentials
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Apikey"] = self._credentials.api_key
-        request.headers["Signature"] = self._credentials.signer.sign(request.path_url)
-        return request
 
 
 class _Progress(threading.local):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -20,20 +19,29 @@ if TYPE_CHECKING:
     from airflow_provider_3commas.api.budget import RequestBudget
     from airflow_provider_3commas.api.client import RequestGate
     from airflow_provider_3commas.hooks.threecommas import ThreeCommasHook
-    from airflow_provider_3commas.settlement import Criteria, Decision, Progress, Question
+    from airflow_provider_3commas.sensors.watch import Watch
+    from airflow_provider_3commas.settlement import Decision
 
 #: XCom key of the unsold value over time: ``[[seconds, "btc"], ...]``.
 HISTORY_KEY = "settlement_history"
-#: Key of what a rescheduled sensor remembers, in the task's state store.
-PROGRESS_KEY = "settlement_progress"
 
+#: The parameters that say what settled means, with their defaults: those of the sensor and of ``Criteria.of``.
+CRITERIA: dict[str, Any] = {
+    "target": "BTC",
+    "target_currencies": (),
+    "dust_btc": "0.0001",
+    "ignore_currencies": (),
+    "stable_reads": 2,
+    "stall_after": 600,
+    "require_no_entities": True,
+    "max_failures": 10,
+    "view_tolerance": "0.01",
+}
 # Seconds that the trigger has to fire by itself when the time is over, before Airflow ends the deferral: it knows what
 # is left unsold, and Airflow does not.
 _BACKSTOP = 120.0
 # Longest pause between the looks that a rescheduled sensor makes in a row where nothing can be remembered.
 _SHORT_PAUSE = 10.0
-# Deadlines beyond this (2100-01-01) can't be written as dates everywhere.
-_FAR = 4102444800.0
 
 
 class BalancesSettledSensor(BaseSensorOperator):
@@ -113,7 +121,7 @@ class BalancesSettledSensor(BaseSensorOperator):
         self.view_tolerance = view_tolerance
         self.dry_run = dry_run  # type: ignore[method-assign,assignment]  # the CLI's --dry-run method
         self.deferrable = deferrable
-        self._watch: _Watch | None = None
+        self._watch: Watch | None = None
         self._check_literals()
         # Not a class attribute: Airflow's base class sets that back to None.
         if getattr(self, "retry_policy", None) is None:
@@ -136,7 +144,7 @@ class BalancesSettledSensor(BaseSensorOperator):
         :raises SettlementFailed: the account will not settle.
         :raises AirflowSensorTimeout: the time is over.
         """
-        self._watch = _Watch(self, context)
+        self._watch = self._begin(context)
         while not (outcome := self.poke(context)):
             self._pause(context, self._watch)
         result: dict[str, Any] = outcome.xcom_value or {}
@@ -151,7 +159,7 @@ class BalancesSettledSensor(BaseSensorOperator):
         :raises AirflowSensorTimeout: the time is over.
         """
         if self._watch is None:
-            self._watch = _Watch(self, context)
+            self._watch = self._begin(context)
         decision = self._watch.look()
         self.log.info("%s", decision.message)
         if self._watch.rehearsal:
@@ -197,6 +205,11 @@ class BalancesSettledSensor(BaseSensorOperator):
         )
         return self._conclude(context, {"status": "error", "message": message})
 
+    def _begin(self, context: Context) -> Watch:
+        from airflow_provider_3commas.sensors.watch import Watch
+
+        return Watch(self, context)
+
     def _gate(self, budget: RequestBudget) -> RequestGate:
         """Return a gate that sleeps if the sensor does, and else one that lets it leave the worker."""
         from airflow_provider_3commas.api.budget import Priority, RaisingGate, SleepingGate
@@ -210,34 +223,26 @@ class BalancesSettledSensor(BaseSensorOperator):
 
     def _check_literals(self) -> None:
         """Refuse what is wrong before any run; what is templated has to wait for ``execute``."""
-        from airflow_provider_3commas.api.accounts import parse_account_id
-        from airflow_provider_3commas.parameters import parse_bool
-
         if self.silent_fail:
             raise ValueError("silent_fail would hide a liquidation that failed; failed reads: see max_failures.")
+        # What checks is imported only for what there is to check: DAG files are parsed again and again.
         if _is_literal(self.account_id):
+            from airflow_provider_3commas.api.accounts import parse_account_id
+
             parse_account_id(self.account_id)
-        if _is_literal(self.dry_run):
-            parse_bool(self.dry_run, "dry_run")
-        self._criteria(
-            target=self.target if _is_literal(self.target) else "BTC",
-            ignore_currencies=self.ignore_currencies if _is_literal(self.ignore_currencies) else (),
-        )
+        dry_run: object = self.dry_run
+        if dry_run is not False and _is_literal(dry_run):
+            from airflow_provider_3commas.parameters import parse_bool
 
-    def _criteria(self, *, target: Any, ignore_currencies: Any) -> Criteria:
-        from airflow_provider_3commas.settlement import Criteria
+            parse_bool(dry_run, "dry_run")
+        criteria = {name: getattr(self, name) for name in CRITERIA}
+        known = {
+            name: value for name, value in criteria.items() if name not in self.template_fields or _is_literal(value)
+        }
+        if any(type(value) is not type(CRITERIA[name]) or value != CRITERIA[name] for name, value in known.items()):
+            from airflow_provider_3commas.settlement import Criteria
 
-        return Criteria.of(
-            target=target,
-            target_currencies=self.target_currencies,
-            dust_btc=self.dust_btc,
-            ignore_currencies=ignore_currencies,
-            stable_reads=self.stable_reads,
-            stall_after=self.stall_after,
-            require_no_entities=self.require_no_entities,
-            max_failures=self.max_failures,
-            view_tolerance=self.view_tolerance,
-        )
+            Criteria.of(**known)
 
     def _rehearse(self, decision: Decision) -> dict[str, Any]:
         """Return what one look has shown: nothing was sold, so nothing will settle."""
@@ -248,7 +253,7 @@ class BalancesSettledSensor(BaseSensorOperator):
         self.log.warning("DRY RUN: not waiting for account %s to settle.", self.account_id)
         return {**decision.result, "settled_at": None}
 
-    def _pause(self, context: Context, watch: _Watch) -> None:
+    def _pause(self, context: Context, watch: Watch) -> None:
         """Wait for the next look: asleep, or by leaving the worker."""
         seconds = watch.pause()
         if self.deferrable:
@@ -265,7 +270,7 @@ class BalancesSettledSensor(BaseSensorOperator):
         next_look = timezone.utcnow() + timedelta(seconds=seconds)
         raise sensor.AirflowRescheduleException(next_look)  # type: ignore[attr-defined,no-untyped-call]
 
-    def _defer(self, watch: _Watch) -> NoReturn:
+    def _defer(self, watch: Watch) -> NoReturn:
         from datetime import timedelta
 
         from airflow_provider_3commas.settlement import as_json, iso
@@ -340,122 +345,6 @@ class BalancesSettledSensor(BaseSensorOperator):
         kind = BalancesStalled if status == Status.STALLED.value else SettlementFailed
         details = event.get("details") or {}
         return kind(message, result=event.get("result"), **{name: details.get(name) for name in ERROR_DETAILS})
-
-
-class _Watch:
-    """Remember what one try of a sensor has to know, between its looks.
-
-    :param sensor: the sensor, rendered.
-    :param context: Airflow's context.
-    :raises ConfigurationError: a parameter can't be used; nothing was sent.
-    """
-
-    def __init__(self, sensor: BalancesSettledSensor, context: Context) -> None:
-        from airflow_provider_3commas.api.accounts import parse_account_id
-        from airflow_provider_3commas.parameters import parse_bool
-
-        self.account_id = parse_account_id(sensor.account_id)
-        self.rehearsal = parse_bool(sensor.dry_run, "dry_run")
-        self.criteria = sensor._criteria(target=sensor.target, ignore_currencies=sensor.ignore_currencies)
-        self._sensor = sensor
-        self._ti = context["ti"]
-        self._store = context.get("task_state_store")
-        self._postponed = False
-        started = time.time()
-        if sensor.reschedule and not sensor.deferrable:
-            first = self._ti.get_first_reschedule_date(context)
-            # Text before Airflow 3.2.
-            first = datetime.fromisoformat(first) if isinstance(first, str) else first
-            started = first.timestamp() if first else started
-        self.deadline = min(started + sensor.timeout, _FAR)
-        self.progress = self._restore()
-
-    def look(self) -> Decision:
-        """Look once, and decide."""
-        from airflow_provider_3commas import settlement
-        from airflow_provider_3commas.api.budget import WaitForBudget
-        from airflow_provider_3commas.api.errors import ThreeCommasError
-
-        def leaves_open(reading: settlement.Reading) -> bool:
-            return settlement.leaves_open(self.criteria, self.progress, reading, time.time())
-
-        try:
-            reading = settlement.answer(settlement.look(leaves_open), self._ask)
-        except WaitForBudget as wait:
-            decision = settlement.postpone(self.progress, self.account_id, wait.seconds, time.time())
-        except ThreeCommasError as error:
-            decision = settlement.excuse(self.criteria, self.progress, error, self.account_id, time.time())
-        else:
-            decision = settlement.decide(self.criteria, self.progress, reading, time.time())
-        self._postponed = not decision.final and decision.result is None and decision.cause is None
-        self.progress = decision.progress
-        if decision.final or self.rehearsal or time.time() < self.deadline:
-            return decision
-        return settlement.expire(self.progress, self.account_id, self._sensor.timeout)
-
-    def _ask(self, question: Question) -> Any:
-        """Send one request; once a look has begun, its budget is waited for here, or what it has used is lost."""
-        from airflow_provider_3commas.api.budget import WaitForBudget
-        from airflow_provider_3commas.settlement import Question
-
-        while True:
-            try:
-                return question.ask(self._sensor.hook.get_conn(), self.account_id)
-            except WaitForBudget as wait:
-                if question is Question.ACCOUNT or self.time_left() <= 0:
-                    raise
-                time.sleep(min(wait.seconds, self.time_left()))
-
-    def time_left(self) -> float:
-        """Return the seconds until the timeout."""
-        return max(self.deadline - time.time(), 0.0)
-
-    def pause(self) -> float:
-        """Return how long to wait for the next look: not less than the server asked for, not beyond the timeout."""
-        from airflow_provider_3commas.settlement import next_interval
-
-        asked_for = max(self.progress.not_before - time.time(), 0.0)
-        if self._postponed:
-            return min(asked_for, self.time_left())
-        sensor = self._sensor
-        longest = sensor.max_wait.total_seconds() if sensor.max_wait else None
-        interval = next_interval(
-            self.progress, sensor.poke_interval, backoff=sensor.exponential_backoff, longest=longest
-        )
-        return min(max(interval, asked_for), self.time_left())
-
-    @property
-    def unsaved_and_half_settled(self) -> bool:
-        """Whether the reads so far look settled and would be forgotten by a reschedule."""
-        return self._store is None and self.progress.stable > 0
-
-    def save(self) -> None:
-        """Write down what the next look has to know."""
-        if self._store is None:
-            return
-        from airflow_provider_3commas.settlement import as_json
-
-        state = {"try": self._ti.try_number, "account_id": self.account_id}
-        self._store.set(PROGRESS_KEY, {**state, "progress": as_json(self.progress)})
-
-    def _restore(self) -> Progress:
-        """Return what earlier looks of this try have written down; a retry starts anew, or a stall would last."""
-        import msgspec
-
-        from airflow_provider_3commas.settlement import Progress, begin
-
-        fresh = begin(time.time())
-        if self._store is None or not self._sensor.reschedule or self._sensor.deferrable:
-            return fresh
-        state = self._store.get(PROGRESS_KEY, default=None)
-        if not isinstance(state, dict):
-            return fresh
-        if (state.get("try"), state.get("account_id")) != (self._ti.try_number, self.account_id):
-            return fresh
-        try:
-            return msgspec.convert(state.get("progress"), Progress)
-        except msgspec.ValidationError:
-            return fresh
 
 
 def _is_literal(value: Any) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_3commas.api import InvalidAccountId, parse_account_id
-from airflow_provider_3commas.api.accounts import redact_credentials
+from airflow_provider_3commas.api.redaction import redact_credentials
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import subprocess
 import sys
 from datetime import timedelta
@@ -20,8 +21,9 @@ from airflow_provider_3commas.api.errors import (
     OutcomeUnknown,
     RateLimitExceeded,
 )
-from airflow_provider_3commas.sensors.balances import BalancesSettledSensor, _Watch
-from airflow_provider_3commas.settlement import BalancesStalled, SettlementFailed
+from airflow_provider_3commas.sensors.balances import CRITERIA, BalancesSettledSensor
+from airflow_provider_3commas.sensors.watch import Watch
+from airflow_provider_3commas.settlement import BalancesStalled, Criteria, SettlementFailed
 from tests.triggers.virtual import ACCOUNT, SETTLED, UNSOLD, View, pairs, row
 
 
@@ -273,7 +275,7 @@ class TestDeferrable:
     def test_gates_let_the_worker_go(self, lab):
         waiting, sleeping = lab.sensor(), lab.sensor(dry_run=True)
         for sensor, kind in ((waiting, RaisingGate), (sleeping, SleepingGate)):
-            sensor._watch = _Watch(sensor, lab.context)
+            sensor._watch = Watch(sensor, lab.context)
             assert isinstance(sensor._gate(None), kind)
 
     @DEFERRABLE
@@ -363,6 +365,12 @@ class TestParameters:
             "ignore_currencies",
             "dry_run",
         }
+
+    def test_defaults_are_those_of_the_criteria_and_need_no_check(self):
+        parameters = inspect.signature(BalancesSettledSensor.__init__).parameters
+        assert {name: parameters[name].default for name in CRITERIA} == CRITERIA
+        assert set(inspect.signature(Criteria.of).parameters) == set(CRITERIA)
+        assert Criteria.of() == Criteria.of(**CRITERIA) == Criteria()
 
     def test_import_is_light(self):
         code = (

@@ -1,0 +1,36 @@
+"""What of a decoded reply must not leave the client."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+#: What stands in place of a credential in every Account.
+REDACTED = "***"
+
+# The exchange's own API key comes back as ``api_key``; the other names are what exchanges call their credentials.
+# ``api_key_invalid`` (bool) and ``api_keys_state`` ("ok") are statuses and stay.
+_CREDENTIAL_NAME = re.compile(
+    r"(?:^|_)(?:api_?key|api_?secret|secret(?:_key)?|private_key|pass(?:word|wd|phrase)|(?:access_|auth_|bearer_)?token)$",
+    re.IGNORECASE,
+)
+
+
+def redact_credentials(value: Any) -> Any:
+    """Return a copy of a decoded JSON value in which every credential is replaced by ``***``.
+
+    :param value: what the API sent: dicts, lists and scalars, nested as they come.
+    :return: the same shape, with non-empty strings (and lists and objects) under credential-like names replaced.
+    """
+    if isinstance(value, dict):
+        return {
+            key: REDACTED if item and _is_credential(key, item) else redact_credentials(item)
+            for key, item in value.items()
+        }
+    if isinstance(value, list):
+        return [redact_credentials(item) for item in value]
+    return value
+
+
+def _is_credential(name: str, value: Any) -> bool:
+    return not isinstance(value, bool) and _CREDENTIAL_NAME.search(name) is not None

@@ -1,0 +1,131 @@
+"""The workings of the sensor: look, decide, remember.
+
+Kept apart from the sensor so that DAG files that name it do not pay for it at every parse.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from airflow_provider_3commas import settlement
+from airflow_provider_3commas.api.accounts import parse_account_id
+from airflow_provider_3commas.api.budget import WaitForBudget
+from airflow_provider_3commas.api.errors import ThreeCommasError
+from airflow_provider_3commas.parameters import parse_bool
+from airflow_provider_3commas.sensors.balances import CRITERIA
+from airflow_provider_3commas.settlement import Criteria, Progress, Question
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_provider_3commas.sensors.balances import BalancesSettledSensor
+    from airflow_provider_3commas.settlement import Decision
+
+#: Key of what a rescheduled sensor remembers, in the task's state store.
+PROGRESS_KEY = "settlement_progress"
+
+# Deadlines beyond this (2100-01-01) can't be written as dates everywhere.
+_FAR = 4102444800.0
+
+
+class Watch:
+    """Remember what one try of a sensor has to know, between its looks.
+
+    :param sensor: the sensor, rendered.
+    :param context: Airflow's context.
+    :raises ConfigurationError: a parameter can't be used; nothing was sent.
+    """
+
+    def __init__(self, sensor: BalancesSettledSensor, context: Context) -> None:
+        self.account_id = parse_account_id(sensor.account_id)
+        self.rehearsal = parse_bool(sensor.dry_run, "dry_run")
+        self.criteria = Criteria.of(**{name: getattr(sensor, name) for name in CRITERIA})
+        self._sensor = sensor
+        self._ti = context["ti"]
+        self._store = context.get("task_state_store")
+        self._postponed = False
+        started = time.time()
+        if sensor.reschedule and not sensor.deferrable:
+            first = self._ti.get_first_reschedule_date(context)
+            # Text before Airflow 3.2.
+            first = datetime.fromisoformat(first) if isinstance(first, str) else first
+            started = first.timestamp() if first else started
+        self.deadline = min(started + sensor.timeout, _FAR)
+        self.progress = self._restore()
+
+    def look(self) -> Decision:
+        """Look once, and decide."""
+
+        def leaves_open(reading: settlement.Reading) -> bool:
+            return settlement.leaves_open(self.criteria, self.progress, reading, time.time())
+
+        try:
+            reading = settlement.answer(settlement.look(leaves_open), self._ask)
+        except WaitForBudget as wait:
+            decision = settlement.postpone(self.progress, self.account_id, wait.seconds, time.time())
+        except ThreeCommasError as error:
+            decision = settlement.excuse(self.criteria, self.progress, error, self.account_id, time.time())
+        else:
+            decision = settlement.decide(self.criteria, self.progress, reading, time.time())
+        self._postponed = not decision.final and decision.result is None and decision.cause is None
+        self.progress = decision.progress
+        if decision.final or self.rehearsal or time.time() < self.deadline:
+            return decision
+        return settlement.expire(self.progress, self.account_id, self._sensor.timeout)
+
+    def _ask(self, question: Question) -> Any:
+        """Send one request; once a look has begun, its budget is waited for here, or what it has used is lost."""
+        while True:
+            try:
+                return question.ask(self._sensor.hook.get_conn(), self.account_id)
+            except WaitForBudget as wait:
+                if question is Question.ACCOUNT or self.time_left() <= 0:
+                    raise
+                time.sleep(min(wait.seconds, self.time_left()))
+
+    def time_left(self) -> float:
+        """Return the seconds until the timeout."""
+        return max(self.deadline - time.time(), 0.0)
+
+    def pause(self) -> float:
+        """Return how long to wait for the next look: not less than the server asked for, not beyond the timeout."""
+        asked_for = max(self.progress.not_before - time.time(), 0.0)
+        if self._postponed:
+            return min(asked_for, self.time_left())
+        sensor = self._sensor
+        longest = sensor.max_wait.total_seconds() if sensor.max_wait else None
+        interval = settlement.next_interval(
+            self.progress, sensor.poke_interval, backoff=sensor.exponential_backoff, longest=longest
+        )
+        return min(max(interval, asked_for), self.time_left())
+
+    @property
+    def unsaved_and_half_settled(self) -> bool:
+        """Whether the reads so far look settled and would be forgotten by a reschedule."""
+        return self._store is None and self.progress.stable > 0
+
+    def save(self) -> None:
+        """Write down what the next look has to know."""
+        if self._store is None:
+            return
+        state = {"try": self._ti.try_number, "account_id": self.account_id}
+        self._store.set(PROGRESS_KEY, {**state, "progress": settlement.as_json(self.progress)})
+
+    def _restore(self) -> Progress:
+        """Return what earlier looks of this try have written down; a retry starts anew, or a stall would last."""
+        fresh = settlement.begin(time.time())
+        if self._store is None or not self._sensor.reschedule or self._sensor.deferrable:
+            return fresh
+        state = self._store.get(PROGRESS_KEY, default=None)
+        if not isinstance(state, dict):
+            return fresh
+        if (state.get("try"), state.get("account_id")) != (self._ti.try_number, self.account_id):
+            return fresh
+        try:
+            return msgspec.convert(state.get("progress"), Progress)
+        except msgspec.ValidationError:
+            return fresh
