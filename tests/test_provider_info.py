@@ -78,14 +78,42 @@ def test_every_module_of_a_kind_is_named():
         assert named == defining
 
 
-def test_links_of_the_operators_are_named():
-    for path in (
+@pytest.mark.parametrize(
+    "path",
+    [
         "airflow_provider_3commas.operators.sell_all.SellAllToBtcOperator",
         "airflow_provider_3commas.operators.sell_all.SellAllToUsdOperator",
         "airflow_provider_3commas.sensors.balances.BalancesSettledSensor",
-    ):
-        for link in resolve(path).operator_extra_links:
-            assert f"{type(link).__module__}.{type(link).__qualname__}" in INFO["extra-links"]
+    ],
+)
+class TestLinks:
+    def test_links_of_the_operators_are_named(self, path):
+        (link,) = resolve(path).operator_extra_links
+        assert f"{type(link).__module__}.{type(link).__qualname__}" in INFO["extra-links"]
+
+    def test_button_leads_to_the_account(self, path):
+        task = resolve(path)(task_id="t", account_id=32402783)
+        (link,) = task.operator_extra_links
+        assert link.name == "3Commas account"
+        assert link.get_link(task, ti_key=None) == "https://3commas.io/accounts/32402783"
+
+    @pytest.mark.parametrize("mapped", [False, True])
+    def test_button_survives_serialization(self, path, mapped):
+        from airflow.sdk import DAG
+        from airflow.serialization import serialized_objects
+
+        # Named otherwise before 3.2.
+        serializer = getattr(serialized_objects, "DagSerialization", None) or serialized_objects.SerializedDAG
+        with DAG("links", schedule=None) as dag:
+            operator = resolve(path)
+            if mapped:
+                operator.partial(task_id="t").expand(account_id=[1, 2])
+            else:
+                operator(task_id="t", account_id=1)
+        stored = json.loads(json.dumps(serializer.to_dict(dag)))
+        task = serializer.from_dict(stored).get_task("t")
+        assert task.is_mapped is mapped
+        assert task.extra_links == ["3Commas account"]
 
 
 def test_imports_nothing_heavy():

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from airflow.providers.common.compat.sdk import conf
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
+from airflow_provider_3commas.links.account import ThreeCommasLiquidationLink
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import timedelta
@@ -86,6 +88,7 @@ class BalancesSettledSensor(BaseSensorOperator):
     """
 
     template_fields: Sequence[str] = ("account_id", "threecommas_conn_id", "target", "ignore_currencies", "dry_run")
+    operator_extra_links = (ThreeCommasLiquidationLink(),)
     ui_color = "#d3ecdb"
     ui_fgcolor = "#0b3d1e"
 
