@@ -63,7 +63,8 @@ class StubApi:
         self._process.stdin.flush()
         ports = json.loads(self._process.stdout.readline())
         self.url = f"{'https' if tls else 'http'}://localhost:{ports[0]}"
-        self._counts = f"http://127.0.0.1:{ports[1]}/"
+        #: Where the counts are read, by ``counts()`` or by another process.
+        self.counts_url = f"http://127.0.0.1:{ports[1]}/"
         self._opener = build_opener(ProxyHandler({}))
 
     def __enter__(self) -> Self:
@@ -79,7 +80,7 @@ class StubApi:
         :return: ``requests``, ``connections``, and ``first`` and ``last``: ``time.monotonic()`` of the first and last
             request, or ``None``.
         """
-        with self._opener.open(self._counts) as reply:
+        with self._opener.open(self.counts_url) as reply:
             counts: dict[str, Any] = json.load(reply)
         return counts
 
