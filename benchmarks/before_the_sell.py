@@ -2,8 +2,8 @@
 
 From ``execute()`` to the first byte of the sell at a server on this machine, without TLS, so that the network has next
 to no share in it. *First*: in a fresh process that has loaded Airflow's task runner and the DAG file, as that of every
-task has; *again*: in the same process, with everything imported. The journal is kept in memory here: Airflow's own store
-is asked over the network.
+task has; *again*: in the same process, with everything imported. The journal is kept in memory here: Airflow's own
+store is asked over the network.
 """
 
 from __future__ import annotations
@@ -71,11 +71,13 @@ def measure(rounds: int) -> dict[str, list[dict[str, Any]]]:
     """
     found: dict[str, list[dict[str, Any]]] = {name: [] for name in (OURS, WITH_READS, *PEERS)}
     with tempfile.TemporaryDirectory() as home, StubApi(canned_replies()) as api:
+        names = list(found)
         for number in range(rounds + 1):
-            for name, results in found.items():
+            first = number % len(names)
+            for name in names[first:] + names[:first]:
                 result = in_fresh_process(_CODE, name, api.url, api.counts_url, environment={"AIRFLOW_HOME": home})
                 if number:
-                    results.append(result)
+                    found[name].append(result)
     return found
 
 
