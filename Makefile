@@ -10,11 +10,14 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 VENV := .venv
 OLDEST := .venv-oldest
+BENCH := .venv-bench
 BIN := $(VENV)/bin
 PYTEST_ARGS ?=
 PORT := 8080
+BENCHMARKS := imports dag_parsing signed_reads rsa_signing balance_rows before_the_sell first_sell budget \
+  deferred_waits polling_under_errors whole_run
 
-.PHONY: help demo ui test test-ui test-oldest lint format build setup clean
+.PHONY: help demo ui test test-ui test-oldest bench lint format build setup clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +38,9 @@ test-oldest: $(OLDEST)/.ready ## run the tests with the oldest supported Airflow
 	# Without the one file that takes minutes and touches no Airflow.
 	$(OLDEST)/bin/python -m pytest -p no:cacheprovider --ignore tests/api/test_budget_processes.py $(PYTEST_ARGS)
 
+bench: $(BENCH)/.bench-ready ## measure speed and weight beside other packages (about 9 minutes)
+	@for each in $(BENCHMARKS); do $(BENCH)/bin/python -W ignore benchmarks/$$each.py || exit 1; echo; done
+
 lint: $(VENV)/.ready ## ruff, mypy and the layers' import rules
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -52,7 +58,7 @@ build: $(VENV)/.ready ## build wheel and sdist into dist/
 setup: $(VENV)/.ready ## set up .venv only
 
 clean: ## remove everything that make has made
-	rm -rf $(VENV) $(OLDEST) .demo .ui dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(OLDEST) $(BENCH) .demo .ui dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 # Install the project and one of its extras, editable, into a virtual environment.
 # $(1): folder, $(2): constraints, $(3): extra. The stamp is written last: what was interrupted is done again.
@@ -78,6 +84,13 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 
 $(VENV)/.ui-ready: $(VENV)/.ready
 	@$(BIN)/python -m pip install -qq -c constraints.txt --no-build-isolation -e '.[ui]'
+	@touch $@
+
+$(BENCH)/.ready: pyproject.toml constraints.txt
+	$(call set_up,$(BENCH),constraints.txt,redis)
+
+$(BENCH)/.bench-ready: $(BENCH)/.ready benchmarks/requirements.txt
+	@$(BENCH)/bin/python -m pip install -qq -c constraints.txt -r benchmarks/requirements.txt
 	@touch $@
 
 $(OLDEST)/.ready: pyproject.toml constraints-oldest.txt

@@ -84,7 +84,7 @@ def measure(rounds: int) -> dict[str, list[dict[str, Any]]]:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--rounds", type=int, default=4, help="rounds that count (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds that count (default: %(default)s)")
     options = parser.parse_args()
     print("## Before the sell leaves\n")
     print(machine("apache-airflow", "requests", "py3cw", "apache-airflow-providers-http"))

@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from airflow_provider_3commas.api.budget import Priority, RequestBudget
 
-CHECKS = 1_000
+CHECKS = 500
 
 
 def check(url: str, path: str, checks: int) -> list[float]:
@@ -104,6 +104,7 @@ def main() -> None:
     if options.worker is not None:
         print(*check(options.worker, options.path, options.checks))
         return
+    print("## One check of the request budget\n")
     print(f"Python {platform.python_version()}, {os.cpu_count()} CPUs, {platform.system()} {platform.machine()}\n")
     print("| store | processes | median µs | 99th percentile µs | min-max µs | checks |")
     print("|---|---:|---:|---:|---:|---:|")

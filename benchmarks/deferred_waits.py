@@ -1,4 +1,4 @@
-"""Measure what deferred waits cost a triggerer: ``python benchmarks/deferred_waits.py [--rounds 3]``.
+"""Measure what deferred waits cost a triggerer: ``python benchmarks/deferred_waits.py [--rounds 2]``.
 
 Our trigger and ``HttpSensor``'s wait for what does not happen, each in a fresh process, all begun at the same moment. A
 poll of ours is one look at an account: two signed requests (3Commas refreshes the balances, then says what they are)
@@ -201,7 +201,7 @@ def print_sharing(bench: Bench, ours: Entry, peer: Entry) -> None:
 def main() -> None:
     """Run all entries, each round beginning with another, and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--rounds", type=int, default=3, help="default: %(default)s")
+    parser.add_argument("--rounds", type=int, default=2, help="default: %(default)s")
     rounds = parser.parse_args().rounds
     print(machine("apache-airflow-core", "apache-airflow-providers-http", "aiohttp", "requests"))
     in_turn = [*HUNDRED, *HUNDRED_TLS, *THOUSAND, SHARED]

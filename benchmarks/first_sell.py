@@ -41,7 +41,7 @@ print(json.dumps({{"total": (end - start) * 1000, "import": (built - start) * 10
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--rounds", type=int, default=5, help="rounds that count (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds that count (default: %(default)s)")
     options = parser.parse_args()
     imports: dict[str, list[float]] = {name: [] for name in contenders.CONTENDERS}
 

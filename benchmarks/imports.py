@@ -52,7 +52,7 @@ def measure(rounds: int) -> dict[str, list[dict[str, Any]]]:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--rounds", type=int, default=7, help="rounds that count (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=5, help="rounds that count (default: %(default)s)")
     options = parser.parse_args()
     print("## Import\n")
     print(machine("apache-airflow", "apache-airflow-providers-http", "apache-airflow-providers-dbt-cloud"))

@@ -74,7 +74,7 @@ def runner(dag_id: str, environment: dict[str, str], wall: list[float]) -> Calla
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--rounds", type=int, default=3, help="rounds that count (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=2, help="rounds that count (default: %(default)s)")
     options = parser.parse_args()
     print("## A whole run\n")
     print(machine("apache-airflow"))
