@@ -59,6 +59,8 @@ _HISTORY_POINTS = 100
 _NAMED_AT_MOST = 10
 _TROUBLE_LENGTH = 500
 _ZERO = Decimal(0)
+# What is told of an asset beside the target.
+_RESIDUAL = ("currency", "amount", "btc_value")
 
 ERROR_DETAILS = ("method", "path", "status_code", "code", "description", "request_id", "retry_after")
 _replace = msgspec.structs.replace
@@ -188,6 +190,10 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     :param left: what stood between the account and being settled at the last look, in words.
     :param trouble: what the last failed look said, if the last look failed.
     :param history: unsold value over time: ``seconds=btc`` joined by blanks.
+    :param requests: how many requests the looks have sent; ``None`` if those of some are not known.
+    :param seen: what the account held at the last read that had rows: its value in BTC and in USD and what was beside
+        the target, as a JSON list, which takes a tenth of the memory of a result.
+    :param seen_at: when that was.
     """
 
     started_at: float = 0.0
@@ -202,6 +208,9 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     left: str = ""
     trouble: str = ""
     history: str = ""
+    requests: int | None = None
+    seen: str = ""
+    seen_at: float = 0.0
 
 
 class Question(Enum):
@@ -258,6 +267,17 @@ class Decision(NamedTuple):
     def final(self) -> bool:
         """Whether the wait is over."""
         return self.status not in (Status.WAITING, Status.UNDECIDED)
+
+    def counting(self, requests: int) -> Decision:
+        """Remember what the look has cost.
+
+        :param requests: how many requests it has sent.
+        :return: the same decision with a progress that counts them.
+        """
+        so_far = self.progress.requests
+        if so_far is None:
+            return self
+        return self._replace(progress=_replace(self.progress, requests=so_far + requests))
 
     def as_event(self) -> dict[str, Any]:
         """Return what the task needs to end, in JSON types: the event of the trigger, and its stand-in elsewhere.
@@ -336,16 +356,18 @@ def refusal(account: dict[str, Any]) -> str | None:
 
 
 class Inquiry:
-    """Drive a look where waiting for an answer may block; when interrupted, go on without asking anything twice.
+    """Drive a look; when interrupted, go on without asking anything twice.
 
     :param questions: what ``look`` returned.
     """
 
-    __slots__ = ("_question", "_questions")
+    __slots__ = ("_question", "_questions", "requests")
 
     def __init__(self, questions: Generator[Question, Any, Reading]) -> None:
         self._questions = questions
         self._question = next(questions)
+        #: How many requests have been sent so far, those that failed among them.
+        self.requests = 0
 
     def finish(self, ask: Callable[[Question], Any]) -> Reading:
         """Ask what is still to be asked.
@@ -355,23 +377,23 @@ class Inquiry:
         :raises ThreeCommasError: a request failed.
         """
         while True:
-            reply = ask(self._question)
+            reply = self._counted(ask)
             try:
                 self._question = self._questions.send(reply)
             except StopIteration as end:
                 reading: Reading = end.value
                 return reading
 
+    def _counted(self, ask: Callable[[Question], Any]) -> Any:
+        """Ask, and count what was sent: not what has to wait for the budget."""
+        from airflow_provider_3commas.api.budget import WaitForBudget
 
-def answer(questions: Generator[Question, Any, Reading], ask: Callable[[Question], Any]) -> Reading:
-    """Drive a look in one go.
-
-    :param questions: what ``look`` returned.
-    :param ask: sends one request and returns the answer.
-    :return: the reading.
-    :raises ThreeCommasError: a request failed.
-    """
-    return Inquiry(questions).finish(ask)
+        self.requests += 1
+        try:
+            return ask(self._question)
+        except WaitForBudget:
+            self.requests -= 1
+            raise
 
 
 def leaves_open(criteria: Criteria, progress: Progress, reading: Reading, now: float) -> bool:
@@ -392,7 +414,7 @@ def begin(now: float) -> Progress:
     :param now: the time.
     :return: the progress before the first look.
     """
-    return Progress(started_at=now, unchanged_since=now)
+    return Progress(started_at=now, unchanged_since=now, requests=0)
 
 
 def decide(criteria: Criteria, progress: Progress, reading: Reading, now: float) -> Decision:
@@ -462,6 +484,8 @@ class _Judgement(NamedTuple):
             amounts=seen.digest,
             unchanged_since=self.now if moves else progress.unchanged_since,
             history=_extended(progress, seen.unsold_btc, self.now) if seen.has_rows else progress.history,
+            seen=seen.text if seen.has_rows else progress.seen,
+            seen_at=self.now if seen.has_rows else progress.seen_at,
         )
 
     def _vanished(self, progress: Progress) -> Decision:
@@ -611,6 +635,48 @@ def history_points(progress: Progress) -> list[list[Any]]:
     return [[float(seconds), value] for seconds, _, value in pairs]
 
 
+def last_result(criteria: Criteria, account_id: int, progress: Progress) -> dict[str, Any] | None:
+    """Return what the last look that saw the account's balances has shown, however the wait has gone on since.
+
+    :param criteria: what settled means.
+    :param account_id: the account's id.
+    :param progress: what the looks have shown.
+    :return: the form of the sensor's XCom, with ``settled_at`` ``None``; ``None`` if no look has seen the balances.
+    """
+    if not progress.seen:
+        return None
+    btc_value, usd_value, residual = msgspec.json.decode(progress.seen)
+    return {
+        "account_id": account_id,
+        "target": criteria.target,
+        "settled_at": None,
+        "target_amount": progress.target_amount,
+        "btc_value": btc_value,
+        "usd_value": usd_value,
+        "residual": [dict(zip(_RESIDUAL, item, strict=True)) for item in residual],
+        "reads": progress.reads,
+        "waited_seconds": round(max(progress.seen_at - progress.started_at, 0.0), 3),
+    }
+
+
+def facts(criteria: Criteria, account_id: int, progress: Progress, *, settled: bool) -> dict[str, Any]:
+    """Return what a report needs to know of a wait beside its outcome.
+
+    :param criteria: what settled means.
+    :param account_id: the account's id.
+    :param progress: what the looks have shown.
+    :param settled: whether the account has settled: then the outcome says what is left.
+    :return: ``account_id``, ``criteria``, ``requests`` (``None`` if unknown) and ``result``, what was last seen of an
+        account that has not settled, or ``None``; in JSON types, money as text.
+    """
+    return {
+        "account_id": account_id,
+        "criteria": as_json(criteria),
+        "requests": progress.requests,
+        "result": None if settled else last_result(criteria, account_id, progress),
+    }
+
+
 def residual_btc(result: dict[str, Any]) -> str:
     """Add up what a result has left beside the target.
 
@@ -628,7 +694,7 @@ class _Residual(NamedTuple):
 
     def as_json(self) -> dict[str, Any]:
         amount = None if self.amount is None else plain(self.amount)
-        return {"currency": self.currency, "amount": amount, "btc_value": plain(self.btc_value)}
+        return dict(zip(_RESIDUAL, (self.currency, amount, plain(self.btc_value)), strict=True))
 
     def __str__(self) -> str:
         amount = "an unknown amount of" if self.amount is None else plain(self.amount)
@@ -694,6 +760,7 @@ class _Assessment:
         "orders",
         "residual",
         "target_text",
+        "text",
         "unsold",
         "unsold_btc",
         "worth",
@@ -715,6 +782,10 @@ class _Assessment:
         )
         self.residual = [item.as_json() for item in left]
         self.worth = {"btc_value": _plain(account.get("btc_amount")), "usd_value": _plain(account.get("usd_amount"))}
+        #: The same in short, to remember.
+        self.text = msgspec.json.encode(
+            [*self.worth.values(), [list(item.values()) for item in self.residual]]
+        ).decode()
         #: What keeps the account from being settled, most telling first.
         self.blockers = [
             *_listed("unsold: ", map(str, _by_value(h for h in others if h.owned_btc > criteria.dust_btc))),

@@ -27,18 +27,20 @@ from airflow_provider_3commas.api.errors import (
 from airflow_provider_3commas.settlement import (
     Criteria,
     Decision,
+    Inquiry,
     Progress,
     Question,
     Reading,
     SettlementFailed,
     Status,
-    answer,
     as_json,
     begin,
     decide,
     excuse,
     expire,
+    facts,
     history_points,
+    last_result,
     leaves_open,
     look,
     next_interval,
@@ -280,9 +282,9 @@ class TestEntities:
                 Question.ENTITIES: IDLE,
             }[question]
 
-        assert answer(look(lambda _: False), ask).entities is None
+        assert Inquiry(look(lambda _: False)).finish(ask).entities is None
         assert asked == [Question.ACCOUNT, Question.ROWS]
-        assert answer(look(lambda _: True), ask).entities == IDLE
+        assert Inquiry(look(lambda _: True)).finish(ask).entities == IDLE
         assert asked[2:] == [Question.ACCOUNT, Question.ROWS, Question.ENTITIES]
 
     def test_look_at_a_locked_account_asks_nothing_more(self):
@@ -598,6 +600,40 @@ def test_an_empty_view_of_something_never_settles(total, steps, before):
 def test_a_missing_row_is_never_taken_for_sold(missing, btc):
     item = reading(row("BTC", str(btc)), total=str(btc + missing))
     assert run(Criteria.of(), *[item] * 3).status is not Status.SETTLED
+
+
+@given(view=views, btc=amounts)
+def test_what_was_last_seen_is_remembered_as_it_was(view, btc):
+    criteria = Criteria.of(stable_reads=3)
+    decision = run(criteria, reading(row("BTC", str(btc)), *view), reading(row("BTC", str(btc)), *view))
+    assert last_result(criteria, ACCOUNT, decision.progress) == {**decision.result, "settled_at": None}
+    lost = excuse(criteria, decision.progress, ConnectionFailed("down"), ACCOUNT, START + 600)
+    assert last_result(criteria, ACCOUNT, lost.progress) == last_result(criteria, ACCOUNT, decision.progress)
+
+
+class TestFacts:
+    def test_two_hundred_coins_stay_small(self):
+        coins = [row(f"COIN{number}", "123.45678901", "0.00123456") for number in range(200)]
+        decision = run(Criteria.of(), reading(*coins))
+        assert len(last_result(Criteria.of(), ACCOUNT, decision.progress)["residual"]) == 200
+        assert len(json.dumps(as_json(decision.progress))) < 12_000
+
+    def test_an_empty_view_is_not_remembered_as_nothing_left(self):
+        empty = run(Criteria.of(), reading(total="1"))
+        assert last_result(Criteria.of(), ACCOUNT, empty.progress) is None
+        later = run(Criteria.of(), reading(row("BTC", "1"), row("ETH", "2", "0.09")), reading(total="1.09"))
+        assert last_result(Criteria.of(), ACCOUNT, later.progress)["residual"][0]["currency"] == "ETH"
+
+    def test_unknown_number_of_requests_stays_unknown(self):
+        decision = run(Criteria.of(), reading(row("BTC", "1")))
+        assert decision.counting(3).counting(2).progress.requests == 5
+        forgotten = decision._replace(progress=msgspec.structs.replace(decision.progress, requests=None))
+        assert forgotten.counting(3).progress.requests is None
+
+    def test_what_is_settled_has_its_outcome_elsewhere(self):
+        decision = run(Criteria.of(), *[reading(*SETTLED)] * 2)
+        told = facts(Criteria.of(), ACCOUNT, decision.progress, settled=True)
+        assert (told["result"], told["criteria"]["view_tolerance"]) == (None, "0.01")
 
 
 @given(view=views, btc=amounts)

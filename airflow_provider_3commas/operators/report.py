@@ -130,6 +130,7 @@ class LiquidationReportOperator(BaseOperator):
             liquidation=pull(self.liquidation, "liquidation"),
             settlement=pull(settlement) if settlement else None,
             history=pull(settlement, "settlement_history") if settlement else None,
+            facts=pull(settlement, "settlement_facts") if settlement else None,
             liquidation_state=state(self.liquidation),
             settlement_state=state(settlement) if settlement else None,
         )

@@ -37,6 +37,8 @@ _OUTCOMES = ("accepted", "reconciled", "recorded", "dry_run")
 _FAILED = ("failed", "upstream_failed", "removed")
 _PENDING = ("none", "scheduled", "queued")
 _ACTIVE = ("running", "deferred", "up_for_retry", "up_for_reschedule", "restarting", "awaiting_input")
+# What the sensor has pushed by then is not its last word.
+_UNDER_WAY = frozenset((*_ACTIVE, *_PENDING)) - {"up_for_retry"}
 
 
 def build_report(
@@ -46,6 +48,7 @@ def build_report(
     liquidation: Any = None,
     settlement: Any = None,
     history: Any = None,
+    facts: Any = None,
     liquidation_state: str | None = None,
     settlement_state: str | None = None,
 ) -> dict[str, Any]:
@@ -56,20 +59,22 @@ def build_report(
     :param liquidation: its XCom ``liquidation``.
     :param settlement: the sensor's XCom ``return_value``.
     :param history: the sensor's XCom ``settlement_history``.
+    :param facts: the sensor's XCom ``settlement_facts``.
     :param liquidation_state: state of the operator's task, if that is known.
     :param settlement_state: state of the sensor's task, if that is known.
     :return: the report in JSON types, amounts and values as decimal text.
     """
-    facts = _Facts(
+    known = _Facts(
         account=_object(account),
         before=_object(holdings_before),
         liquidation=_object(liquidation),
         settlement=_object(settlement),
         curve=_curve(history),
+        wait=_object(facts),
         liquidation_state=liquidation_state,
         settlement_state=settlement_state,
     )
-    return facts.report()
+    return known.report()
 
 
 def build_fleet_report(reports: Iterable[dict[str, Any]]) -> dict[str, Any]:
@@ -108,6 +113,7 @@ class _Facts:
         liquidation: dict[str, Any],
         settlement: dict[str, Any],
         curve: list[tuple[float, Decimal]],
+        wait: dict[str, Any],
         liquidation_state: str | None,
         settlement_state: str | None,
     ) -> None:
@@ -116,11 +122,19 @@ class _Facts:
         self.before = before
         self.liquidation = liquidation
         self.settlement = settlement
+        if not settlement and settlement_state not in _UNDER_WAY:
+            # Not settled: what is left is what the last look saw.
+            self.settlement = _object(wait.get("result"))
+        self.wait = wait
         self.curve = curve
         self.liquidation_state = liquidation_state
         self.settlement_state = settlement_state
         self.account_id = _first_id(
-            liquidation.get("account_id"), before.get("account_id"), account.get("id"), settlement.get("account_id")
+            liquidation.get("account_id"),
+            before.get("account_id"),
+            account.get("id"),
+            self.settlement.get("account_id"),
+            wait.get("account_id"),
         )
         self._drop_what_is_about_another_account()
         self.outcome = _one_of(self.liquidation.get("outcome"), _OUTCOMES)
@@ -129,7 +143,7 @@ class _Facts:
             or _one_of(self.settlement.get("target"), ("BTC", "USD"))
             or "BTC"
         )
-        criteria = _object(self.settlement.get("criteria"))
+        criteria = _object(self.wait.get("criteria"))
         self.kept = frozenset(_texts(criteria.get("target_currencies"))) or TARGETS[self.target]
         self.ignored = frozenset(_texts(criteria.get("ignore_currencies")))
         self.dust = exact.read(criteria.get("dust_btc"))
@@ -176,6 +190,7 @@ class _Facts:
             ("before", "account_id", "holdings before the sale"),
             ("account", "id", "Account that the sale returned"),
             ("settlement", "account_id", "settlement"),
+            ("wait", "account_id", "record of the wait"),
         ):
             other = _first_id(getattr(self, name).get(key))
             if other is None or other == self.account_id:
@@ -419,7 +434,7 @@ class _Facts:
         }
 
     def _requests(self) -> dict[str, Any]:
-        sale, wait = _known_count(self.liquidation.get("requests")), _known_count(self.settlement.get("requests"))
+        sale, wait = _known_count(self.liquidation.get("requests")), _known_count(self.wait.get("requests"))
         return {
             "liquidation": sale,
             "settlement": wait,

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 #: XCom key of the unsold value over time: ``[[seconds, "btc"], ...]``.
 HISTORY_KEY = "settlement_history"
+#: XCom key of what a report needs beside the outcome: ``{"account_id", "criteria", "requests", "result"}``.
+FACTS_KEY = "settlement_facts"
 
 #: The parameters that say what settled means, with their defaults: those of the sensor and of ``Criteria.of``.
 CRITERIA: dict[str, Any] = {
@@ -56,8 +58,9 @@ class BalancesSettledSensor(BaseSensorOperator):
     Returns ``{account_id, target, settled_at, target_amount, btc_value, usd_value, residual: [{currency, amount,
     btc_value}], reads, waited_seconds}``: amounts and values as decimal text, ``btc_value`` and ``usd_value`` of the
     whole account, ``residual`` what is left beside the target, the most valuable first. XCom ``settlement_history`` is
-    the unsold value over time. With an ``AssetAlias``, or an ``Asset`` ``threecommas://account/ID``, among the
-    ``outlets``, the event carries the outcome.
+    the unsold value over time. XCom ``settlement_facts`` has the ``criteria``, the number of ``requests`` (``None`` if
+    it is not known) and, where the account has not settled, the ``result`` of the last look. With an ``AssetAlias``,
+    or an ``Asset`` ``threecommas://account/ID``, among the ``outlets``, the event carries the outcome.
 
     Decides the same in poke, reschedule and deferrable mode. Fails with ``BalancesStalled`` when nothing moves any
     more and something is left; with ``SettlementFailed`` when the account is locked, the keys are refused, or too many
@@ -166,9 +169,9 @@ class BalancesSettledSensor(BaseSensorOperator):
         decision = self._watch.look()
         self.log.info("%s", decision.message)
         if self._watch.rehearsal:
-            return PokeReturnValue(True, self._rehearse(decision))
+            return PokeReturnValue(True, self._rehearse(context, self._watch, decision))
         if decision.final:
-            return PokeReturnValue(True, self._conclude(context, decision.as_event()))
+            return PokeReturnValue(True, self._conclude(context, self._watch.event(decision)))
         return PokeReturnValue(False)
 
     def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:
@@ -247,12 +250,14 @@ class BalancesSettledSensor(BaseSensorOperator):
 
             Criteria.of(**known)
 
-    def _rehearse(self, decision: Decision) -> dict[str, Any]:
+    def _rehearse(self, context: Context, watch: Watch, decision: Decision) -> dict[str, Any]:
         """Return what one look has shown: nothing was sold, so nothing will settle."""
         from airflow_provider_3commas.settlement import SettlementFailed
 
+        event = watch.event(decision)
+        context["ti"].xcom_push(FACTS_KEY, event["facts"])
         if decision.result is None:
-            raise SettlementFailed(decision.message, **decision.as_event()["details"])
+            raise SettlementFailed(decision.message, **event["details"])
         self.log.warning("DRY RUN: not waiting for account %s to settle.", self.account_id)
         return {**decision.result, "settled_at": None}
 
@@ -260,6 +265,8 @@ class BalancesSettledSensor(BaseSensorOperator):
         """Wait for the next look: asleep, or by leaving the worker."""
         seconds = watch.pause()
         if self.deferrable:
+            # For a report, should the trigger break.
+            context["ti"].xcom_push(FACTS_KEY, watch.facts_so_far())
             self._defer(watch)
         if not self.reschedule or watch.unsaved_and_half_settled:
             time.sleep(min(seconds, _SHORT_PAUSE) if self.reschedule else seconds)
@@ -300,6 +307,9 @@ class BalancesSettledSensor(BaseSensorOperator):
         """End the task as the last look says; the same in all modes."""
         if event.get("history"):
             context["ti"].xcom_push(HISTORY_KEY, event["history"])
+        # Events of older versions have none.
+        if event.get("facts"):
+            context["ti"].xcom_push(FACTS_KEY, event["facts"])
         result = event.get("result")
         if event.get("status") == "settled" and isinstance(result, dict) and result.get("settled_at"):
             self._announce(context, result)

@@ -22,6 +22,7 @@ from airflow_provider_3commas.settlement import Criteria, Progress, Question
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
+    from airflow_provider_3commas.api.client import ThreeCommasClient
     from airflow_provider_3commas.sensors.balances import BalancesSettledSensor
     from airflow_provider_3commas.settlement import Decision
 
@@ -49,11 +50,13 @@ class Watch:
         self._store = context.get("task_state_store")
         self._postponed = False
         started = time.time()
+        self._looked_before = False
         if sensor.reschedule and not sensor.deferrable:
             first = self._ti.get_first_reschedule_date(context)
             # Text before Airflow 3.2.
             first = datetime.fromisoformat(first) if isinstance(first, str) else first
             started = first.timestamp() if first else started
+            self._looked_before = first is not None
         self.deadline = min(started + sensor.timeout, _FAR)
         self.progress = self._restore()
 
@@ -63,25 +66,43 @@ class Watch:
         def leaves_open(reading: settlement.Reading) -> bool:
             return settlement.leaves_open(self.criteria, self.progress, reading, time.time())
 
+        inquiry = settlement.Inquiry(settlement.look(leaves_open))
         try:
-            reading = settlement.answer(settlement.look(leaves_open), self._ask)
+            client = self._sensor.hook.get_conn()
+            reading = inquiry.finish(lambda question: self._ask(client, question))
         except WaitForBudget as wait:
             decision = settlement.postpone(self.progress, self.account_id, wait.seconds, time.time())
         except ThreeCommasError as error:
             decision = settlement.excuse(self.criteria, self.progress, error, self.account_id, time.time())
         else:
             decision = settlement.decide(self.criteria, self.progress, reading, time.time())
+        decision = decision.counting(inquiry.requests)
         self._postponed = not decision.final and decision.result is None and decision.cause is None
         self.progress = decision.progress
         if decision.final or self.rehearsal or time.time() < self.deadline:
             return decision
         return settlement.expire(self.progress, self.account_id, self._sensor.timeout)
 
-    def _ask(self, question: Question) -> Any:
+    def event(self, decision: Decision) -> dict[str, Any]:
+        """Return what the trigger would fire.
+
+        :param decision: a final one.
+        :return: the event.
+        """
+        settled = decision.status is settlement.Status.SETTLED
+        facts = settlement.facts(self.criteria, self.account_id, decision.progress, settled=settled)
+        return {**decision.as_event(), "facts": facts}
+
+    def facts_so_far(self) -> dict[str, Any]:
+        """Return what is known if nothing more is ever heard of this wait; how many requests it will send is not."""
+        progress = msgspec.structs.replace(self.progress, requests=None)
+        return settlement.facts(self.criteria, self.account_id, progress, settled=False)
+
+    def _ask(self, client: ThreeCommasClient, question: Question) -> Any:
         """Send one request; once a look has begun, its budget is waited for here, or what it has used is lost."""
         while True:
             try:
-                return question.ask(self._sensor.hook.get_conn(), self.account_id)
+                return question.ask(client, self.account_id)
             except WaitForBudget as wait:
                 if question is Question.ACCOUNT or self.time_left() <= 0:
                     raise
@@ -118,14 +139,18 @@ class Watch:
     def _restore(self) -> Progress:
         """Return what earlier looks of this try have written down; a retry starts anew, or a stall would last."""
         fresh = settlement.begin(time.time())
-        if self._store is None or not self._sensor.reschedule or self._sensor.deferrable:
+        if not self._sensor.reschedule or self._sensor.deferrable:
             return fresh
+        # What earlier looks have sent is not known if they are forgotten.
+        forgotten = msgspec.structs.replace(fresh, requests=None) if self._looked_before else fresh
+        if self._store is None:
+            return forgotten
         state = self._store.get(PROGRESS_KEY, default=None)
         if not isinstance(state, dict):
-            return fresh
+            return forgotten
         if (state.get("try"), state.get("account_id")) != (self._ti.try_number, self.account_id):
             return fresh
         try:
             return msgspec.convert(state.get("progress"), Progress)
         except msgspec.ValidationError:
-            return fresh
+            return forgotten

@@ -32,7 +32,8 @@ class BalancesSettledTrigger(BaseTrigger):
     but the account id have a default, so that a wait that an older version began goes on.
 
     The event is a dict: ``status`` (``settled``, ``stalled``, ``failed``, ``timeout`` or ``error``), ``message``,
-    ``result`` (see ``BalancesSettledSensor``; or ``None``), ``history`` and ``details``.
+    ``result`` (see ``BalancesSettledSensor``; or ``None``), ``history``, ``details`` and, except for ``error``,
+    ``facts`` (see ``settlement.facts``).
 
     :param account_id: id of the account, a positive integer.
     :param threecommas_conn_id: id of the connection.
@@ -109,13 +110,15 @@ class BalancesSettledTrigger(BaseTrigger):
             return {"status": ERROR, "message": message, "result": None, "history": [], "details": {}}
 
     async def _settle(self) -> dict[str, Any]:
+        from airflow_provider_3commas.settlement import Status, facts
         from airflow_provider_3commas.triggers import polling
 
+        criteria = msgspec.convert(self.criteria or {}, Criteria)
         account_id = parse_account_id(self.account_id)
         start = polling.now()
         deadline = datetime.fromisoformat(self.deadline).timestamp() if self.deadline else start + self.timeout
         wait = polling.Wait(
-            msgspec.convert(self.criteria or {}, Criteria),
+            criteria,
             msgspec.convert(self.progress, Progress) if self.progress else begin(start),
             interval=self.poll_interval,
             deadline=deadline,
@@ -125,4 +128,5 @@ class BalancesSettledTrigger(BaseTrigger):
             say=self.log.info,
         )
         decision = await polling.settle(self.threecommas_conn_id, account_id, wait)
-        return decision.as_event()
+        settled = decision.status is Status.SETTLED
+        return {**decision.as_event(), "facts": facts(criteria, account_id, decision.progress, settled=settled)}

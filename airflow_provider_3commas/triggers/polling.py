@@ -365,22 +365,24 @@ class _Poller:
                 wait.due = moment + wait.pause
 
     async def _look(self, waits: list[Wait]) -> list[Decision]:
-        """Look once, and say what it means to each of the waits."""
+        """Look once, and say what it means to each of the waits, and what it has cost."""
         decisions: list[Decision] = []
 
         def undecided(reading: Reading) -> bool:
             decisions[:] = _decide(waits, reading)
             return any(decision.status is Status.UNDECIDED for decision in decisions)
 
+        inquiry = Inquiry(look(undecided))
         try:
-            reading = await self._answer(Inquiry(look(undecided)))
+            reading = await self._answer(inquiry)
         except ThreeCommasError as error:
             moment = now()
             self._line.not_before = max(self._line.not_before, moment + (error.retry_after or 0.0))
-            return [excuse(wait.criteria, wait.progress, error, self.account_id, moment) for wait in waits]
-        if reading.rows is None or reading.entities is not None:
-            return _decide(waits, reading)
-        return decisions
+            decisions = [excuse(wait.criteria, wait.progress, error, self.account_id, moment) for wait in waits]
+        else:
+            if reading.rows is None or reading.entities is not None:
+                decisions = _decide(waits, reading)
+        return [decision.counting(inquiry.requests) for decision in decisions]
 
     async def _answer(self, inquiry: Inquiry) -> Reading:
         """Look in a thread, waiting for the budget here; fetch the connection again if the key is refused."""

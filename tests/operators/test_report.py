@@ -10,7 +10,7 @@ import pendulum
 import pytest
 
 from airflow_provider_3commas.operators.report import LiquidationReportOperator
-from tests.report.samples import ACCOUNT, BEFORE, HISTORY, LIQUIDATION, SETTLEMENT
+from tests.report.samples import ACCOUNT, BEFORE, FACTS, HISTORY, LEFT, LIQUIDATION, SETTLEMENT
 
 XCOMS = {
     ("liquidate", "return_value"): ACCOUNT,
@@ -18,6 +18,7 @@ XCOMS = {
     ("liquidate", "liquidation"): LIQUIDATION,
     ("settled", "return_value"): SETTLEMENT,
     ("settled", "settlement_history"): HISTORY,
+    ("settled", "settlement_facts"): FACTS,
 }
 
 
@@ -54,6 +55,7 @@ def test_returns_the_report(one):
 
     assert report["status"] == "settled"
     assert report["slippage"]["percent_of_sold"] == "-0.3267"
+    assert (report["requests"]["settlement"], report["unsold"]["dust_btc"]) == (11, "0.0001")
     assert json.loads(json.dumps(report, allow_nan=False)) == report
     assert one.pushed == {}
 
@@ -129,6 +131,7 @@ def fleet(map_index: int | None = -1) -> TaskInstance:
     states |= {"liquidate_1": "failed", "settled_1": "upstream_failed", "settled_2": "failed"}
     xcoms = {(*key, 0): xcom for key, xcom in XCOMS.items()}
     xcoms[("liquidate", "liquidation", 2)] = LIQUIDATION
+    xcoms[("settled", "settlement_facts", 2)] = {**FACTS, "result": LEFT}
     return TaskInstance(states, xcoms, map_index)
 
 
@@ -137,6 +140,7 @@ def test_after_mapped_tasks_reports_on_all_accounts_the_failed_ones_too(tmp_path
 
     assert [account["status"] for account in report["accounts"]] == ["settled", "failed", "not_settled"]
     assert report["totals"]["settled"] == 1
+    assert [item["currency"] for item in report["accounts"][2]["unsold"]["items"]] == ["SOL", "DOGE"]
     assert "1 of 3 accounts settled." in (tmp_path / "fleet.html").read_text(encoding="utf-8")
 
 
@@ -185,6 +189,8 @@ def test_in_a_dag(simulate, run_dag, tmp_path):
     assert report["status"] == "settled"
     assert {item["kind"] for item in report["unsold"]["items"]} == {"dust"}
     assert report["settling"]["curve"]
+    assert report["notes"] == []
+    assert report["requests"]["total"] == len(simulator.journal())
     assert report["sale"]["stopped"] == {"active_bots_count": 3, "active_deals_count": 2}
     assert report["headline"] in (tmp_path / "r.html").read_text(encoding="utf-8")
 
@@ -221,4 +227,5 @@ def test_in_a_dag_with_a_mapped_group(simulate, run_dag, tmp_path):
     report = run.xcom("all")
     assert [account["account"]["id"] for account in report["accounts"]] == ids
     assert report["totals"]["settled"] == 2
+    assert all(account["requests"]["total"] > 6 for account in report["accounts"])
     assert (tmp_path / "fleet.md").read_text(encoding="utf-8").startswith("# Liquidation of a fleet")

@@ -46,6 +46,23 @@ SETTLEMENT: dict[str, Any] = {
     "waited_seconds": 120.2,
 }
 HISTORY: list[list[Any]] = [[0.1, "0.6"], [60.04, "0.3"], [110.3, "0.00004"]]
+#: The sensor's XCom ``settlement_facts``.
+FACTS: dict[str, Any] = {
+    "account_id": 32402783,
+    "criteria": {"target": "BTC", "target_currencies": [], "dust_btc": "0.0001", "ignore_currencies": []},
+    "requests": 11,
+    "result": None,
+}
+#: What the last look saw of an account that has not settled.
+LEFT: dict[str, Any] = {
+    **SETTLEMENT,
+    "settled_at": None,
+    "target_amount": "0.9",
+    "residual": [
+        {"currency": "SOL", "amount": "40", "btc_value": "0.09996"},
+        {"currency": "DOGE", "amount": "12", "btc_value": "0.00004"},
+    ],
+}
 ACCOUNT: dict[str, Any] = {"id": 32402783, "name": "Main", "exchange_name": "Binance", "btc_amount": "1.0"}
 
 COMPLETE: dict[str, Any] = {
@@ -54,6 +71,7 @@ COMPLETE: dict[str, Any] = {
     "liquidation": LIQUIDATION,
     "settlement": SETTLEMENT,
     "history": HISTORY,
+    "facts": FACTS,
 }
 
 _STATES = [
@@ -81,10 +99,16 @@ def damaged(seed: int) -> dict[str, Any]:
     """Return the arguments of ``build_report``, with a few things missing, replaced or doubled."""
     chance = random.Random(seed)
     xcoms = copy.deepcopy(COMPLETE)
-    xcoms["settlement"]["criteria"] = {"dust_btc": "0.0002", "ignore_currencies": ["SOL"], "target_currencies": []}
-    xcoms["settlement"]["requests"], xcoms["liquidation"]["requests"] = 9, 4
+    xcoms["facts"]["criteria"] |= {"dust_btc": "0.0002", "ignore_currencies": ["SOL"]}
+    xcoms["liquidation"]["requests"] = 4
+    if chance.random() < 0.4:
+        xcoms["facts"]["result"] = copy.deepcopy(LEFT)
+        if chance.random() < 0.7:
+            xcoms["settlement"] = None
     if chance.random() < 0.3:
-        xcoms["liquidation"]["target"] = xcoms["settlement"]["target"] = "USD"
+        for part in (xcoms["liquidation"], xcoms["settlement"], xcoms["facts"]["result"], xcoms["facts"]["criteria"]):
+            if part is not None:
+                part["target"] = "USD"
     xcoms["liquidation_state"], xcoms["settlement_state"] = chance.choice(_STATES), chance.choice(_STATES)
     for _ in range(chance.choice([0, 1, 1, 2, 4, 12])):
         _damage(chance, xcoms)

@@ -10,7 +10,7 @@ import pytest
 
 from airflow_provider_3commas.report import build_fleet_report, build_report
 from airflow_provider_3commas.report.build import STATUSES
-from tests.report.samples import ACCOUNT, BEFORE, COMPLETE, HISTORY, LIQUIDATION, SETTLEMENT, damaged
+from tests.report.samples import ACCOUNT, BEFORE, COMPLETE, FACTS, HISTORY, LEFT, LIQUIDATION, SETTLEMENT, damaged
 
 
 def changed(**parts: dict[str, Any] | None) -> dict[str, Any]:
@@ -104,7 +104,8 @@ def test_dollars_and_stablecoins_are_one_target():
 @pytest.mark.parametrize(
     ("item", "criteria", "kind", "why"),
     [
-        ({"btc_value": "0.0001"}, {}, "dust", "0.0001 BTC (the sensor's default limit)"),
+        ({"btc_value": "0.0001"}, {"dust_btc": None}, "dust", "0.0001 BTC (the sensor's default limit)"),
+        ({"btc_value": "0.0001"}, {}, "dust", "no more than 0.0001 BTC, too little"),
         ({"btc_value": "0.0003"}, {"dust_btc": "0.0005"}, "dust", "no more than 0.0005 BTC, too little"),
         ({"btc_value": "0.2"}, {"ignore_currencies": ["XMR"]}, "ignored", "among ignore_currencies"),
         ({"btc_value": "0.2"}, {}, "ignored", "was to be left (ignore_currencies), or the limit is higher"),
@@ -114,7 +115,8 @@ def test_dollars_and_stablecoins_are_one_target():
 )
 def test_every_asset_left_has_its_reason(item, criteria, kind, why):
     residual = [{"currency": "XMR", "amount": "1", **item}]
-    (left,) = build_report(**changed(settlement={"residual": residual, "criteria": criteria}))["unsold"]["items"]
+    recorded = {"criteria": {**FACTS["criteria"], **criteria}}
+    (left,) = build_report(**changed(settlement={"residual": residual}, facts=recorded))["unsold"]["items"]
 
     assert left["kind"] == kind
     assert why in left["why"]
@@ -173,12 +175,72 @@ def test_how_the_outcome_is_known_is_said(outcome, note):
 
 
 def test_requests_are_counted_where_they_are_recorded():
-    assert build_report(**COMPLETE)["requests"] == {"liquidation": None, "settlement": None, "total": None}
-    counted = build_report(**changed(liquidation={"requests": 4}, settlement={"requests": 13}))
+    assert build_report(**COMPLETE)["requests"] == {"liquidation": None, "settlement": 11, "total": None}
+    assert build_report(**changed(facts={"requests": None}))["requests"]["settlement"] is None
+    counted = build_report(**changed(liquidation={"requests": 4}, facts={"requests": 13}))
     assert counted["requests"] == {"liquidation": 4, "settlement": 13, "total": 17}
 
 
+def test_criteria_of_the_wait_are_those_of_the_report():
+    report = build_report(**COMPLETE)
+
+    assert report["unsold"]["dust_btc"] == "0.0001"
+    assert report["notes"] == []
+    unrecorded = build_report(**changed(facts=None))
+    assert unrecorded["unsold"]["dust_btc"] is None
+    assert any("did not record its dust limit" in note for note in unrecorded["notes"])
+
+
+def test_coins_that_were_to_count_as_the_target_do():
+    criteria = {**FACTS["criteria"], "target": "USD", "target_currencies": ["EUR", "USDT"]}
+    holdings = [{"currency": name, "amount": "5", "btc_value": "0.1", "usd_value": "6"} for name in ("EUR", "USDC")]
+    xcoms = changed(holdings_before={"holdings": holdings}, liquidation={"target": "USD"}, facts={"criteria": criteria})
+    rows = build_report(**xcoms)["assets"]
+
+    assert [(row["currency"], row["target"]) for row in rows if row["before"]] == [("USD", True), ("USDC", False)]
+
+
+@pytest.mark.parametrize("state", ["failed", "skipped", "up_for_retry", None])
+def test_what_is_left_of_a_wait_that_failed_is_named(state):
+    xcoms = changed(settlement=None, facts={"result": LEFT})
+    report = build_report(**xcoms, liquidation_state="success", settlement_state=state)
+
+    assert report["status"] == "not_settled"
+    assert [(item["currency"], item["kind"]) for item in report["unsold"]["items"]] == [
+        ("SOL", "left"),
+        ("DOGE", "dust"),
+    ]
+    assert report["headline"] == (
+        "The account has not settled. At the last look, assets worth 0.10000000 BTC are left unsold. Look at it in "
+        "3Commas."
+    )
+    assert report["requests"]["settlement"] == 11
+    assert {row["currency"]: row["after"]["amount"] for row in report["assets"]} == {
+        "BTC": "0.9",
+        "ETH": "0",
+        "SOL": "40",
+        "DOGE": "12",
+    }
+
+
+@pytest.mark.parametrize("state", ["deferred", "running", "queued", "scheduled", "up_for_reschedule"])
+def test_first_look_of_a_wait_under_way_is_not_its_outcome(state):
+    xcoms = changed(settlement=None, history=None, facts={"result": LEFT, "requests": None})
+    report = build_report(**xcoms, liquidation_state="success", settlement_state=state)
+
+    assert (report["status"], report["after"]) == ("settling", None)
+    assert report["unsold"]["dust_btc"] == "0.0001"
+
+
+def test_outcome_wins_over_an_earlier_look():
+    assert build_report(**changed(facts={"result": LEFT})) == build_report(**COMPLETE)
+
+
 def test_two_accounts_are_never_mixed():
+    left = build_report(**changed(settlement=None, facts={"account_id": 7, "result": {**LEFT, "account_id": 7}}))
+    assert (left["account"]["id"], left["after"], left["unsold"]["dust_btc"]) == (32402783, None, None)
+    assert "Left out: the record of the wait is of another account, 7." in left["notes"]
+
     report = build_report(**changed(settlement={"account_id": 7}))
 
     assert report["status"] == "sold"

@@ -5,10 +5,15 @@ from __future__ import annotations
 import inspect
 import subprocess
 import sys
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
-from airflow.providers.common.compat.sdk import AirflowException, AirflowSensorTimeout, AirflowSkipException
+from airflow.providers.common.compat.sdk import (
+    AirflowException,
+    AirflowSensorTimeout,
+    AirflowSkipException,
+    TaskDeferred,
+)
 from airflow.sdk import Asset, AssetAlias
 from airflow.sdk.execution_time.context import OutletEventAccessors
 
@@ -21,10 +26,11 @@ from airflow_provider_3commas.api.errors import (
     OutcomeUnknown,
     RateLimitExceeded,
 )
+from airflow_provider_3commas.report import build_report
 from airflow_provider_3commas.sensors.balances import CRITERIA, BalancesSettledSensor
 from airflow_provider_3commas.sensors.watch import Watch
 from airflow_provider_3commas.settlement import BalancesStalled, Criteria, SettlementFailed
-from tests.triggers.virtual import ACCOUNT, SETTLED, UNSOLD, View, pairs, row
+from tests.triggers.virtual import ACCOUNT, SETTLED, START, UNSOLD, View, pairs, row
 
 
 def no_budget(seconds: float) -> WaitForBudget:
@@ -54,6 +60,90 @@ class TestSameInAllModes:
         assert 180 <= result["waited_seconds"] < 220
         assert [value for _, value in lab.ti.xcoms["settlement_history"]] == ["0.09", "0.00003"]
         assert requests() == {"load_balances": 4, "get_balances": 4, "get_active_entities": 1}
+
+    def test_facts_are_those_of_the_whole_wait(self, lab, exchange):
+        requests = exchange((0, UNSOLD), (100, SETTLED)).requests
+        lab.run(dust_btc="0.00050", ignore_currencies="luna, ust")
+        assert lab.ti.xcoms["settlement_facts"] == {
+            "account_id": ACCOUNT,
+            "criteria": {
+                "target": "BTC",
+                "target_currencies": [],
+                "dust_btc": "0.00050",
+                "ignore_currencies": ["LUNA", "UST"],
+                "stable_reads": 2,
+                "stall_after": 600.0,
+                "require_no_entities": True,
+                "max_failures": 10,
+                "view_tolerance": "0.01",
+            },
+            "requests": len(requests),
+            "result": None,
+        }
+
+    @pytest.mark.parametrize(
+        ("script", "kind"),
+        [
+            ([(0, UNSOLD)], BalancesStalled),
+            ([(0, UNSOLD), (30, View([], account={"is_locked": True}))], SettlementFailed),
+            ([(0, UNSOLD), (30, AccountNotFound("404 not_found"))], SettlementFailed),
+            ([(0, UNSOLD), (200, OutcomeUnknown("502"))], SettlementFailed),
+            ([(0, UNSOLD), (200, View([], "0.5"))], AirflowSensorTimeout),
+            ([(0, UNSOLD), (500, OutcomeUnknown("502"))], AirflowSensorTimeout),
+        ],
+        ids=["stalled", "locked", "not found", "unreadable", "timeout on an empty view", "timeout on a failure"],
+    )
+    def test_facts_say_what_was_left_however_the_wait_ended(self, lab, exchange, script, kind):
+        requests = exchange(*script).requests
+        with pytest.raises(kind):
+            lab.run(timeout=900 if kind is not AirflowSensorTimeout else 590, max_failures=5)
+        facts = lab.ti.xcoms["settlement_facts"]
+        assert facts["requests"] == len(requests)
+        assert {**facts["result"], "reads": 0, "waited_seconds": 0} == {
+            "account_id": ACCOUNT,
+            "target": "BTC",
+            "settled_at": None,
+            "target_amount": "1",
+            "btc_value": "1.09",
+            "usd_value": "65000",
+            "residual": [{"currency": "ETH", "amount": "2", "btc_value": "0.09"}],
+            "reads": 0,
+            "waited_seconds": 0,
+        }
+        assert facts["result"]["waited_seconds"] <= lab.elapsed()
+
+    def test_facts_of_a_skipped_wait_are_there_too(self, lab, exchange):
+        exchange((0, UNSOLD))
+        with pytest.raises(AirflowSkipException):
+            lab.run(timeout=150, soft_fail=True)
+        assert lab.ti.xcoms["settlement_facts"]["result"]["residual"][0]["currency"] == "ETH"
+
+    def test_facts_make_nothing_up_where_nothing_was_seen(self, lab, exchange):
+        requests = exchange((0, AccountNotFound("404 not_found"))).requests
+        with pytest.raises(SettlementFailed):
+            lab.run()
+        facts = lab.ti.xcoms["settlement_facts"]
+        assert (facts["result"], facts["requests"], len(requests)) == (None, 1, 1)
+
+    def test_what_has_to_wait_for_the_budget_is_no_request(self, lab, exchange):
+        exchange((0, no_budget(20)), (15, SETTLED))
+        lab.run()
+        assert lab.ti.xcoms["settlement_facts"]["requests"] == 5
+
+    @pytest.mark.parametrize("criteria", [{}, {"dust_btc": "0.2"}])
+    def test_report_of_a_wait_that_failed_names_what_is_left(self, lab, exchange, criteria):
+        exchange((0, View([row("BTC", "1"), row("ETH", "2", "0.09")], entities={"active_bots_count": 1})))
+        with pytest.raises(AirflowSensorTimeout):
+            lab.run(timeout=900, **criteria)
+        xcoms = lab.ti.xcoms
+        report = build_report(
+            history=xcoms["settlement_history"], facts=xcoms["settlement_facts"], settlement_state="failed"
+        )
+        assert (report["status"], report["account"]["id"]) == ("not_settled", ACCOUNT)
+        assert [(item["currency"], item["kind"]) for item in report["unsold"]["items"]] == [
+            ("ETH", "dust" if criteria else "left")
+        ]
+        assert report["unsold"]["dust_btc"] == criteria.get("dust_btc", "0.0001")
 
     def test_stall_is_a_failure_that_names_what_is_left(self, lab, exchange):
         exchange((0, UNSOLD))
@@ -192,6 +282,7 @@ class TestSameInAllModes:
         assert result["settled_at"] is None
         assert result["residual"] == [{"currency": "ETH", "amount": "2", "btc_value": "0.09"}]
         assert requests() == {"load_balances": 1, "get_balances": 1}
+        assert lab.ti.xcoms["settlement_facts"]["requests"] == 2
 
     def test_dry_run_shows_what_a_real_one_would_fail_of(self, lab, exchange):
         exchange((0, View([], account={"is_locked": True})))
@@ -248,6 +339,22 @@ class TestReschedule:
             assert lab.run()["reads"] == 2
 
     @RESCHEDULE
+    def test_what_an_older_version_remembered_is_read_and_its_requests_are_unknown(self, lab, exchange):
+        exchange((0, SETTLED))
+        before = {"started_at": START - 60, "reads": 1, "stable": 1, "target_amount": "1.09", "unchanged_since": START}
+        lab.ti.first_reschedule = datetime.fromtimestamp(START - 60, UTC)
+        lab.store.set("settlement_progress", {"try": 1, "account_id": ACCOUNT, "progress": before})
+        assert lab.run()["reads"] == 2
+        assert lab.ti.xcoms["settlement_facts"]["requests"] is None
+
+    @RESCHEDULE
+    def test_requests_that_were_forgotten_are_unknown(self, lab, exchange):
+        exchange((0, UNSOLD), (100, SETTLED))
+        lab.store = None
+        lab.run()
+        assert lab.ti.xcoms["settlement_facts"]["requests"] is None
+
+    @RESCHEDULE
     def test_without_a_store_the_reads_are_made_in_a_row(self, lab, exchange):
         exchange((0, UNSOLD), (100, SETTLED))
         lab.store = None
@@ -285,6 +392,27 @@ class TestDeferrable:
         (deferral,) = lab.deferrals
         assert 1000 < deferral.timeout.total_seconds() < 1200
         assert deferral.method_name == "execute_complete"
+
+    @DEFERRABLE
+    def test_trigger_that_broke_leaves_what_the_first_look_saw(self, lab, exchange):
+        exchange((0, UNSOLD))
+        sensor = lab.sensor()
+        with pytest.raises(TaskDeferred):
+            sensor.execute(lab.context)
+        with pytest.raises(SettlementFailed, match="the trigger broke"):
+            lab.sensor().resume_execution("__fail__", {"error": "Trigger failure"}, lab.context)
+        facts = lab.ti.xcoms["settlement_facts"]
+        assert facts["result"]["residual"] == [{"currency": "ETH", "amount": "2", "btc_value": "0.09"}]
+        # Those of the trigger are not among the sensor's.
+        assert facts["requests"] is None
+
+    @DEFERRABLE
+    def test_events_of_older_versions_are_taken(self, lab, exchange):
+        exchange((0, SETTLED))
+        lab.edit_event = lambda event: {name: value for name, value in event.items() if name != "facts"}
+        assert lab.run()["target_amount"] == "1.09"
+        # What was known when the wait was handed over.
+        assert lab.ti.xcoms["settlement_facts"]["criteria"]["dust_btc"] == "0.0001"
 
     def test_default_comes_from_airflow(self, monkeypatch):
         code = (

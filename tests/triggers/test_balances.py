@@ -101,6 +101,21 @@ class TestEvent:
         assert nothing_is_left()
         assert exchange.closed == 1
 
+    def test_carries_the_facts(self, clock, connected):
+        exchange = Exchange((0, UNSOLD))
+        connected(exchange)
+        fired = drive(clock, event(trigger(criteria=as_json(Criteria.of(dust_btc="0.01")))))
+        assert fired["status"] == "stalled"
+        assert fired["facts"]["criteria"]["dust_btc"] == "0.01"
+        assert fired["facts"]["requests"] == len(exchange.requests)
+        assert fired["facts"]["result"]["residual"] == fired["result"]["residual"]
+
+    def test_requests_of_a_wait_that_an_older_version_began_are_unknown(self, clock, connected):
+        connected(Exchange((0, SETTLED)))
+        assert (
+            drive(clock, event(trigger(progress={"started_at": START - 60, "reads": 1})))["facts"]["requests"] is None
+        )
+
     def test_goes_on_from_what_the_sensor_saw(self, clock, connected):
         connected(Exchange((0, SETTLED)))
         seen = Progress(started_at=START - 60, reads=1, stable=1, target_amount="1.09", unchanged_since=START)
@@ -284,6 +299,7 @@ class TestLooks:
         assert fired["status"] == "settled"
         assert refused[1] - refused[0] == pytest.approx(25, abs=0.1)
         assert exchange.counts()["load_balances"] == 2
+        assert fired["facts"]["requests"] == len(exchange.requests)
 
     def test_wait_for_the_budget_is_cut_by_the_timeout(self, clock, connected):
         exchange = Exchange((0, SETTLED))
@@ -335,6 +351,22 @@ class TestSharing:
         looks = sum(name == "load_balances" for _, name, _ in alone)
         # A look is a refresh and the rows; what is running is asked once, before the account counts as settled.
         assert len(alone) == 2 * looks + 1
+
+    def test_each_wait_counts_the_requests_of_the_looks_it_took_part_in(self, clock, connected):
+        exchange = Exchange((0, UNSOLD), (400, SETTLED))
+        connected(exchange)
+
+        async def late(seconds: float) -> dict:
+            await asyncio.sleep(seconds)
+            return await event(trigger())
+
+        async def both() -> list[dict]:
+            return await asyncio.gather(late(0), late(300))
+
+        first, second = drive(clock, both())
+        assert first["facts"]["requests"] == len(exchange.requests)
+        assert second["facts"]["requests"] == len([at for at, _, _ in exchange.requests if at > 320])
+        assert 0 < second["facts"]["requests"] < first["facts"]["requests"]
 
     def test_each_wait_keeps_its_own_criteria(self, clock, connected):
         view = View([row("BTC", "1.09"), row("DOT", "7", "0.2")])
@@ -446,9 +478,12 @@ class TestConnection:
     def test_replaced_key_is_fetched(self, clock, connected):
         old, new = Exchange((0, UNSOLD), (100, AuthenticationError("401"))), Exchange((0, SETTLED))
         asked = connected(old, new)
-        assert drive(clock, event(trigger()))["status"] == "settled"
+        fired = drive(clock, event(trigger()))
+        assert fired["status"] == "settled"
         assert len(asked) == 2
         assert old.closed == 1
+        # The refused one is a request too.
+        assert fired["facts"]["requests"] == len(old.requests) + len(new.requests)
 
     def test_wrong_key_fails_after_one_more_fetch(self, clock, connected):
         exchange = Exchange((0, AuthenticationError("api_key_invalid_or_expired", status_code=401)))

@@ -338,6 +338,7 @@ class TestHostileName:
             liquidation=xcom("liquidate", "liquidation"),
             settlement=xcom("settled", "return_value"),
             history=xcom("settled", "settlement_history"),
+            facts=xcom("settled", "settlement_facts"),
         )
         page = tmp_path / "report.html"
         page.write_text(render_html(report), encoding="utf-8")

@@ -28,6 +28,8 @@ const OUTCOMES = ["accepted", "reconciled", "recorded", "dry_run"];
 const FAILED = ["failed", "upstream_failed", "removed"];
 const PENDING = ["none", "scheduled", "queued"];
 const ACTIVE = ["running", "deferred", "up_for_retry", "up_for_reschedule", "restarting", "awaiting_input"];
+// What the sensor has pushed by then is not its last word.
+const UNDER_WAY = [...ACTIVE, ...PENDING].filter((state) => state !== "up_for_retry");
 const AMOUNTS = ["amount", "on_orders", "btc_value", "usd_value"];
 
 export function buildReport(xcoms) {
@@ -53,23 +55,30 @@ export function buildFleetReport(accounts) {
 }
 
 class Facts {
-  constructor({ account, holdings_before, liquidation, settlement, history, liquidation_state, settlement_state }) {
+  constructor(xcoms) {
+    const { account, holdings_before, liquidation, settlement, history, facts } = xcoms;
     this.notes = [];
     this.account = object(account);
     this.before = object(holdings_before);
     this.liquidation = object(liquidation);
     this.settlement = object(settlement);
+    this.wait = object(facts);
     this.curve = readCurve(history);
-    this.liquidationState = liquidation_state ?? null;
-    this.settlementState = settlement_state ?? null;
+    this.liquidationState = xcoms.liquidation_state ?? null;
+    this.settlementState = xcoms.settlement_state ?? null;
+    if (empty(this.settlement) && !UNDER_WAY.includes(this.settlementState)) {
+      // Not settled: what is left is what the last look saw.
+      this.settlement = object(this.wait.result);
+    }
     this.accountId = firstId(
       this.liquidation.account_id, this.before.account_id, this.account.id, this.settlement.account_id,
+      this.wait.account_id,
     );
     this.dropWhatIsAboutAnotherAccount();
     this.outcome = oneOf(this.liquidation.outcome, OUTCOMES);
     this.target =
       oneOf(this.liquidation.target, ["BTC", "USD"]) ?? oneOf(this.settlement.target, ["BTC", "USD"]) ?? "BTC";
-    const criteria = object(this.settlement.criteria);
+    const criteria = object(this.wait.criteria);
     const kept = texts(criteria.target_currencies);
     this.kept = new Set(kept.length ? kept : this.target === "USD" ? DOLLARS : ["BTC"]);
     this.ignored = new Set(texts(criteria.ignore_currencies));
@@ -116,6 +125,7 @@ class Facts {
       ["before", "account_id", "holdings before the sale"],
       ["account", "id", "Account that the sale returned"],
       ["settlement", "account_id", "settlement"],
+      ["wait", "account_id", "record of the wait"],
     ]) {
       const other = firstId(this[name][key]);
       if (other === null || other === this.accountId) continue;
@@ -327,7 +337,7 @@ class Facts {
   }
 
   countRequests() {
-    const [sale, wait] = [knownCount(this.liquidation.requests), knownCount(this.settlement.requests)];
+    const [sale, wait] = [knownCount(this.liquidation.requests), knownCount(this.wait.requests)];
     return { liquidation: sale, settlement: wait, total: sale === null || wait === null ? null : sale + wait };
   }
 

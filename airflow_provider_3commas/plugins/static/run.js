@@ -33,12 +33,13 @@ export class Run {
   // Read what has changed since the last time; not the curves that nobody looks at.
   async refresh(selected, progress) {
     this.state = (await get(this.path)).state;
-    const [instances, liquidations, holdings, histories] = await Promise.all([
+    const [instances, liquidations, holdings, histories, facts] = await Promise.all([
       all(`${this.path}/taskInstances`, "task_instances"),
-      ...["liquidation", "holdings_before", "settlement_history"].map((key) => this.written(key)),
+      ...["liquidation", "holdings_before", "settlement_history", "settlement_facts"].map((key) => this.written(key)),
     ]);
-    this.pairs = paired(instances, liquidations, histories);
-    const wanted = this.pairs.flatMap((pair) => this.wanted(pair, { liquidations, holdings, histories }, selected));
+    this.pairs = paired(instances, liquidations, new Map([...histories, ...facts]));
+    const written = { liquidations, holdings, histories, facts };
+    const wanted = this.pairs.flatMap((pair) => this.wanted(pair, written, selected));
     const missing = wanted.filter(({ name }) => !this.xcoms.has(name));
     let done = 0;
     await inBatches(missing, async ({ name, instance, key }) => {
@@ -54,7 +55,7 @@ export class Run {
     return new Map(entries.filter((entry) => entry.key === key).map((entry) => [keyOf(entry), entry.timestamp]));
   }
 
-  wanted(pair, { liquidations, holdings, histories }, selected) {
+  wanted(pair, { liquidations, holdings, histories, facts }, selected) {
     const found = [];
     const want = (field, instance, key, version) => {
       const name = `${keyOf(instance)} ${key} ${version}`;
@@ -71,6 +72,7 @@ export class Run {
     if (settlement) {
       const id = keyOf(settlement);
       if (settlement.state === "success") want("settlement", settlement, "return_value", settlement.end_date);
+      if (facts.has(id)) want("facts", settlement, "settlement_facts", facts.get(id));
       // In a fleet the curve matters where it is all that tells what is left.
       const shown = this.pairs.length === 1 || pair.key === selected || settlement.state !== "success";
       if (shown && histories.has(id)) want("history", settlement, "settlement_history", histories.get(id));
@@ -113,8 +115,8 @@ export class Run {
 }
 
 // Put every liquidation together with the wait for the same account.
-export function paired(instances, liquidations, histories) {
-  const waits = instances.filter((ti) => SETTLEMENT.test(operatorOf(ti)) || histories.has(keyOf(ti)));
+export function paired(instances, liquidations, settlements) {
+  const waits = instances.filter((ti) => SETTLEMENT.test(operatorOf(ti)) || settlements.has(keyOf(ti)));
   const sales = instances.filter((ti) => LIQUIDATION.test(operatorOf(ti)) || liquidations.has(keyOf(ti)));
   const pairs = [];
   for (const sale of sales) {
