@@ -173,17 +173,21 @@ def _usd_or_nothing(values: dict[str, Any]) -> str:
 
 def _time_to_settle(report: dict[str, Any]) -> float | None:
     settling = report["settling"]
+    if report["status"] == "not_settled":
+        return None
     took: float | None = settling["since_sale_seconds"]
     return settling["waited_seconds"] if took is None and report["after"] else took
 
 
 def _time_tile(report: dict[str, Any]) -> dict[str, str]:
     settling = report["settling"]
+    reads = settling["reads"]
+    looks = f"{reads} {'look' if reads == 1 else 'looks'}" if reads else ""
+    if report["status"] == "not_settled" and settling["waited_seconds"] is not None:
+        return _tile("Time waited", times.duration(settling["waited_seconds"]), "until the last look", looks)
     if _time_to_settle(report) is None:
         return _tile("Time to settle", NOTHING, "not known")
     since = "of waiting" if settling["since_sale_seconds"] is None else "from the sale"
-    reads = settling["reads"]
-    looks = f"{reads} {'look' if reads == 1 else 'looks'}" if reads else ""
     return _tile("Time to settle", times.duration(_time_to_settle(report)), since, looks)
 
 

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from airflow_provider_3commas.report import build_fleet_report, build_report, render_html, render_markdown
 from airflow_provider_3commas.report.text import visible
-from tests.report.samples import BEFORE, COMPLETE, HOSTILE, SETTLEMENT, damaged
+from airflow_provider_3commas.report.words import describe
+from tests.report.samples import BEFORE, COMPLETE, FACTS, HOSTILE, LEFT, SETTLEMENT, damaged
 
 _VOID = {"meta", "br"}
 _TAGS = {
@@ -196,3 +197,14 @@ def test_no_damage_to_an_xcom_breaks_the_report(seed):
     report = build_report(**damaged(seed))
     assert Page(render_html(report)).tags <= _TAGS
     render_markdown(report).encode()
+
+
+def test_wait_that_failed_has_no_time_to_settle():
+    xcoms = {**COMPLETE, "settlement": None, "facts": {**FACTS, "result": LEFT}}
+    report = build_report(**xcoms, settlement_state="failed")
+    tiles = {tile["label"]: (tile["value"], tile["detail"]) for tile in describe(report)["tiles"]}
+
+    assert "Time to settle" not in tiles
+    assert tiles["Time waited"] == ("2 min", "until the last look \u00b7 5 looks")
+    assert tiles["Left unsold"] == ("0.10000000 BTC", "1 as dust, 1 not sold")
+    assert "not sold" in render_markdown(report)

@@ -75,6 +75,7 @@ export function fleetRow(report) {
 
 export function timeToSettle(report) {
   const { settling } = report;
+  if (report.status === "not_settled") return null;
   const took = settling.since_sale_seconds;
   return took === null && report.after ? settling.waited_seconds : took;
 }
@@ -152,9 +153,12 @@ function usdOrNothing(values) {
 
 function timeTile(report) {
   const { settling } = report;
+  const looks = settling.reads ? `${settling.reads} ${settling.reads === 1 ? "look" : "looks"}` : "";
+  if (report.status === "not_settled" && settling.waited_seconds !== null) {
+    return tile("Time waited", times.duration(settling.waited_seconds), "until the last look", looks);
+  }
   if (timeToSettle(report) === null) return tile("Time to settle", NOTHING, "not known");
   const since = settling.since_sale_seconds === null ? "of waiting" : "from the sale";
-  const looks = settling.reads ? `${settling.reads} ${settling.reads === 1 ? "look" : "looks"}` : "";
   return tile("Time to settle", times.duration(timeToSettle(report)), since, looks);
 }
 
