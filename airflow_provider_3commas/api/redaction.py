@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import Any
 
@@ -24,7 +25,7 @@ def redact_credentials(value: Any) -> Any:
     """
     if isinstance(value, dict):
         return {
-            key: REDACTED if item and _is_credential(key, item) else redact_credentials(item)
+            key: REDACTED if item and not isinstance(item, bool) and _is_credential(key) else redact_credentials(item)
             for key, item in value.items()
         }
     if isinstance(value, list):
@@ -32,5 +33,7 @@ def redact_credentials(value: Any) -> Any:
     return value
 
 
-def _is_credential(name: str, value: Any) -> bool:
-    return not isinstance(value, bool) and _CREDENTIAL_NAME.search(name) is not None
+# The same few dozen names come with every Account.
+@functools.lru_cache(maxsize=1024)
+def _is_credential(name: str) -> bool:
+    return _CREDENTIAL_NAME.search(name) is not None
