@@ -72,6 +72,9 @@ def test_unsellable_coins_are_named_and_fail_the_wait(play: Callable[..., Any], 
     _check_liquidation(run, account_id)
     assert run.xcom("settled") is None
     assert run.xcom("settled", "settlement_history")
+    facts = run.xcom("settled", "settlement_facts")
+    assert {item["currency"]: item["amount"] for item in facts["result"]["residual"]} == {"XMR": "6.4", "DOT": "310"}
+    assert facts["requests"] >= 2 * facts["result"]["reads"]
     said = "".join(capfd.readouterr())
     assert "BalancesStalled" in said
     assert "6.4 XMR" in said

@@ -187,11 +187,12 @@ class TestLiquidation:
         expect(frame.locator(".tc-badge")).to_have_text("Settled")
         admin.traces.see(admin.page)
 
-    def test_extra_link_leads_to_the_account(self, admin: Viewer, story: Story) -> None:
-        admin.open_run(LIQUIDATION, story.runs[LIQUIDATION], "/tasks/liquidate/details")
+    @pytest.mark.parametrize("task_id", ["liquidate", "settled"])
+    def test_extra_link_leads_to_the_account(self, admin: Viewer, story: Story, task_id: str) -> None:
+        admin.open_run(LIQUIDATION, story.runs[LIQUIDATION], f"/tasks/{task_id}/details")
         link = admin.page.get_by_role("link", name="3Commas account")
         expect(link).to_have_attribute("href", f"https://3commas.io/accounts/{ACCOUNT}")
-        admin.picture("extra-link")
+        admin.picture(f"extra-link-{task_id}")
 
     def test_run_without_a_liquidation_says_so(self, admin: Viewer) -> None:
         # The settled account has started it.
