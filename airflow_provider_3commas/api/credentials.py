@@ -60,14 +60,16 @@ class RsaSigner:
     """
 
     def __init__(self, pem: str) -> None:
-        self._key = _load_rsa_key(normalize_pem(pem))
-
-    def sign(self, path_and_query: str) -> str:
-        """Return the Base64 signature on one line."""
         from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
         from cryptography.hazmat.primitives.hashes import SHA256
 
-        return base64.b64encode(self._key.sign(path_and_query.encode(), PKCS1v15(), SHA256())).decode("ascii")
+        self._key = _load_rsa_key(normalize_pem(pem))
+        self._padding, self._digest = PKCS1v15(), SHA256()
+
+    def sign(self, path_and_query: str) -> str:
+        """Return the Base64 signature on one line."""
+        signature = self._key.sign(path_and_query.encode(), self._padding, self._digest)
+        return base64.b64encode(signature).decode("ascii")
 
     def __repr__(self) -> str:
         return "RsaSigner(private_key=***)"
