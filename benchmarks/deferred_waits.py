@@ -203,6 +203,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--rounds", type=int, default=2, help="default: %(default)s")
     rounds = parser.parse_args().rounds
+    print("## Deferred waits\n")
     print(machine("apache-airflow-core", "apache-airflow-providers-http", "aiohttp", "requests"))
     in_turn = [*HUNDRED, *HUNDRED_TLS, *THOUSAND, SHARED]
     with ExitStack() as stack:

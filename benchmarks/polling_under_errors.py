@@ -39,6 +39,7 @@ def count(status: int, contender: str, waits: int) -> tuple[int, int]:
 
 def main() -> None:
     """Count all cases and print them."""
+    print("## Polls of a server that refuses\n")
     print(machine("apache-airflow-core", "apache-airflow-providers-http", "aiohttp", "requests"))
     rows, verdicts = [], []
     for status in STATUSES:
