@@ -500,17 +500,6 @@ class TestParameters:
         assert set(inspect.signature(Criteria.of).parameters) == set(CRITERIA)
         assert Criteria.of() == Criteria.of(**CRITERIA) == Criteria()
 
-    def test_import_is_light(self):
-        code = (
-            "import sys, airflow.sdk; before = set(sys.modules);"
-            "import airflow_provider_3commas.sensors.balances;"
-            "new = set(sys.modules) - before; print(len(new), 'requests' in new, 'cryptography' in new)"
-        )
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-        count, *heavy = done.stdout.split()[-3:]
-        assert int(count) <= 9
-        assert heavy == ["False", "False"]
-
 
 class TestAssetEvents:
     def test_carry_what_has_settled(self, lab, exchange):
