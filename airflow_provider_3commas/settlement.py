@@ -677,6 +677,18 @@ def facts(criteria: Criteria, account_id: int, progress: Progress, *, settled: b
     }
 
 
+def final_event(criteria: Criteria, account_id: int, decision: Decision) -> dict[str, Any]:
+    """Return what the task needs to end, whoever did the waiting.
+
+    :param criteria: what settled means.
+    :param account_id: the account's id.
+    :param decision: a final one.
+    :return: ``Decision.as_event`` and ``facts``.
+    """
+    settled = decision.status is Status.SETTLED
+    return {**decision.as_event(), "facts": facts(criteria, account_id, decision.progress, settled=settled)}
+
+
 def residual_btc(result: dict[str, Any]) -> str:
     """Add up what a result has left beside the target.
 

@@ -89,9 +89,7 @@ class Watch:
         :param decision: a final one.
         :return: the event.
         """
-        settled = decision.status is settlement.Status.SETTLED
-        facts = settlement.facts(self.criteria, self.account_id, decision.progress, settled=settled)
-        return {**decision.as_event(), "facts": facts}
+        return settlement.final_event(self.criteria, self.account_id, decision)
 
     def facts_so_far(self) -> dict[str, Any]:
         """Return what is known if nothing more is ever heard of this wait; how many requests it will send is not."""

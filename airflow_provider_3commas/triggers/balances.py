@@ -11,7 +11,7 @@ import msgspec
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_3commas.api.accounts import parse_account_id
-from airflow_provider_3commas.settlement import Criteria, Progress, begin
+from airflow_provider_3commas.settlement import Criteria, Progress, begin, final_event
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -110,7 +110,6 @@ class BalancesSettledTrigger(BaseTrigger):
             return {"status": ERROR, "message": message, "result": None, "history": [], "details": {}}
 
     async def _settle(self) -> dict[str, Any]:
-        from airflow_provider_3commas.settlement import Status, facts
         from airflow_provider_3commas.triggers import polling
 
         criteria = msgspec.convert(self.criteria or {}, Criteria)
@@ -128,5 +127,4 @@ class BalancesSettledTrigger(BaseTrigger):
             say=self.log.info,
         )
         decision = await polling.settle(self.threecommas_conn_id, account_id, wait)
-        settled = decision.status is Status.SETTLED
-        return {**decision.as_event(), "facts": facts(criteria, account_id, decision.progress, settled=settled)}
+        return final_event(criteria, account_id, decision)
