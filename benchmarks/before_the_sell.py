@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from measure import bar, figure, in_fresh_process, machine, table
+from measure import bar, figure, in_fresh_process, machine, table, take_turns
 from stub import StubApi, canned_replies
 
 OURS, WITH_READS = "`SellAllToBtcOperator(preflight=False)`", "`SellAllToBtcOperator()`"
@@ -69,16 +70,15 @@ def measure(rounds: int) -> dict[str, list[dict[str, Any]]]:
     :param rounds: how many rounds count.
     :return: by contender, what each round has shown.
     """
-    found: dict[str, list[dict[str, Any]]] = {name: [] for name in (OURS, WITH_READS, *PEERS)}
     with tempfile.TemporaryDirectory() as home, StubApi(canned_replies()) as api:
-        names = list(found)
-        for number in range(rounds + 1):
-            first = number % len(names)
-            for name in names[first:] + names[:first]:
-                result = in_fresh_process(_CODE, name, api.url, api.counts_url, environment={"AIRFLOW_HOME": home})
-                if number:
-                    found[name].append(result)
-    return found
+        environment = {"AIRFLOW_HOME": home}
+        return take_turns(
+            {
+                name: partial(in_fresh_process, _CODE, name, api.url, api.counts_url, environment=environment)
+                for name in (OURS, WITH_READS, *PEERS)
+            },
+            rounds,
+        )
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from measure import bar, clean_environment, figure, machine, table, take_turns
+from measure import bar, clean_environment, column, figure, machine, table, take_turns
 
 CORE, OURS = "core tasks: two", "a liquidation and a wait"
 MORE_CORE, MIXED = "core tasks: four", "core tasks: two; a liquidation and a wait"
@@ -143,29 +143,20 @@ def main() -> None:
         return
     print("## Parsing a DAG file\n")
     print(machine("apache-airflow", "apache-airflow-providers-http"))
-    modules: dict[str, int] = {}
-
-    def contender(name: str, process: Parser) -> Any:
-        def measure() -> float:
-            result = process.parse()
-            modules[name] = result["modules"]
-            return float(result["ms"])
-
-        return measure
-
     with tempfile.TemporaryDirectory() as folder:
         processes = {}
         for number, (name, text) in enumerate(FILES.items()):
             path = Path(folder) / f"file_{number}.py"
             path.write_text(text)
             processes[name] = Parser(path, Path(folder))
-        spent = take_turns({name: contender(name, process) for name, process in processes.items()}, options.rounds)
+        found = take_turns({name: process.parse for name, process in processes.items()}, options.rounds)
         for process in processes.values():
             process.stop()
+    spent = {name: column(results, "ms") for name, results in found.items()}
     table(
         "A file with one DAG",
         ["the file has", "ms of CPU a parse, median (min-max)", "modules imported at each"],
-        [(name, f"{figure(it):.1f}", modules[name]) for name, it in spent.items()],
+        [(name, f"{figure(it):.1f}", found[name][-1]["modules"]) for name, it in spent.items()],
     )
     bar(f"{OURS}, over {CORE}", median(spent[OURS]) / median(spent[CORE]), 1.1)
     bar(f"{MIXED}, over {MORE_CORE}", median(spent[MIXED]) / median(spent[MORE_CORE]), 1.1)

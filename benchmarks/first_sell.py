@@ -7,20 +7,18 @@ HTTP client yet. CPU time from before the contender's first import until the rep
 from __future__ import annotations
 
 import argparse
-import os
 import ssl
 import tempfile
+from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import certifi
 import contenders
-from measure import bar, cpu, figure, in_fresh_process, machine, table, take_turns
+from measure import bar, column, cpu, figure, in_fresh_process, machine, table, take_turns
 from stub import StubApi, canned_replies, certificates
 
 OURS, BARE = "this provider", "bare `requests.Session`"
-_BUNDLE = "REQUESTS_CA_BUNDLE"
 _CODE = f"""
 import json, sys, time
 sys.path.insert(0, {str(Path(__file__).parent)!r})
@@ -43,31 +41,28 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--rounds", type=int, default=3, help="rounds that count (default: %(default)s)")
     options = parser.parse_args()
-    imports: dict[str, list[float]] = {name: [] for name in contenders.CONTENDERS}
-
-    def contender(name: str, url: str) -> Any:
-        def measure() -> float:
-            result = in_fresh_process(_CODE, name, url, environment={_BUNDLE: os.environ[_BUNDLE]})
-            imports[name].append(result["import"])
-            return float(result["total"])
-
-        return measure
-
     print("## The first sell of a process\n")
     print(machine("requests", "py3cw", "three-commas", "apache-airflow-providers-http"))
     replies = canned_replies()
     with tempfile.TemporaryDirectory() as folder:
-        os.environ[_BUNDLE] = str(certificates(Path(folder)))
+        environment = {"REQUESTS_CA_BUNDLE": str(certificates(Path(folder)))}
         with StubApi(replies, tls=Path(folder)) as api:
-            spent = take_turns({name: contender(name, api.url) for name in contenders.CONTENDERS}, options.rounds)
+            found = take_turns(
+                {
+                    name: partial(in_fresh_process, _CODE, name, api.url, environment=environment)
+                    for name in contenders.CONTENDERS
+                },
+                options.rounds,
+            )
             sells = api.counts()["requests"]
     expected = (options.rounds + 1) * len(contenders.CONTENDERS)
+    spent = {name: column(results, "total") for name, results in found.items()}
     base = median(spent[BARE])
     table(
         "One signed sell over TLS",
         ["contender", "ms of CPU, median (min-max)", "of it, importing and building the client", "x"],
         [
-            (name, f"{figure(it):.1f}", f"{median(imports[name]):.1f}", f"{median(it) / base:.2f}")
+            (name, f"{figure(it):.1f}", f"{median(column(found[name], 'import')):.1f}", f"{median(it) / base:.2f}")
             for name, it in spent.items()
         ],
     )

@@ -6,10 +6,11 @@ Each contender is imported in an interpreter of its own, with its byte code cach
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from statistics import median
 from typing import Any
 
-from measure import bar, figure, in_fresh_process, machine, table
+from measure import bar, column, figure, in_fresh_process, machine, table, take_turns
 
 PACKAGES = {
     "this provider": ("airflow_provider_3commas.operators.sell_all", "airflow_provider_3commas.sensors.balances"),
@@ -40,13 +41,7 @@ def measure(rounds: int) -> dict[str, list[dict[str, Any]]]:
     :param rounds: how many rounds count; one before them writes the byte code.
     :return: by package, what each round has shown.
     """
-    found: dict[str, list[dict[str, Any]]] = {name: [] for name in PACKAGES}
-    for number in range(rounds + 1):
-        for name, modules in PACKAGES.items():
-            result = in_fresh_process(_CODE, *modules)
-            if number:
-                found[name].append(result)
-    return found
+    return take_turns({name: partial(in_fresh_process, _CODE, *modules) for name, modules in PACKAGES.items()}, rounds)
 
 
 def main() -> None:
@@ -57,10 +52,7 @@ def main() -> None:
     print("## Import\n")
     print(machine("apache-airflow", "apache-airflow-providers-http", "apache-airflow-providers-dbt-cloud"))
     found = measure(options.rounds)
-    seen = {
-        name: {what: [result[what] for result in results] for what in ("ms", "modules", "mb")}
-        for name, results in found.items()
-    }
+    seen = {name: {what: column(results, what) for what in ("ms", "modules", "mb")} for name, results in found.items()}
     table(
         "Importing operators and sensors, on top of `airflow.sdk`",
         ["package", "ms of CPU, median (min-max)", "modules", "MB, median (min-max)"],

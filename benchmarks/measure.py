@@ -11,12 +11,13 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
 ROOT = Path(__file__).resolve().parents[1]
+T = TypeVar("T")
 
 
 class Figure(NamedTuple):
@@ -44,17 +45,15 @@ def figure(values: Sequence[float]) -> Figure:
     return Figure(statistics.median(values), min(values), max(values))
 
 
-def take_turns(
-    contenders: Mapping[str, Callable[[], float]], rounds: int, *, warm_up: bool = True
-) -> dict[str, list[float]]:
+def take_turns(contenders: Mapping[str, Callable[[], T]], rounds: int, *, warm_up: bool = True) -> dict[str, list[T]]:
     """Let every contender run once a round, each round beginning with another, so that all meet the same weather.
 
-    :param contenders: by name, what runs once and returns its number.
+    :param contenders: by name, what runs once and returns what it has seen.
     :param rounds: how many rounds count.
     :param warm_up: whether a first round is thrown away.
-    :return: by name, one number a round.
+    :return: by name, what each round has shown.
     """
-    found: dict[str, list[float]] = {name: [] for name in contenders}
+    found: dict[str, list[T]] = {name: [] for name in contenders}
     names = list(contenders)
     for number in range(-1 if warm_up else 0, rounds):
         first = number % len(names)
@@ -63,6 +62,16 @@ def take_turns(
             if number >= 0:
                 found[name].append(value)
     return found
+
+
+def column(results: Iterable[Mapping[str, float]], name: str) -> list[float]:
+    """Take one number out of what each round has shown.
+
+    :param results: a mapping a round.
+    :param name: the number's name.
+    :return: one number a round.
+    """
+    return [result[name] for result in results]
 
 
 def cpu(action: Callable[[], Any], repeat: int) -> Callable[[], float]:

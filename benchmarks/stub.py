@@ -17,13 +17,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 from urllib.request import ProxyHandler, build_opener
 
+from contenders import ACCOUNT_ID
 from measure import ROOT, clean_environment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-#: The account of the canned replies.
-ACCOUNT_ID = 32402783
 
 
 class StubApi:

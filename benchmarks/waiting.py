@@ -16,8 +16,8 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from contenders import ACCOUNT_ID
 from measure import ROOT, clean_environment
-from stub import ACCOUNT_ID
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,14 +14,11 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING
 
-from measure import ROOT, clean_environment, figure, machine, table, take_turns
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from measure import ROOT, clean_environment, column, figure, machine, table, take_turns
 
 sys.path.insert(0, str(ROOT))
 
@@ -50,25 +47,27 @@ dag = does_nothing()
 }
 
 
-def runner(dag_id: str, environment: dict[str, str], wall: list[float]) -> Callable[[], float]:
-    """Return what runs a DAG once.
+def run(dag_id: str, environment: dict[str, str], simulator: Simulator) -> dict[str, float]:
+    """Run a DAG once, on an account that has not been sold.
 
     :param dag_id: the DAG.
     :param environment: of the process.
-    :param wall: takes the seconds that each run took.
-    :return: a function that returns the seconds of CPU of one run.
+    :param simulator: has the account.
+    :return: ``cpu`` and ``wall`` in seconds, and how many ``requests`` and ``sells`` it sent.
     """
-
-    def run() -> float:
-        before, start = _children(), time.monotonic()
-        command = [sys.executable, "-W", "ignore", "-m", "airflow", "dags", "test", dag_id]
-        ended = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
-        wall.append(time.monotonic() - start)
-        if ended.returncode or "state=success" not in ended.stdout + ended.stderr:
-            raise SystemExit(f"{dag_id} failed:\n{ended.stdout[-3000:]}{ended.stderr[-3000:]}")
-        return _children() - before
-
-    return run
+    simulator.reset("calm")
+    before, start = _children(), time.monotonic()
+    command = [sys.executable, "-W", "ignore", "-m", "airflow", "dags", "test", dag_id]
+    ended = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
+    wall = time.monotonic() - start
+    if ended.returncode or "state=success" not in ended.stdout + ended.stderr:
+        raise SystemExit(f"{dag_id} failed:\n{ended.stdout[-3000:]}{ended.stderr[-3000:]}")
+    return {
+        "cpu": _children() - before,
+        "wall": wall,
+        "requests": len(simulator.journal()),
+        "sells": len(simulator.sells()),
+    }
 
 
 def main() -> None:
@@ -78,31 +77,26 @@ def main() -> None:
     options = parser.parse_args()
     print("## A whole run\n")
     print(machine("apache-airflow"))
-    wall: dict[str, list[float]] = {name: [] for name in _DAGS}
     with tempfile.TemporaryDirectory() as folder, Simulator("calm", speed=_SPEED) as simulator:
         environment = _airflow(Path(folder), simulator)
-
-        # A fresh account for each run: what is sold is sold.
-        def reset_and(run: Callable[[], float]) -> Callable[[], float]:
-            def start() -> float:
-                simulator.reset("calm")
-                return run()
-
-            return start
-
-        runs = {name: reset_and(runner(name, environment, wall[name])) for name in _DAGS}
-        spent = take_turns(runs, options.rounds, warm_up=False)
-        simulator.reset("calm")
-        runner(OURS, environment, [])()
-        requests, sells = len(simulator.journal()), len(simulator.sells())
+        runs = {name: partial(run, name, environment, simulator) for name in _DAGS}
+        found = take_turns(runs, options.rounds, warm_up=False)
     table(
         "`airflow dags test`",
-        ["DAG", "s of CPU, median (min-max)", "s of wall time"],
-        [(f"`{name}`", f"{figure(it):.2f}", f"{figure(wall[name]):.1f}") for name, it in spent.items()],
+        ["DAG", "s of CPU, median (min-max)", "s of wall time", "requests", "sells"],
+        [
+            (
+                f"`{name}`",
+                f"{figure(column(it, 'cpu')):.2f}",
+                f"{figure(column(it, 'wall')):.1f}",
+                f"{median(column(it, 'requests')):.0f}",
+                f"{median(column(it, 'sells')):.0f}",
+            )
+            for name, it in found.items()
+        ],
     )
-    over = median(spent[OURS]) - median(spent[NOTHING])
-    ratio = median(spent[OURS]) / median(spent[NOTHING])
-    print(f"- CPU over the DAG that does nothing: {over:.2f} s, {ratio:.2f} x. Requests: {requests}, sells: {sells}.")
+    ours, nothing = (median(column(found[name], "cpu")) for name in (OURS, NOTHING))
+    print(f"- CPU over the DAG that does nothing: {ours - nothing:.2f} s, {ours / nothing:.2f} x.")
 
 
 def _airflow(home: Path, simulator: Simulator) -> dict[str, str]:
