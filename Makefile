@@ -36,7 +36,7 @@ test-ui: $(VENV)/.ui-ready ## run the tests that use Airflow in Chromium; screen
 
 test-oldest: $(OLDEST)/.ready ## run the tests with the oldest supported Airflow
 	# Without the one file that takes minutes and touches no Airflow.
-	$(OLDEST)/bin/python -m pytest -p no:cacheprovider --ignore tests/api/test_budget_processes.py $(PYTEST_ARGS)
+	$(OLDEST)/bin/python -m pytest -p no:cacheprovider --ignore tests/budget/test_budget_processes.py $(PYTEST_ARGS)
 
 bench: $(BENCH)/.bench-ready ## measure speed and weight beside other packages (about 9 minutes)
 	@for each in $(BENCHMARKS); do $(BENCH)/bin/python -W ignore benchmarks/$$each.py || exit 1; echo; done

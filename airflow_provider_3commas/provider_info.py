@@ -34,7 +34,7 @@ def get_provider_info() -> dict[str, Any]:
         "sensors": [_modules("sensors.balances")],
         "triggers": [_modules("triggers.balances")],
         "extra-links": [f"{_PACKAGE}.links.account.ThreeCommasLiquidationLink"],
-        "asset-uris": [{"schemes": ["threecommas"], "handler": f"{_PACKAGE}.assets.sanitize"}],
+        "asset-uris": [{"schemes": ["threecommas"], "handler": f"{_PACKAGE}.assets.account.sanitize"}],
         "cli": [f"{_PACKAGE}.cli.definition.get_cli_commands"],
         "connection-types": [
             {

@@ -30,7 +30,7 @@ class SlimRow(msgspec.Struct):
 
 def main() -> None:
     """Measure and print."""
-    from airflow_provider_3commas.api.balances import decode_balance_rows
+    from airflow_provider_3commas.api.balance_rows import decode_balance_rows
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--rounds", type=int, default=40, help="rounds that count (default: %(default)s)")

@@ -21,7 +21,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from airflow_provider_3commas.api.budget import Priority, RequestBudget
+from airflow_provider_3commas.budget import Priority, RequestBudget
 
 CHECKS = 500
 

@@ -76,8 +76,8 @@ def main() -> None:
 
 
 def _gate(folder: Path, url: str) -> Any:
-    from airflow_provider_3commas.api.budget import Priority, RequestBudget, SleepingGate
-    from airflow_provider_3commas.metrics import BudgetMetrics
+    from airflow_provider_3commas.budget import Priority, RequestBudget, SleepingGate
+    from airflow_provider_3commas.hooks.gates import BudgetMetrics
 
     budget = RequestBudget(contenders.API_KEY, url, requests_per_minute=10_000, path=folder / "budget.sqlite")
     return SleepingGate(budget, Priority.POLL, observer=BudgetMetrics())

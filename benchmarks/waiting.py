@@ -170,7 +170,7 @@ def _quiet(case: Case) -> None:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     logging.disable(logging.CRITICAL)
     if case.contender == OURS and not case.budget:
-        from airflow_provider_3commas.triggers import polling
+        from airflow_provider_3commas.settlement import poller as polling
 
         polling._raising_gate = lambda _budget: None  # type: ignore[assignment, return-value]
 

@@ -68,7 +68,7 @@ def test_a_dag_of_both_loads_none_of_their_workings() -> None:
         "airflow_provider_3commas.links.account",
         "airflow_provider_3commas.operators",
         "airflow_provider_3commas.operators.sell_all",
-        "airflow_provider_3commas.retry",
+        "airflow_provider_3commas.retry_policy",
         "airflow_provider_3commas.sensors",
         "airflow_provider_3commas.sensors.balances",
     }

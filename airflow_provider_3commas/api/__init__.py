@@ -10,8 +10,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from airflow_provider_3commas.api.accounts import parse_account_id
-    from airflow_provider_3commas.api.balances import BalanceRow
+    from airflow_provider_3commas.api.account_ids import parse_account_id
+    from airflow_provider_3commas.api.balance_rows import BalanceRow
     from airflow_provider_3commas.api.client import ThreeCommasClient
     from airflow_provider_3commas.api.credentials import Credentials
     from airflow_provider_3commas.api.errors import (
@@ -58,10 +58,10 @@ __all__ = [
 
 # Whatever is not listed is an error class.
 _HOMES = {
-    "BalanceRow": "balances",
+    "BalanceRow": "balance_rows",
     "Credentials": "credentials",
     "ThreeCommasClient": "client",
-    "parse_account_id": "accounts",
+    "parse_account_id": "account_ids",
 }
 
 

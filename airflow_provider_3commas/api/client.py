@@ -13,9 +13,10 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, ProxyM
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from airflow_provider_3commas import __version__
-from airflow_provider_3commas.api.accounts import parse_account_id
-from airflow_provider_3commas.api.addresses import DEFAULT_BASE_URL, check_base_url
-from airflow_provider_3commas.api.balances import BalanceRow, decode_balance_rows
+from airflow_provider_3commas.api.account_ids import parse_account_id
+from airflow_provider_3commas.api.balance_rows import BalanceRow, decode_balance_rows
+from airflow_provider_3commas.api.base_url import DEFAULT_BASE_URL, check_base_url
+from airflow_provider_3commas.api.error_mapping import Reply, decode_json, describe_body, failure
 from airflow_provider_3commas.api.errors import (
     ConfigurationError,
     ConnectionFailed,
@@ -23,7 +24,6 @@ from airflow_provider_3commas.api.errors import (
     ThreeCommasError,
 )
 from airflow_provider_3commas.api.redaction import redact_credentials
-from airflow_provider_3commas.api.replies import Reply, decode_json, describe_body, failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable

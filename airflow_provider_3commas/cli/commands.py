@@ -13,8 +13,8 @@ from airflow.providers.common.compat.sdk import AirflowNotFoundException
 from airflow.utils.cli import suppress_logs_and_warning
 from rich.markup import escape
 
-from airflow_provider_3commas.api.budget import WaitForBudget
 from airflow_provider_3commas.api.errors import ConfigurationError, InvalidAccountId, ThreeCommasError
+from airflow_provider_3commas.budget import WaitForBudget
 from airflow_provider_3commas.money import plain, read_amount, rounded
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def simulate(args: argparse.Namespace) -> NoReturn:
 
 
 def _hook(args: argparse.Namespace) -> ThreeCommasHook:
-    from airflow_provider_3commas.hooks.diagnosis import ImpatientGate
+    from airflow_provider_3commas.hooks.connection_check import ImpatientGate
     from airflow_provider_3commas.hooks.threecommas import ThreeCommasHook
 
     return ThreeCommasHook(args.conn_id, gate=lambda budget: ImpatientGate(budget, BUDGET_PATIENCE))

@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 from airflow.sdk import BaseHook
 from airflow.sdk.log import mask_secret
 
-from airflow_provider_3commas.api.addresses import DEFAULT_BASE_URL, check_base_url
+from airflow_provider_3commas.api.base_url import DEFAULT_BASE_URL, check_base_url
 from airflow_provider_3commas.api.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Connection
 
-    from airflow_provider_3commas.api.balances import BalanceRow
-    from airflow_provider_3commas.api.budget import RequestBudget
+    from airflow_provider_3commas.api.balance_rows import BalanceRow
     from airflow_provider_3commas.api.client import RequestGate, ThreeCommasClient
+    from airflow_provider_3commas.budget import RequestBudget
 
     GateFactory = Callable[[RequestBudget], RequestGate]
 
@@ -101,7 +101,7 @@ class ThreeCommasHook(BaseHook):
 
         :return: whether it does, and sentences for the person who pressed the button; no secret in them.
         """
-        from airflow_provider_3commas.hooks.diagnosis import diagnose
+        from airflow_provider_3commas.hooks.connection_check import diagnose
 
         return diagnose(self.get_connection(self.threecommas_conn_id))
 
@@ -179,15 +179,15 @@ class ThreeCommasHook(BaseHook):
 
 
 def _sleeping_gate(budget: RequestBudget) -> RequestGate:
-    from airflow_provider_3commas.api.budget import Priority, SleepingGate
-    from airflow_provider_3commas.metrics import BudgetMetrics
+    from airflow_provider_3commas.budget import Priority, SleepingGate
+    from airflow_provider_3commas.hooks.gates import BudgetMetrics
 
     return SleepingGate(budget, Priority.POLL, observer=BudgetMetrics())
 
 
 def _budget(api_key: str, base_url: str, extra: dict[str, Any]) -> RequestBudget:
     """Return the budget that this process shares with all others on this machine, or on all that use the Redis."""
-    from airflow_provider_3commas.api.budget import shared_budget
+    from airflow_provider_3commas.budget import shared_budget
 
     url = extra.get("budget_url")
     return shared_budget(

@@ -29,7 +29,7 @@ class ThreeCommasLiquidationLink(BaseOperatorLink):
         :param ti_key: key of the task instance.
         :return: the address; empty where the account id is not a valid one.
         """
-        from airflow_provider_3commas.api.accounts import parse_account_id
+        from airflow_provider_3commas.api.account_ids import parse_account_id
         from airflow_provider_3commas.api.errors import InvalidAccountId
 
         try:

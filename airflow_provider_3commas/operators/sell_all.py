@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from airflow.sdk import BaseOperator
 
 from airflow_provider_3commas.links.account import ThreeCommasLiquidationLink
-from airflow_provider_3commas.retry import default_retry_policy
+from airflow_provider_3commas.retry_policy import default_retry_policy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,9 +59,9 @@ class _SellAllOperator(BaseOperator):
     @cached_property
     def hook(self) -> ThreeCommasHook:
         """The hook of the rendered connection id; its requests go before those of the sensors."""
-        from airflow_provider_3commas.api.budget import Priority, SleepingGate
+        from airflow_provider_3commas.budget import Priority, SleepingGate
+        from airflow_provider_3commas.hooks.gates import BudgetMetrics
         from airflow_provider_3commas.hooks.threecommas import ThreeCommasHook
-        from airflow_provider_3commas.metrics import BudgetMetrics
 
         return ThreeCommasHook(
             self.threecommas_conn_id,
@@ -77,7 +77,7 @@ class _SellAllOperator(BaseOperator):
         :raises ThreeCommasError: see ``airflow_provider_3commas.api.errors``; ``OutcomeUnknown`` says that there may
             have been a sell.
         """
-        from airflow_provider_3commas.operators.liquidator import Liquidator
+        from airflow_provider_3commas.liquidation.liquidator import Liquidator
 
         return Liquidator(self, context).run()
 

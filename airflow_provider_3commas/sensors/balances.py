@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
-    from airflow_provider_3commas.api.budget import RequestBudget
     from airflow_provider_3commas.api.client import RequestGate
+    from airflow_provider_3commas.budget import RequestBudget
     from airflow_provider_3commas.hooks.threecommas import ThreeCommasHook
-    from airflow_provider_3commas.sensors.watch import Watch
-    from airflow_provider_3commas.settlement import Decision
+    from airflow_provider_3commas.settlement.decide import Decision
+    from airflow_provider_3commas.settlement.watch import Watch
 
 #: XCom key of the unsold value over time: ``[[seconds, "btc"], ...]``.
 HISTORY_KEY = "settlement_history"
@@ -131,7 +131,7 @@ class BalancesSettledSensor(BaseSensorOperator):
         self._check_literals()
         # Not a class attribute: Airflow's base class sets that back to None.
         if getattr(self, "retry_policy", None) is None:
-            from airflow_provider_3commas.retry import default_retry_policy
+            from airflow_provider_3commas.retry_policy import default_retry_policy
 
             self.retry_policy = default_retry_policy()
 
@@ -212,14 +212,14 @@ class BalancesSettledSensor(BaseSensorOperator):
         return self._conclude(context, {"status": "error", "message": message})
 
     def _begin(self, context: Context) -> Watch:
-        from airflow_provider_3commas.sensors.watch import Watch
+        from airflow_provider_3commas.settlement.watch import Watch
 
         return Watch(self, context)
 
     def _gate(self, budget: RequestBudget) -> RequestGate:
         """Return a gate that sleeps if the sensor does, and else one that lets it leave the worker."""
-        from airflow_provider_3commas.api.budget import Priority, RaisingGate, SleepingGate
-        from airflow_provider_3commas.metrics import BudgetMetrics
+        from airflow_provider_3commas.budget import Priority, RaisingGate, SleepingGate
+        from airflow_provider_3commas.hooks.gates import BudgetMetrics
 
         watch = self._watch
         if watch is not None and not watch.rehearsal and (self.deferrable or self.reschedule):
@@ -233,7 +233,7 @@ class BalancesSettledSensor(BaseSensorOperator):
             raise ValueError("silent_fail would hide a liquidation that failed; failed reads: see max_failures.")
         # What checks is imported only for what there is to check: DAG files are parsed again and again.
         if _is_literal(self.account_id):
-            from airflow_provider_3commas.api.accounts import parse_account_id
+            from airflow_provider_3commas.api.account_ids import parse_account_id
 
             parse_account_id(self.account_id)
         dry_run: object = self.dry_run
@@ -246,13 +246,13 @@ class BalancesSettledSensor(BaseSensorOperator):
             name: value for name, value in criteria.items() if name not in self.template_fields or _is_literal(value)
         }
         if any(type(value) is not type(CRITERIA[name]) or value != CRITERIA[name] for name, value in known.items()):
-            from airflow_provider_3commas.settlement import Criteria
+            from airflow_provider_3commas.settlement.decide import Criteria
 
             Criteria.of(**known)
 
     def _rehearse(self, context: Context, watch: Watch, decision: Decision) -> dict[str, Any]:
         """Return what one look has shown: nothing was sold, so nothing will settle."""
-        from airflow_provider_3commas.settlement import SettlementFailed
+        from airflow_provider_3commas.settlement.decide import SettlementFailed
 
         event = watch.event(decision)
         context["ti"].xcom_push(FACTS_KEY, event["facts"])
@@ -283,7 +283,7 @@ class BalancesSettledSensor(BaseSensorOperator):
     def _defer(self, watch: Watch) -> NoReturn:
         from datetime import timedelta
 
-        from airflow_provider_3commas.settlement import as_json, iso
+        from airflow_provider_3commas.settlement.decide import as_json, iso
         from airflow_provider_3commas.triggers.balances import BalancesSettledTrigger
 
         max_wait = self.max_wait
@@ -329,8 +329,8 @@ class BalancesSettledSensor(BaseSensorOperator):
         )
         if not self.outlets:
             return
-        from airflow_provider_3commas.assets import emit_account_event
-        from airflow_provider_3commas.settlement import residual_btc
+        from airflow_provider_3commas.assets.account import emit_account_event
+        from airflow_provider_3commas.settlement.decide import residual_btc
 
         facts = {
             "account_id": result["account_id"],
@@ -346,7 +346,7 @@ class BalancesSettledSensor(BaseSensorOperator):
         """Return the exception for an event; only the timeout is one that ``soft_fail`` turns into a skip."""
         from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowSkipException
 
-        from airflow_provider_3commas.settlement import ERROR_DETAILS, BalancesStalled, SettlementFailed, Status
+        from airflow_provider_3commas.settlement.decide import ERROR_DETAILS, BalancesStalled, SettlementFailed, Status
 
         status = event.get("status")
         known = status in {known.value for known in Status} | {"error"}

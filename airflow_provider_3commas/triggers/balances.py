@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
-from airflow_provider_3commas.api.accounts import parse_account_id
-from airflow_provider_3commas.settlement import Criteria, Progress, begin, final_event
+from airflow_provider_3commas.api.account_ids import parse_account_id
+from airflow_provider_3commas.settlement.decide import Criteria, Progress, begin, final_event
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -110,7 +110,7 @@ class BalancesSettledTrigger(BaseTrigger):
             return {"status": ERROR, "message": message, "result": None, "history": [], "details": {}}
 
     async def _settle(self) -> dict[str, Any]:
-        from airflow_provider_3commas.triggers import polling
+        from airflow_provider_3commas.settlement import poller as polling
 
         criteria = msgspec.convert(self.criteria or {}, Criteria)
         account_id = parse_account_id(self.account_id)

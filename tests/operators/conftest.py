@@ -11,8 +11,8 @@ import pendulum
 import pytest
 
 from airflow_provider_3commas.api import client
-from airflow_provider_3commas.api.budget import SleepingGate
-from airflow_provider_3commas.operators import liquidator
+from airflow_provider_3commas.budget import SleepingGate
+from airflow_provider_3commas.liquidation import liquidator
 from airflow_provider_3commas.operators.sell_all import SellAllToBtcOperator
 from tests.conftest import connection_to
 

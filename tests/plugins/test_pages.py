@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import airflow_provider_3commas.plugins
-from airflow_provider_3commas.plugins import liquidation
+from airflow_provider_3commas.plugins import liquidation_tab as liquidation
 
 STATIC = Path(airflow_provider_3commas.plugins.__file__).parent / "static"
 
@@ -131,7 +131,7 @@ def test_plugin_costs_airflow_next_to_nothing():
     """Every Airflow process imports every plugin; only an API server serves pages."""
     script = (
         "import airflow.plugins_manager, sys, json; before = set(sys.modules)\n"
-        "import airflow_provider_3commas.plugins.liquidation\n"
+        "import airflow_provider_3commas.plugins.liquidation_tab\n"
         "print(json.dumps(sorted(set(sys.modules) - before)))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
@@ -139,7 +139,7 @@ def test_plugin_costs_airflow_next_to_nothing():
     assert set(json.loads(done.stdout.splitlines()[-1])) <= {
         "airflow_provider_3commas",
         "airflow_provider_3commas.plugins",
-        "airflow_provider_3commas.plugins.liquidation",
+        "airflow_provider_3commas.plugins.liquidation_tab",
     }
 
 

@@ -15,7 +15,7 @@ from airflow.sdk.bases.sensor import AirflowRescheduleException
 
 from airflow_provider_3commas.hooks.threecommas import ThreeCommasHook
 from airflow_provider_3commas.sensors.balances import BalancesSettledSensor
-from airflow_provider_3commas.triggers import polling
+from airflow_provider_3commas.settlement import poller as polling
 from airflow_provider_3commas.triggers.balances import BalancesSettledTrigger
 from tests.triggers.virtual import ACCOUNT, START, Exchange, drive
 

@@ -17,7 +17,6 @@ from airflow.providers.common.compat.sdk import (
 from airflow.sdk import Asset, AssetAlias
 from airflow.sdk.execution_time.context import OutletEventAccessors
 
-from airflow_provider_3commas.api.budget import RaisingGate, Reason, Reservation, SleepingGate, WaitForBudget
 from airflow_provider_3commas.api.errors import (
     AccountNotFound,
     AuthenticationError,
@@ -26,10 +25,11 @@ from airflow_provider_3commas.api.errors import (
     OutcomeUnknown,
     RateLimitExceeded,
 )
+from airflow_provider_3commas.budget import RaisingGate, Reason, Reservation, SleepingGate, WaitForBudget
 from airflow_provider_3commas.report import build_report
 from airflow_provider_3commas.sensors.balances import CRITERIA, BalancesSettledSensor
-from airflow_provider_3commas.sensors.watch import Watch
-from airflow_provider_3commas.settlement import BalancesStalled, Criteria, SettlementFailed
+from airflow_provider_3commas.settlement.decide import BalancesStalled, Criteria, SettlementFailed
+from airflow_provider_3commas.settlement.watch import Watch
 from tests.triggers.virtual import ACCOUNT, SETTLED, START, UNSOLD, View, pairs, row
 
 

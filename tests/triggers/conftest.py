@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 import time_machine
 
-from airflow_provider_3commas.triggers import polling
+from airflow_provider_3commas.settlement import poller as polling
 from tests.triggers.virtual import START, Exchange
 
 

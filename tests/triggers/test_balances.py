@@ -12,7 +12,6 @@ import pytest
 from airflow.sdk import Connection
 from airflow.triggers.base import TriggerEvent
 
-from airflow_provider_3commas.api.budget.gates import WaitForBudget
 from airflow_provider_3commas.api.errors import (
     AuthenticationError,
     ConnectionFailed,
@@ -20,8 +19,9 @@ from airflow_provider_3commas.api.errors import (
     PermissionDenied,
     RateLimitExceeded,
 )
-from airflow_provider_3commas.settlement import Criteria, Progress, as_json, begin
-from airflow_provider_3commas.triggers import polling
+from airflow_provider_3commas.budget.gates import WaitForBudget
+from airflow_provider_3commas.settlement import poller as polling
+from airflow_provider_3commas.settlement.decide import Criteria, Progress, as_json, begin
 from airflow_provider_3commas.triggers.balances import BalancesSettledTrigger
 from tests.triggers.virtual import ACCOUNT, SETTLED, START, UNSOLD, Exchange, View, drive, pairs, row
 

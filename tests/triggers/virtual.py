@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_3commas.api.balances import BalanceRow
+from airflow_provider_3commas.api.balance_rows import BalanceRow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator

@@ -18,9 +18,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from airflow_provider_3commas.api import IpBanned, RateLimitExceeded
-from airflow_provider_3commas.api.budget import Priority
-from airflow_provider_3commas.hooks import diagnosis
-from airflow_provider_3commas.hooks.diagnosis import diagnose
+from airflow_provider_3commas.budget import Priority
+from airflow_provider_3commas.hooks import connection_check as diagnosis
+from airflow_provider_3commas.hooks.connection_check import diagnose
 from airflow_provider_3commas.hooks.threecommas import ThreeCommasHook
 from airflow_provider_3commas.simulator import Simulator
 from tests.conftest import connection_to
@@ -358,7 +358,7 @@ class TestBudget:
             wait = next(waits)
             return SimpleNamespace(granted=not wait, wait=wait, reason="busy", ticket=None, remaining=1)
 
-        monkeypatch.setattr("airflow_provider_3commas.api.budget.budget.RequestBudget.reserve", reserve)
+        monkeypatch.setattr("airflow_provider_3commas.budget.budget.RequestBudget.reserve", reserve)
         monkeypatch.setattr(
             diagnosis, "time", SimpleNamespace(time=time.time, monotonic=time.monotonic, sleep=slept.append)
         )

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_3commas.api.balances import BalanceRow
+from airflow_provider_3commas.api.balance_rows import BalanceRow
 from airflow_provider_3commas.api.errors import (
     AccountNotFound,
     AuthenticationError,
@@ -24,7 +24,7 @@ from airflow_provider_3commas.api.errors import (
     PlanLimitReached,
     RateLimitExceeded,
 )
-from airflow_provider_3commas.settlement import (
+from airflow_provider_3commas.settlement.decide import (
     Criteria,
     Decision,
     Inquiry,

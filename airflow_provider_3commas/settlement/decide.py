@@ -39,7 +39,7 @@ from airflow_provider_3commas.money import EXACT, TARGETS, known, plain, read_am
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Sequence
 
-    from airflow_provider_3commas.api.balances import BalanceRow
+    from airflow_provider_3commas.api.balance_rows import BalanceRow
 
 #: What no waiting cures.
 INCURABLE = (
@@ -386,7 +386,7 @@ class Inquiry:
 
     def _counted(self, ask: Callable[[Question], Any]) -> Any:
         """Ask, and count what was sent: not what has to wait for the budget."""
-        from airflow_provider_3commas.api.budget import WaitForBudget
+        from airflow_provider_3commas.budget import WaitForBudget
 
         self.requests += 1
         try:

@@ -7,14 +7,14 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Protocol
 
-from airflow_provider_3commas.api.budget.ledger import Reason
 from airflow_provider_3commas.api.errors import ThreeCommasError
+from airflow_provider_3commas.budget.ledger import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from airflow_provider_3commas.api.budget.budget import RequestBudget
-    from airflow_provider_3commas.api.budget.ledger import Priority, Reservation
+    from airflow_provider_3commas.budget.budget import RequestBudget
+    from airflow_provider_3commas.budget.ledger import Priority, Reservation
 
 #: A wait longer than this is worth a line in the log, in seconds.
 LOG_AFTER = 5.0

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from airflow_provider_3commas import __version__
-from airflow_provider_3commas.api.budget import Priority, RaisingGate, Reason, WaitForBudget
+from airflow_provider_3commas.api.error_mapping import Reply, decode_json, describe_body, failure
 from airflow_provider_3commas.api.errors import (
     AuthenticationError,
     ConnectionFailed,
@@ -27,7 +27,7 @@ from airflow_provider_3commas.api.errors import (
     RateLimitExceeded,
     ThreeCommasError,
 )
-from airflow_provider_3commas.api.replies import Reply, decode_json, describe_body, failure
+from airflow_provider_3commas.budget import Priority, RaisingGate, Reason, WaitForBudget
 from airflow_provider_3commas.hooks.threecommas import EXTRA_KEYS, ThreeCommasHook
 
 if TYPE_CHECKING:
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Connection
 
-    from airflow_provider_3commas.api.budget import RequestBudget
     from airflow_provider_3commas.api.client import ThreeCommasClient
+    from airflow_provider_3commas.budget import RequestBudget
 
 #: Seconds after which the answer is given, whatever is still under way. A name server can take longer than that.
 DEADLINE = 9.0

@@ -8,10 +8,10 @@ from unittest import mock
 import pytest
 from airflow.providers.common.compat import sdk
 
-from airflow_provider_3commas.api.budget import Priority, SleepingGate, shared_budget
 from airflow_provider_3commas.api.errors import RateLimitExceeded
+from airflow_provider_3commas.budget import Priority, SleepingGate, shared_budget
+from airflow_provider_3commas.hooks.gates import BudgetMetrics
 from airflow_provider_3commas.hooks.threecommas import BUDGET_FILE, ThreeCommasHook
-from airflow_provider_3commas.metrics import BudgetMetrics
 from airflow_provider_3commas.operators.sell_all import SellAllToBtcOperator
 
 

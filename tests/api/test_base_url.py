@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from airflow_provider_3commas.api import ConfigurationError
-from airflow_provider_3commas.api.addresses import check_base_url
+from airflow_provider_3commas.api.base_url import check_base_url
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from airflow_provider_3commas.api import (
     RateLimitExceeded,
     ThreeCommasError,
 )
-from airflow_provider_3commas.api.budget import (
+from airflow_provider_3commas.budget import (
     BudgetTimeout,
     Priority,
     RaisingGate,
@@ -33,7 +33,7 @@ from airflow_provider_3commas.api.budget import (
     shared_budget,
     stores,
 )
-from airflow_provider_3commas.api.budget import (
+from airflow_provider_3commas.budget import (
     budget as budget_module,
 )
 
@@ -158,7 +158,7 @@ def test_a_forked_process_uses_a_connection_of_its_own(tmp_path):
     script = """
 import os, sys
 from pathlib import Path
-from airflow_provider_3commas.api.budget import Priority, RequestBudget
+from airflow_provider_3commas.budget import Priority, RequestBudget
 budgets = [RequestBudget("key", "https://api.3commas.io", path=Path(sys.argv[1])),
            RequestBudget("key", "https://api.3commas.io", url="memory://")]
 for budget in budgets:
@@ -191,7 +191,7 @@ assert budgets[0].status().trouble is None
 def test_importing_it_brings_no_store_and_no_airflow():
     root = Path(airflow_provider_3commas.__file__).parents[1]
     script = (
-        "import sys, airflow_provider_3commas.api.budget; "
+        "import sys, airflow_provider_3commas.budget; "
         "print([name for name in ('airflow', 'redis', 'sqlite3', 'requests', 'asyncio') if name in sys.modules])"
     )
     environment = {**os.environ, "PYTHONPATH": str(root)}

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from datetime import datetime, timedelta
 
-    from airflow_provider_3commas.api.balances import BalanceRow
+    from airflow_provider_3commas.api.balance_rows import BalanceRow
 
 #: Share of what was held that has to be gone, or in orders, to count as sold where nothing else tells.
 MOST = Decimal("0.5")

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_3commas.api import ConfigurationError
-from airflow_provider_3commas.api.budget import Priority, Reason, RequestBudget
-from airflow_provider_3commas.api.budget.ledger import MAX_PAUSE, MAX_WAITERS, PAUSE_SLACK, Ledger, Rules
+from airflow_provider_3commas.budget import Priority, Reason, RequestBudget
+from airflow_provider_3commas.budget.ledger import MAX_PAUSE, MAX_WAITERS, PAUSE_SLACK, Ledger, Rules
 
 POLL, SELL = Priority.POLL, Priority.SELL
 START = 1_750_000_000_000

@@ -4,15 +4,15 @@ A ``RequestBudget`` counts requests in a store that every process sees and never
 for it: ``SleepingGate`` in a task, ``RaisingGate`` in a trigger.
 """
 
-from airflow_provider_3commas.api.budget.budget import BudgetStatus, RequestBudget, shared_budget
-from airflow_provider_3commas.api.budget.gates import (
+from airflow_provider_3commas.budget.budget import BudgetStatus, RequestBudget, shared_budget
+from airflow_provider_3commas.budget.gates import (
     BudgetTimeout,
     GateObserver,
     RaisingGate,
     SleepingGate,
     WaitForBudget,
 )
-from airflow_provider_3commas.api.budget.ledger import Priority, Reason, Reservation
+from airflow_provider_3commas.budget.ledger import Priority, Reason, Reservation
 
 __all__ = [
     "BudgetStatus",

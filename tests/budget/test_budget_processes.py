@@ -20,9 +20,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import airflow_provider_3commas
-from airflow_provider_3commas.api.budget import Priority, RequestBudget
-from airflow_provider_3commas.api.budget.ledger import Ledger, Reserve, Rules
-from airflow_provider_3commas.api.budget.stores import RedisStore
+from airflow_provider_3commas.budget import Priority, RequestBudget
+from airflow_provider_3commas.budget.ledger import Ledger, Reserve, Rules
+from airflow_provider_3commas.budget.stores import RedisStore
 from airflow_provider_3commas.simulator import Simulator
 
 WINDOW = 3.0
@@ -34,7 +34,7 @@ WORKER = """
 import sys, time
 from pathlib import Path
 from airflow_provider_3commas.api import Credentials, ThreeCommasClient, ThreeCommasError
-from airflow_provider_3commas.api.budget import BudgetTimeout, Priority, RequestBudget, SleepingGate
+from airflow_provider_3commas.budget import BudgetTimeout, Priority, RequestBudget, SleepingGate
 
 base_url, api_key, secret, limit, window, url, path, priority, seconds = sys.argv[1:]
 budget = RequestBudget(api_key, base_url, requests_per_minute=limit, url=url or None, path=Path(path),

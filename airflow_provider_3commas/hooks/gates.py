@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from airflow_provider_3commas.api.budget import Priority, Reason
+    from airflow_provider_3commas.budget import Priority, Reason
 
 
 class BudgetMetrics:

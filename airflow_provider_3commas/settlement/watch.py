@@ -11,20 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from airflow_provider_3commas import settlement
-from airflow_provider_3commas.api.accounts import parse_account_id
-from airflow_provider_3commas.api.budget import WaitForBudget
+from airflow_provider_3commas.api.account_ids import parse_account_id
 from airflow_provider_3commas.api.errors import ThreeCommasError
+from airflow_provider_3commas.budget import WaitForBudget
 from airflow_provider_3commas.parameters import parse_bool
 from airflow_provider_3commas.sensors.balances import CRITERIA
-from airflow_provider_3commas.settlement import Criteria, Progress, Question
+from airflow_provider_3commas.settlement import decide as settlement
+from airflow_provider_3commas.settlement.decide import Criteria, Progress, Question
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_3commas.api.client import ThreeCommasClient
     from airflow_provider_3commas.sensors.balances import BalancesSettledSensor
-    from airflow_provider_3commas.settlement import Decision
+    from airflow_provider_3commas.settlement.decide import Decision
 
 #: Key of what a rescheduled sensor remembers, in the task's state store.
 PROGRESS_KEY = "settlement_progress"

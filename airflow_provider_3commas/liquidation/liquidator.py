@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import pendulum
 from airflow.providers.common.compat.sdk import AirflowFailException
 
-from airflow_provider_3commas.api.accounts import parse_account_id
+from airflow_provider_3commas.api.account_ids import parse_account_id
 from airflow_provider_3commas.api.errors import (
     ConfigurationError,
     ConnectionFailed,
@@ -21,8 +21,8 @@ from airflow_provider_3commas.api.errors import (
     SellAllUnavailable,
     ThreeCommasError,
 )
-from airflow_provider_3commas.assets import emit_account_event
-from airflow_provider_3commas.liquidation import (
+from airflow_provider_3commas.assets.account import emit_account_event
+from airflow_provider_3commas.liquidation.decisions import (
     Finding,
     Journal,
     JournalUnusable,
@@ -38,7 +38,7 @@ from airflow_provider_3commas.liquidation import (
 )
 from airflow_provider_3commas.money import plain, rounded
 from airflow_provider_3commas.parameters import parse_bool
-from airflow_provider_3commas.settlement import INCURABLE
+from airflow_provider_3commas.settlement.decide import INCURABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from airflow_provider_3commas.api.balances import BalanceRow, decode_balance_rows
+from airflow_provider_3commas.api.balance_rows import BalanceRow, decode_balance_rows
 
 
 def test_strings_and_numbers_become_the_exact_decimal():

@@ -8,7 +8,7 @@ import pytest
 from airflow.sdk import Asset, AssetAlias
 from airflow.sdk.definitions.context import Context
 
-from airflow_provider_3commas.assets import account_asset, emit_account_event, sanitize
+from airflow_provider_3commas.assets.account import account_asset, emit_account_event, sanitize
 
 URI = "threecommas://account/32402783"
 FACTS = {"account_id": 32402783, "target": "BTC"}

@@ -11,10 +11,10 @@ import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from airflow_provider_3commas.api.addresses import check_base_url
-from airflow_provider_3commas.api.budget.ledger import Ledger, Priority, Reservation, Reserve, Rules
-from airflow_provider_3commas.api.budget.stores import MemoryStore, Store, StoreTrouble, make_store
+from airflow_provider_3commas.api.base_url import check_base_url
 from airflow_provider_3commas.api.errors import RATE_LIMIT_PAUSE, IpBanned, RateLimitExceeded, ThreeCommasError
+from airflow_provider_3commas.budget.ledger import Ledger, Priority, Reservation, Reserve, Rules
+from airflow_provider_3commas.budget.stores import MemoryStore, Store, StoreTrouble, make_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -23,7 +23,7 @@ def sanitize(uri: SplitResult) -> SplitResult:
     :return: ``threecommas://account/ID``.
     :raises ValueError: it is another kind of URI; the message says what is wrong with it.
     """
-    from airflow_provider_3commas.api.accounts import parse_account_id
+    from airflow_provider_3commas.api.account_ids import parse_account_id
     from airflow_provider_3commas.api.errors import InvalidAccountId
 
     def refuse(what: str) -> ValueError:

@@ -23,7 +23,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import msgspec
 
-from airflow_provider_3commas.api.budget.ledger import (
+from airflow_provider_3commas.api.errors import ConfigurationError
+from airflow_provider_3commas.budget.ledger import (
     CATCH_UP,
     MAX_PAUSE,
     MAX_WAITERS,
@@ -32,8 +33,7 @@ from airflow_provider_3commas.api.budget.ledger import (
     Reservation,
     Reserve,
 )
-from airflow_provider_3commas.api.budget.scripts import SCRIPTS
-from airflow_provider_3commas.api.errors import ConfigurationError
+from airflow_provider_3commas.budget.scripts import SCRIPTS
 
 if TYPE_CHECKING:
     import sqlite3

@@ -22,9 +22,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
-from airflow_provider_3commas.api.budget import Priority, RaisingGate, WaitForBudget
 from airflow_provider_3commas.api.errors import AuthenticationError, ConnectionFailed, ThreeCommasError
-from airflow_provider_3commas.settlement import (
+from airflow_provider_3commas.budget import Priority, RaisingGate, WaitForBudget
+from airflow_provider_3commas.settlement.decide import (
     Criteria,
     Decision,
     Inquiry,
@@ -41,8 +41,8 @@ from airflow_provider_3commas.settlement import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from airflow_provider_3commas.api.budget import RequestBudget
     from airflow_provider_3commas.api.client import RequestGate, ThreeCommasClient
+    from airflow_provider_3commas.budget import RequestBudget
 
 # Looks at a time. The API allows 100 requests a minute, so this is plenty. Each thread more makes the event loop wait
 # longer for the interpreter's lock: with a thousand accounts, p99 of its lag was 16-60 ms with eight, 5-11 with four.
@@ -182,7 +182,7 @@ async def connect(threecommas_conn_id: str) -> ThreeCommasClient:
 
 def _raising_gate(budget: RequestBudget) -> RequestGate:
     """Return a gate that tells how long to wait, so that the event loop can."""
-    from airflow_provider_3commas.metrics import BudgetMetrics
+    from airflow_provider_3commas.hooks.gates import BudgetMetrics
 
     return RaisingGate(budget, Priority.POLL, observer=BudgetMetrics())
 

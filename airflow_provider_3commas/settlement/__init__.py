@@ -1,0 +1,1 @@
+"""Has an account settled? One decision for the worker (``watch``) and the triggerer (``poller``)."""
