@@ -17,7 +17,13 @@
     │   ├── RateLimitExceeded       429
     │   ├── PlanLimitReached        429: the subscription plan forbids it, waiting never helps
     │   └── RedirectRefused         3xx on a read
-    └── OutcomeUnknown          sent, and whether it was carried out cannot be told from the reply
+    ├── OutcomeUnknown          sent, and whether it was carried out cannot be told from the reply
+    ├── LiquidationRefused      nothing was sent: a guard does not let this run sell
+    ├── JournalUnusable         nothing was sent: what is recorded of this task can't be explained
+    ├── PreflightFailed         nothing was sent: the account could not be read before the sale
+    ├── BudgetTimeout           nothing was sent: the time to wait for the request budget was over
+    └── SettlementFailed        the account will not settle by waiting
+        └── BalancesStalled         nothing moves any more, and something is left
 
 *Rejected* is an allowlist: whatever is not proven to be a refusal is *unknown*. A read with an unknown outcome can be
 repeated; a sell never is.
@@ -25,7 +31,7 @@ repeated; a sell never is.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 #: Seconds that the whole key pauses after a 429 without ``Retry-After``: the documented mitigation period.
 RATE_LIMIT_PAUSE = 300.0
@@ -44,6 +50,9 @@ class ThreeCommasError(Exception):
     :param request_id: the reply's ``X-Request-Id``, which 3Commas support asks for.
     :param retry_after: seconds the server asked to wait before the next request.
     """
+
+    #: Whether neither waiting nor another try can cure it.
+    permanent: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -72,9 +81,13 @@ class ThreeCommasError(Exception):
 class ConfigurationError(ThreeCommasError, ValueError):
     """The connection, or a parameter, cannot be used; nothing was sent."""
 
+    permanent = True
+
 
 class InvalidAccountId(ThreeCommasError, ValueError):
     """The account id is not a positive integer; nothing was sent."""
+
+    permanent = True
 
 
 class ConnectionFailed(ThreeCommasError):
@@ -88,25 +101,37 @@ class RequestRejected(ThreeCommasError):
 class InvalidRequest(RequestRejected):
     """The parameters were refused (400); ``attributes`` names the fields."""
 
+    permanent = True
+
 
 class AuthenticationError(RequestRejected):
     """The key or signature is wrong, or the IP address is not on the key's list (401)."""
+
+    permanent = True
 
 
 class PermissionDenied(RequestRejected):
     """The API key lacks the permission that the request needs (403)."""
 
+    permanent = True
+
 
 class SellAllUnavailable(RequestRejected):
     """Sell-all does not exist for this exchange account (403)."""
+
+    permanent = True
 
 
 class AccountNotFound(RequestRejected):
     """The user has no account with this id in this mode (404)."""
 
+    permanent = True
+
 
 class ExchangeKeysInvalid(RequestRejected):
     """The exchange rejects the API keys that 3Commas holds for the account (422)."""
+
+    permanent = True
 
 
 class RateLimitExceeded(RequestRejected):
@@ -120,6 +145,8 @@ class IpBanned(RequestRejected):
 class PlanLimitReached(RequestRejected):
     """The subscription plan forbids the request (429); waiting never helps."""
 
+    permanent = True
+
 
 class RedirectRefused(RequestRejected):
     """A read was answered with a redirect, which is never followed: it would carry the key to another host."""
@@ -127,3 +154,43 @@ class RedirectRefused(RequestRejected):
 
 class OutcomeUnknown(ThreeCommasError):
     """The request may or may not have been carried out; never send a sell again because of this."""
+
+
+class LiquidationRefused(ThreeCommasError):
+    """A guard does not let this run sell; nothing was sent."""
+
+    permanent = True
+
+
+class JournalUnusable(ThreeCommasError):
+    """What is recorded of this task can't be explained, so it may have sold already; nothing was sent."""
+
+    permanent = True
+
+
+class PreflightFailed(ThreeCommasError):
+    """The account could not be read before the sale; nothing was sent."""
+
+
+class BudgetTimeout(ThreeCommasError):
+    """The time to wait was over before the budget allowed the request; nothing was sent."""
+
+
+class SettlementFailed(ThreeCommasError):
+    """The account will not settle by waiting; the message says why and what is left unsold.
+
+    Not an ``AirflowException``: a deferred sensor with ``soft_fail`` would turn that into a skip, and a failed
+    liquidation must not look like one that had nothing to do.
+
+    :param message: why, and what is left.
+    :param result: what the last poll saw, in the form of the sensor's XCom with ``settled_at`` ``None``.
+    :param details: the attributes of the API error that ended the wait, if one did.
+    """
+
+    def __init__(self, message: str, *, result: dict[str, Any] | None = None, **details: Any) -> None:
+        super().__init__(message, **details)
+        self.result = result
+
+
+class BalancesStalled(SettlementFailed):
+    """Nothing is being sold any more, and something is left."""

@@ -4,9 +4,9 @@ A ``RequestBudget`` counts requests in a store that every process sees and never
 for it: ``SleepingGate`` in a task, ``RaisingGate`` in a trigger.
 """
 
+from airflow_provider_3commas.api.errors import BudgetTimeout
 from airflow_provider_3commas.budget.budget import BudgetStatus, RequestBudget, shared_budget
 from airflow_provider_3commas.budget.gates import (
-    BudgetTimeout,
     GateObserver,
     RaisingGate,
     SleepingGate,

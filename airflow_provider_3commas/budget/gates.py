@@ -7,7 +7,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Protocol
 
-from airflow_provider_3commas.api.errors import ThreeCommasError
+from airflow_provider_3commas.api.errors import BudgetTimeout, ThreeCommasError
 from airflow_provider_3commas.budget.ledger import Reason
 
 if TYPE_CHECKING:
@@ -34,10 +34,6 @@ class WaitForBudget(ThreeCommasError):
         super().__init__(_sentence(reservation), retry_after=reservation.wait)
         self.seconds = reservation.wait
         self.reason = reservation.reason
-
-
-class BudgetTimeout(ThreeCommasError):
-    """The time to wait was over before the budget allowed the request; nothing was sent."""
 
 
 class InfoLog(Protocol):

@@ -15,7 +15,7 @@ from decimal import Decimal, InvalidOperation, localcontext
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_3commas.api.errors import ThreeCommasError
+from airflow_provider_3commas.api.errors import JournalUnusable, LiquidationRefused
 from airflow_provider_3commas.money import DUST_BTC, EXACT, TARGETS, plain, read_amount
 
 if TYPE_CHECKING:
@@ -37,14 +37,6 @@ STOPPED_ENTITIES = (
 )
 
 _JOURNAL_VERSION = 1
-
-
-class LiquidationRefused(ThreeCommasError):
-    """A guard does not let this run sell; nothing was sent."""
-
-
-class JournalUnusable(ThreeCommasError):
-    """The journal of an earlier try can't be read or is about another sell; nothing was sent."""
 
 
 @dataclass(frozen=True)

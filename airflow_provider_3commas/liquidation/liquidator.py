@@ -15,18 +15,15 @@ from airflow_provider_3commas.api.account_ids import parse_account_id
 from airflow_provider_3commas.api.errors import (
     ConfigurationError,
     ConnectionFailed,
-    InvalidRequest,
+    LiquidationRefused,
     OutcomeUnknown,
     RequestRejected,
-    SellAllUnavailable,
     ThreeCommasError,
 )
 from airflow_provider_3commas.assets.account import emit_account_event
 from airflow_provider_3commas.liquidation.decisions import (
     Finding,
     Journal,
-    JournalUnusable,
-    LiquidationRefused,
     Phase,
     Reconciliation,
     Snapshot,
@@ -38,7 +35,6 @@ from airflow_provider_3commas.liquidation.decisions import (
 )
 from airflow_provider_3commas.money import plain, rounded
 from airflow_provider_3commas.parameters import parse_bool
-from airflow_provider_3commas.settlement.decide import INCURABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,8 +50,6 @@ OUTCOME_KEY = "liquidation"
 #: XCom key of the account before the sale.
 HOLDINGS_KEY = "holdings_before"
 
-# What waiting can't cure: another try would meet the same refusal, so it gets none.
-_INCURABLE = (*INCURABLE, InvalidRequest, JournalUnusable, LiquidationRefused, SellAllUnavailable)
 _READ_TRIES = 3
 _LOOKS = 8
 
@@ -87,8 +81,10 @@ class Liquidator:
         try:
             self._prepare()
             return self._decide()
-        except _INCURABLE as error:
-            raise AirflowFailException(str(error)) from error
+        except ThreeCommasError as error:
+            if error.permanent:
+                raise AirflowFailException(str(error)) from error
+            raise
 
     def _prepare(self) -> None:
         """Check every parameter, and what the connection says, before anything is sent."""

@@ -252,7 +252,7 @@ class BalancesSettledSensor(BaseSensorOperator):
 
     def _rehearse(self, context: Context, watch: Watch, decision: Decision) -> dict[str, Any]:
         """Return what one look has shown: nothing was sold, so nothing will settle."""
-        from airflow_provider_3commas.settlement.decide import SettlementFailed
+        from airflow_provider_3commas.api.errors import SettlementFailed
 
         event = watch.event(decision)
         context["ti"].xcom_push(FACTS_KEY, event["facts"])
@@ -346,7 +346,8 @@ class BalancesSettledSensor(BaseSensorOperator):
         """Return the exception for an event; only the timeout is one that ``soft_fail`` turns into a skip."""
         from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowSkipException
 
-        from airflow_provider_3commas.settlement.decide import ERROR_DETAILS, BalancesStalled, SettlementFailed, Status
+        from airflow_provider_3commas.api.errors import BalancesStalled, SettlementFailed
+        from airflow_provider_3commas.settlement.decide import ERROR_DETAILS, Status
 
         status = event.get("status")
         known = status in {known.value for known in Status} | {"error"}

@@ -24,16 +24,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from airflow_provider_3commas.api.errors import (
-    AccountNotFound,
-    AuthenticationError,
-    ConfigurationError,
-    ExchangeKeysInvalid,
-    InvalidAccountId,
-    PermissionDenied,
-    PlanLimitReached,
-    ThreeCommasError,
-)
+from airflow_provider_3commas.api.errors import ConfigurationError, ThreeCommasError
 from airflow_provider_3commas.money import EXACT, TARGETS, known, plain, read_amount
 
 if TYPE_CHECKING:
@@ -41,16 +32,6 @@ if TYPE_CHECKING:
 
     from airflow_provider_3commas.api.balance_rows import BalanceRow
 
-#: What no waiting cures.
-INCURABLE = (
-    AccountNotFound,
-    AuthenticationError,
-    ConfigurationError,
-    ExchangeKeysInvalid,
-    InvalidAccountId,
-    PermissionDenied,
-    PlanLimitReached,
-)
 #: Seconds between looks at least, whatever is asked for: a hot loop would get the address banned.
 SHORTEST_INTERVAL = 0.1
 
@@ -64,26 +45,6 @@ _RESIDUAL = ("currency", "amount", "btc_value")
 
 ERROR_DETAILS = ("method", "path", "status_code", "code", "description", "request_id", "retry_after")
 _replace = msgspec.structs.replace
-
-
-class SettlementFailed(ThreeCommasError):
-    """The account will not settle by waiting; the message says why and what is left unsold.
-
-    Not an ``AirflowException``: a deferred sensor with ``soft_fail`` would turn that into a skip, and a failed
-    liquidation must not look like one that had nothing to do.
-
-    :param message: why, and what is left.
-    :param result: what the last look saw, in the form of the sensor's XCom with ``settled_at`` ``None``.
-    :param details: the attributes of the API error that ended the wait, if one did.
-    """
-
-    def __init__(self, message: str, *, result: dict[str, Any] | None = None, **details: Any) -> None:
-        super().__init__(message, **details)
-        self.result = result
-
-
-class BalancesStalled(SettlementFailed):
-    """Nothing is being sold any more, and something is left."""
 
 
 class Criteria(msgspec.Struct, frozen=True, kw_only=True):
@@ -550,7 +511,7 @@ def excuse(criteria: Criteria, progress: Progress, error: ThreeCommasError, acco
         trouble=str(error)[:_TROUBLE_LENGTH],
         not_before=now + max(error.retry_after or 0.0, 0.0),
     )
-    if isinstance(error, INCURABLE):
+    if error.permanent:
         return Decision(
             Status.FAILED,
             f"Account {account_id} can't be watched, and waiting will not change that: {error}{_last_left(progress)}",

@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_3commas import api
+from airflow_provider_3commas.api.errors import JournalUnusable, LiquidationRefused
 from airflow_provider_3commas.liquidation import liquidator
-from airflow_provider_3commas.liquidation.decisions import JournalUnusable, LiquidationRefused
 from tests.operators.conftest import Killed, TaskRun, connect
 
 LOST_ANSWERS = [

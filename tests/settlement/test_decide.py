@@ -23,6 +23,7 @@ from airflow_provider_3commas.api.errors import (
     PermissionDenied,
     PlanLimitReached,
     RateLimitExceeded,
+    SettlementFailed,
 )
 from airflow_provider_3commas.settlement.decide import (
     Criteria,
@@ -31,7 +32,6 @@ from airflow_provider_3commas.settlement.decide import (
     Progress,
     Question,
     Reading,
-    SettlementFailed,
     Status,
     as_json,
     begin,

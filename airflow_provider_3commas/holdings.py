@@ -1,0 +1,193 @@
+"""What an account holds: balance rows added up by coin, and whether they can be believed.
+
+The one notion of a holding, of "the rows add up to the account's value", and of an account that can't be traded: the
+sale's evidence and the settlement's decision use the same.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal, localcontext
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_3commas.money import DUST_BTC, EXACT, known, read_amount, rounded
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from airflow_provider_3commas.api.balance_rows import BalanceRow
+
+#: Share of what is not in BTC by which the rows may miss the account's value: prices move between the two requests.
+VIEW_TOLERANCE = Decimal("0.01")
+
+# The vendor lists no states of an exchange's API keys. These were seen, or say of themselves that they are of no use.
+_USELESS_KEYS = frozenset({"expired", "invalid"})
+_ZERO = Decimal(0)
+
+
+class Holding:
+    """Add up the balance rows of one coin.
+
+    Amounts are in the coin. What a row does not say counts as zero here and is named in ``unknown``.
+    """
+
+    __slots__ = (
+        "amount",
+        "assets_btc",
+        "btc_value",
+        "currency",
+        "debt_btc",
+        "on_orders",
+        "unknown",
+        "usd_value",
+    )
+
+    def __init__(
+        self,
+        currency: str,
+        amount: Decimal = _ZERO,
+        on_orders: Decimal = _ZERO,
+        btc_value: Decimal = _ZERO,
+        usd_value: Decimal = _ZERO,
+    ) -> None:
+        self.currency = currency
+        self.amount = amount
+        self.on_orders = on_orders
+        self.btc_value = btc_value
+        self.usd_value = usd_value
+        self.assets_btc = max(btc_value, _ZERO)
+        self.debt_btc = max(-btc_value, _ZERO)
+        self.unknown: list[str] = []
+
+    @property
+    def free(self) -> Decimal:
+        """What is in no open order."""
+        return max(self.amount - self.on_orders, _ZERO)
+
+    @property
+    def price(self) -> Decimal | None:
+        """What one coin is worth in BTC; ``None`` if that is not known."""
+        return self.btc_value / self.amount if self.amount and self.btc_value else None
+
+    def add(self, row: BalanceRow) -> None:
+        """Add one row."""
+        position, btc_value = known(row.position), known(row.btc_value)
+        if position == 0 and btc_value is None:
+            btc_value = _ZERO
+        if position is None or btc_value is None:
+            self.unknown.append("position" if position is None else "btc_value")
+        position, btc_value = position or _ZERO, btc_value or _ZERO
+        self.amount += position
+        self.btc_value += btc_value
+        self.usd_value += known(row.usd_value) or _ZERO
+        if position < 0:
+            self.debt_btc += abs(btc_value)
+        else:
+            self.assets_btc += max(btc_value, _ZERO)
+            self.debt_btc += max(-btc_value, _ZERO)
+        self._add_orders(row, position)
+        self._add_debt(row, position, btc_value)
+
+    def _add_orders(self, row: BalanceRow, position: Decimal) -> None:
+        on_orders, available = known(row.on_orders), known(row.position_available)
+        if on_orders is None and available is not None:
+            on_orders = position - available
+        if on_orders is None and position != 0:
+            self.unknown.append("on_orders")
+        self.on_orders += max(on_orders or _ZERO, _ZERO)
+
+    def _add_debt(self, row: BalanceRow, position: Decimal, btc_value: Decimal) -> None:
+        borrowed, price = known(row.borrowed), known(row.current_price)
+        if row.borrowed is not None and borrowed is None:
+            self.unknown.append("borrowed")
+        if not borrowed:
+            return
+        if price is None and position != 0:
+            price = abs(btc_value / position)
+        if price is None:
+            self.unknown.append("current_price")
+        self.debt_btc += abs(borrowed) * (price or _ZERO)
+
+
+def hold(rows: Iterable[BalanceRow]) -> dict[str, Holding]:
+    """Add up rows by coin, to the last digit.
+
+    :param rows: balance rows; there may be several of one coin, in any order and with codes in any case.
+    :return: holdings by code in upper case, sorted by it.
+    """
+    holdings: dict[str, Holding] = {}
+    with localcontext(EXACT):
+        for row in rows:
+            code = row.currency_code.strip().upper()
+            if code not in holdings:
+                holdings[code] = Holding(code)
+            holdings[code].add(row)
+    # What is said must not depend on the order in which the rows come.
+    return dict(sorted(holdings.items()))
+
+
+def mismatch(
+    holdings: Mapping[str, Holding],
+    account: Mapping[str, Any],
+    *,
+    dust_btc: Decimal = DUST_BTC,
+    view_tolerance: Decimal = VIEW_TOLERANCE,
+) -> str | None:
+    """Say why the rows do not add up to the account's value: such a view proves nothing.
+
+    What is in BTC is worth the same in both replies, so it has to agree to within dust. The rest is valued at two
+    moments; it gets a tolerance. (A share of the whole would hide a row that is missing beside a lot of BTC.)
+
+    :param holdings: what ``hold`` returned.
+    :param account: the Account.
+    :param dust_btc: value in BTC that counts as nothing.
+    :param view_tolerance: share of what is not in BTC by which they may differ.
+    :return: the reason, as the end of a sentence; ``None`` if they add up.
+    """
+    total = read_amount(account.get("btc_amount"))
+    if total is None:
+        return "the account's btc_amount is missing"
+    if not holdings and total != 0:
+        return f"the balances are empty, but the account is worth {rounded(total, 8)} BTC"
+    with localcontext(EXACT):
+        rows = sum((held.btc_value for held in holdings.values()), _ZERO)
+        btc = holdings["BTC"].btc_value if "BTC" in holdings else _ZERO
+        others = sum((abs(held.btc_value) for code, held in holdings.items() if code != "BTC"), _ZERO)
+        moving = max(others, abs(total - btc))
+        if abs(total - rows) <= dust_btc + view_tolerance * moving:
+            return None
+    return f"the balances add up to {rounded(rows, 8)} BTC of the account's {rounded(total, 8)} BTC"
+
+
+def account_problem(account: Mapping[str, Any]) -> str | None:
+    """Say why nothing can be traded on an account.
+
+    :param account: the Account.
+    :return: the reason, as the end of a sentence; ``None`` if none is known.
+    """
+    if account.get("is_locked") is True:
+        reason = account.get("lock_reason")
+        return f"3Commas has locked it ({str(reason)[:200] if reason else 'no reason given'})"
+    state = account.get("api_keys_state")
+    if account.get("api_key_invalid") is True or (isinstance(state, str) and state.strip().lower() in _USELESS_KEYS):
+        return (
+            "the exchange rejects the API keys that 3Commas holds for it "
+            f"(api_key_invalid {account.get('api_key_invalid')!r}, api_keys_state {str(state)[:40]!r})"
+        )
+    return None
+
+
+def unknown_key_state(account: Mapping[str, Any]) -> str | None:
+    """Return a state of the exchange's API keys of which nothing is known: no reason not to sell, but worth a line.
+
+    :param account: the Account.
+    :return: the state, or ``None``.
+    """
+    state = account.get("api_keys_state")
+    if state in (None, "ok") or account_problem(account) is not None:
+        return None
+    return str(state)[:40]
+
+
+def gaps(held: Holding) -> str:
+    """Name what is not known of a holding: what is missing is not zero."""
+    return f"{held.currency} without {' and '.join(sorted(set(held.unknown)))}"
