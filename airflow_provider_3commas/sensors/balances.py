@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from airflow_provider_3commas.api.client import RequestGate
     from airflow_provider_3commas.budget import RequestBudget
     from airflow_provider_3commas.hooks.threecommas import ThreeCommasHook
-    from airflow_provider_3commas.settlement.decide import Decision
+    from airflow_provider_3commas.settlement.state import Decision
     from airflow_provider_3commas.settlement.watch import Watch
 
 #: XCom key of the unsold value over time: ``[[seconds, "btc"], ...]``.
@@ -246,7 +246,7 @@ class BalancesSettledSensor(BaseSensorOperator):
             name: value for name, value in criteria.items() if name not in self.template_fields or _is_literal(value)
         }
         if any(type(value) is not type(CRITERIA[name]) or value != CRITERIA[name] for name, value in known.items()):
-            from airflow_provider_3commas.settlement.decide import Criteria
+            from airflow_provider_3commas.settlement.criteria import Criteria
 
             Criteria.of(**known)
 
@@ -283,7 +283,7 @@ class BalancesSettledSensor(BaseSensorOperator):
     def _defer(self, watch: Watch) -> NoReturn:
         from datetime import timedelta
 
-        from airflow_provider_3commas.settlement.decide import as_json, iso
+        from airflow_provider_3commas.settlement.state import as_json, iso
         from airflow_provider_3commas.triggers.balances import BalancesSettledTrigger
 
         max_wait = self.max_wait
@@ -330,7 +330,7 @@ class BalancesSettledSensor(BaseSensorOperator):
         if not self.outlets:
             return
         from airflow_provider_3commas.assets.account import emit_account_event
-        from airflow_provider_3commas.settlement.decide import residual_btc
+        from airflow_provider_3commas.settlement.state import residual_btc
 
         facts = {
             "account_id": result["account_id"],
@@ -347,7 +347,7 @@ class BalancesSettledSensor(BaseSensorOperator):
         from airflow.providers.common.compat.sdk import AirflowSensorTimeout, AirflowSkipException
 
         from airflow_provider_3commas.api.errors import BalancesStalled, SettlementFailed
-        from airflow_provider_3commas.settlement.decide import ERROR_DETAILS, Status
+        from airflow_provider_3commas.settlement.state import ERROR_DETAILS, Status
 
         status = event.get("status")
         known = status in {known.value for known in Status} | {"error"}

@@ -24,25 +24,18 @@ from weakref import WeakKeyDictionary
 
 from airflow_provider_3commas.api.errors import AuthenticationError, ConnectionFailed, ThreeCommasError
 from airflow_provider_3commas.budget import Priority, RaisingGate, WaitForBudget
-from airflow_provider_3commas.settlement.decide import (
-    Criteria,
-    Decision,
-    Inquiry,
-    Progress,
-    Reading,
-    Status,
-    decide,
-    excuse,
-    expire,
-    look,
-    next_interval,
-)
+from airflow_provider_3commas.settlement.decide import decide, excuse, expire, next_interval
+from airflow_provider_3commas.settlement.poll import Inquiry, look
+from airflow_provider_3commas.settlement.state import Decision, Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airflow_provider_3commas.api.client import RequestGate, ThreeCommasClient
     from airflow_provider_3commas.budget import RequestBudget
+    from airflow_provider_3commas.settlement.assessment import Reading
+    from airflow_provider_3commas.settlement.criteria import Criteria
+    from airflow_provider_3commas.settlement.state import Progress
 
 # Looks at a time. The API allows 100 requests a minute, so this is plenty. Each thread more makes the event loop wait
 # longer for the interpreter's lock: with a thousand accounts, p99 of its lag was 16-60 ms with eight, 5-11 with four.

@@ -17,14 +17,18 @@ from airflow_provider_3commas.budget import WaitForBudget
 from airflow_provider_3commas.parameters import parse_bool
 from airflow_provider_3commas.sensors.balances import CRITERIA
 from airflow_provider_3commas.settlement import decide as settlement
-from airflow_provider_3commas.settlement.decide import Criteria, Progress, Question
+from airflow_provider_3commas.settlement import state
+from airflow_provider_3commas.settlement.criteria import Criteria
+from airflow_provider_3commas.settlement.poll import Inquiry, Question, look
+from airflow_provider_3commas.settlement.state import Progress
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
     from airflow_provider_3commas.api.client import ThreeCommasClient
     from airflow_provider_3commas.sensors.balances import BalancesSettledSensor
-    from airflow_provider_3commas.settlement.decide import Decision
+    from airflow_provider_3commas.settlement.assessment import Reading
+    from airflow_provider_3commas.settlement.state import Decision
 
 #: Key of what a rescheduled sensor remembers, in the task's state store.
 PROGRESS_KEY = "settlement_progress"
@@ -63,10 +67,10 @@ class Watch:
     def look(self) -> Decision:
         """Look once, and decide."""
 
-        def leaves_open(reading: settlement.Reading) -> bool:
+        def leaves_open(reading: Reading) -> bool:
             return settlement.leaves_open(self.criteria, self.progress, reading, time.time())
 
-        inquiry = settlement.Inquiry(settlement.look(leaves_open))
+        inquiry = Inquiry(look(leaves_open))
         try:
             client = self._sensor.hook.get_conn()
             reading = inquiry.finish(lambda question: self._ask(client, question))
@@ -89,12 +93,12 @@ class Watch:
         :param decision: a final one.
         :return: the event.
         """
-        return settlement.final_event(self.criteria, self.account_id, decision)
+        return state.final_event(self.criteria, self.account_id, decision)
 
     def facts_so_far(self) -> dict[str, Any]:
         """Return what is known if nothing more is ever heard of this wait; how many requests it will send is not."""
         progress = msgspec.structs.replace(self.progress, requests=None)
-        return settlement.facts(self.criteria, self.account_id, progress, settled=False)
+        return state.facts(self.criteria, self.account_id, progress, settled=False)
 
     def _ask(self, client: ThreeCommasClient, question: Question) -> Any:
         """Send one request; once a look has begun, its budget is waited for here, or what it has used is lost."""
@@ -131,24 +135,24 @@ class Watch:
         """Write down what the next look has to know."""
         if self._store is None:
             return
-        state = {"try": self._ti.try_number, "account_id": self.account_id}
-        self._store.set(PROGRESS_KEY, {**state, "progress": settlement.as_json(self.progress)})
+        owner = {"try": self._ti.try_number, "account_id": self.account_id}
+        self._store.set(PROGRESS_KEY, {**owner, "progress": state.as_json(self.progress)})
 
     def _restore(self) -> Progress:
         """Return what earlier looks of this try have written down; a retry starts anew, or a stall would last."""
-        fresh = settlement.begin(time.time())
+        fresh = state.begin(time.time())
         if not self._sensor.reschedule or self._sensor.deferrable:
             return fresh
         # What earlier looks have sent is not known if they are forgotten.
         forgotten = msgspec.structs.replace(fresh, requests=None) if self._looked_before else fresh
         if self._store is None:
             return forgotten
-        state = self._store.get(PROGRESS_KEY, default=None)
-        if not isinstance(state, dict):
+        saved = self._store.get(PROGRESS_KEY, default=None)
+        if not isinstance(saved, dict):
             return forgotten
-        if (state.get("try"), state.get("account_id")) != (self._ti.try_number, self.account_id):
+        if (saved.get("try"), saved.get("account_id")) != (self._ti.try_number, self.account_id):
             return fresh
         try:
-            return msgspec.convert(state.get("progress"), Progress)
+            return msgspec.convert(saved.get("progress"), Progress)
         except msgspec.ValidationError:
             return forgotten

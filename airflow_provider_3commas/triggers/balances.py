@@ -11,7 +11,8 @@ import msgspec
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_3commas.api.account_ids import parse_account_id
-from airflow_provider_3commas.settlement.decide import Criteria, Progress, begin, final_event
+from airflow_provider_3commas.settlement.criteria import Criteria
+from airflow_provider_3commas.settlement.state import Progress, begin, final_event
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

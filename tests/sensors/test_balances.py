@@ -30,7 +30,7 @@ from airflow_provider_3commas.api.errors import (
 from airflow_provider_3commas.budget import RaisingGate, Reason, Reservation, SleepingGate, WaitForBudget
 from airflow_provider_3commas.report import build_report
 from airflow_provider_3commas.sensors.balances import CRITERIA, BalancesSettledSensor
-from airflow_provider_3commas.settlement.decide import Criteria
+from airflow_provider_3commas.settlement.criteria import Criteria
 from airflow_provider_3commas.settlement.watch import Watch
 from tests.triggers.virtual import ACCOUNT, SETTLED, START, UNSOLD, View, pairs, row
 

@@ -25,26 +25,20 @@ from airflow_provider_3commas.api.errors import (
     RateLimitExceeded,
     SettlementFailed,
 )
-from airflow_provider_3commas.settlement.decide import (
-    Criteria,
+from airflow_provider_3commas.money import plain
+from airflow_provider_3commas.settlement.assessment import Reading
+from airflow_provider_3commas.settlement.criteria import Criteria
+from airflow_provider_3commas.settlement.decide import decide, excuse, expire, leaves_open, next_interval
+from airflow_provider_3commas.settlement.poll import Inquiry, Question, look
+from airflow_provider_3commas.settlement.state import (
     Decision,
-    Inquiry,
     Progress,
-    Question,
-    Reading,
     Status,
     as_json,
     begin,
-    decide,
-    excuse,
-    expire,
     facts,
     history_points,
     last_result,
-    leaves_open,
-    look,
-    next_interval,
-    plain,
     residual_btc,
 )
 

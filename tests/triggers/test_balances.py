@@ -21,7 +21,8 @@ from airflow_provider_3commas.api.errors import (
 )
 from airflow_provider_3commas.budget.gates import WaitForBudget
 from airflow_provider_3commas.settlement import poller as polling
-from airflow_provider_3commas.settlement.decide import Criteria, Progress, as_json, begin
+from airflow_provider_3commas.settlement.criteria import Criteria
+from airflow_provider_3commas.settlement.state import Progress, as_json, begin
 from airflow_provider_3commas.triggers.balances import BalancesSettledTrigger
 from tests.triggers.virtual import ACCOUNT, SETTLED, START, UNSOLD, Exchange, View, drive, pairs, row
 
