@@ -1,86 +1,65 @@
-"""What to ask 3Commas next, as a generator: whoever drives it does the asking, in its own way."""
+"""One poll of an account: up to three requests, which can be interrupted and gone on with."""
 
 from __future__ import annotations
 
-from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
+from airflow_provider_3commas.budget import WaitForBudget
 from airflow_provider_3commas.settlement.assessment import Reading
 from airflow_provider_3commas.settlement.decide import refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable
+
+    from airflow_provider_3commas.api.client import ThreeCommasClient
+
+T = TypeVar("T")
 
 
-class Question(Enum):
-    """Name what to ask 3Commas; the value is the client's method."""
+class Poll:
+    """Read an account, the cheapest request first and none whose answer can't matter. Resumable: answers are kept.
 
-    ACCOUNT = "load_balances"
-    ROWS = "get_balances"
-    ENTITIES = "get_active_entities"
-
-    def ask(self, client: Any, account_id: int) -> Any:
-        """Send this one request.
-
-        :param client: a ``ThreeCommasClient``.
-        :param account_id: the account's id.
-        :return: the client's answer.
-        :raises ThreeCommasError: the request failed.
-        """
-        return getattr(client, self.value)(account_id)
-
-
-def look(undecided: Callable[[Reading], bool]) -> Generator[Question, Any, Reading]:
-    """Ask about an account, the cheapest question first and none whose answer can't matter.
-
-    :param undecided: tells whether a reading without the active entities leaves the decision open.
-    :return: a generator that yields one question at a time, is sent its answer, and returns the reading.
-    """
-    account = yield Question.ACCOUNT
-    if refusal(account):
-        return Reading(account, None)
-    reading = Reading(account, (yield Question.ROWS))
-    if undecided(reading):
-        reading.entities = yield Question.ENTITIES
-    return reading
-
-
-class Inquiry:
-    """Drive a look; when interrupted, go on without asking anything twice.
-
-    :param questions: what ``look`` returned.
+    :param account_id: the account's id.
+    :param needs_entities: tells whether a reading without the active entities leaves the decision open.
     """
 
-    __slots__ = ("_question", "_questions", "requests")
+    __slots__ = ("_account_id", "_needs_entities", "_reading", "requests")
 
-    def __init__(self, questions: Generator[Question, Any, Reading]) -> None:
-        self._questions = questions
-        self._question = next(questions)
+    def __init__(self, account_id: int, needs_entities: Callable[[Reading], bool]) -> None:
+        self._account_id = account_id
+        self._needs_entities = needs_entities
+        self._reading: Reading | None = None
         #: How many requests have been sent so far, those that failed among them.
         self.requests = 0
 
-    def finish(self, ask: Callable[[Question], Any]) -> Reading:
-        """Ask what is still to be asked.
+    @property
+    def begun(self) -> bool:
+        """Whether an answer has come that would be lost with this poll."""
+        return self._reading is not None
 
-        :param ask: sends one request and returns the answer. After an exception from it this may be called again.
+    def run(self, client: ThreeCommasClient) -> Reading:
+        """Send the requests that are still to be sent; after an exception this may be called again.
+
+        :param client: the client.
         :return: the reading.
-        :raises ThreeCommasError: a request failed.
+        :raises ThreeCommasError: a request failed, or has to wait for the budget.
         """
-        while True:
-            reply = self._counted(ask)
-            try:
-                self._question = self._questions.send(reply)
-            except StopIteration as end:
-                reading: Reading = end.value
+        if self._reading is None:
+            self._reading = Reading(self._sent(client.load_balances), None)
+        reading = self._reading
+        if reading.rows is None:
+            if refusal(reading.account):
                 return reading
+            reading.rows = self._sent(client.get_balances)
+        if reading.entities is None and self._needs_entities(reading):
+            reading.entities = self._sent(client.get_active_entities)
+        return reading
 
-    def _counted(self, ask: Callable[[Question], Any]) -> Any:
-        """Ask, and count what was sent: not what has to wait for the budget."""
-        from airflow_provider_3commas.budget import WaitForBudget
-
+    def _sent(self, request: Callable[[int], T]) -> T:
+        """Send and count; what has to wait for the budget was not sent."""
         self.requests += 1
         try:
-            return ask(self._question)
+            return request(self._account_id)
         except WaitForBudget:
             self.requests -= 1
             raise

@@ -25,7 +25,7 @@ from weakref import WeakKeyDictionary
 from airflow_provider_3commas.api.errors import AuthenticationError, ConnectionFailed, ThreeCommasError
 from airflow_provider_3commas.budget import Priority, RaisingGate, WaitForBudget
 from airflow_provider_3commas.settlement.decide import decide, excuse, expire, next_interval
-from airflow_provider_3commas.settlement.poll import Inquiry, look
+from airflow_provider_3commas.settlement.poll import Poll
 from airflow_provider_3commas.settlement.state import Decision, Status
 
 if TYPE_CHECKING:
@@ -365,9 +365,9 @@ class _Poller:
             decisions[:] = _decide(waits, reading)
             return any(decision.status is Status.UNDECIDED for decision in decisions)
 
-        inquiry = Inquiry(look(undecided))
+        poll = Poll(self.account_id, undecided)
         try:
-            reading = await self._answer(inquiry)
+            reading = await self._answer(poll)
         except ThreeCommasError as error:
             moment = now()
             self._line.not_before = max(self._line.not_before, moment + (error.retry_after or 0.0))
@@ -375,16 +375,16 @@ class _Poller:
         else:
             if reading.rows is None or reading.entities is not None:
                 decisions = _decide(waits, reading)
-        return [decision.counting(inquiry.requests) for decision in decisions]
+        return [decision.counting(poll.requests) for decision in decisions]
 
-    async def _answer(self, inquiry: Inquiry) -> Reading:
+    async def _answer(self, poll: Poll) -> Reading:
         """Look in a thread, waiting for the budget here; fetch the connection again if the key is refused."""
         loop = asyncio.get_running_loop()
         renewed = False
         while True:
             client = await self._line.client()
             try:
-                return await loop.run_in_executor(self._line.hub.pool, self._finish, inquiry, client)
+                return await loop.run_in_executor(self._line.hub.pool, poll.run, client)
             except WaitForBudget as wait:
                 await asyncio.sleep(wait.seconds)
             except AuthenticationError:
@@ -392,9 +392,6 @@ class _Poller:
                     raise
                 renewed = True
                 self._line.renew(client)
-
-    def _finish(self, inquiry: Inquiry, client: ThreeCommasClient) -> Reading:
-        return inquiry.finish(lambda question: question.ask(client, self.account_id))
 
     def _spread(self, step: int) -> float:
         """Return a share between 0 and 1 that differs from account to account, and evenly so (golden ratio)."""

@@ -19,13 +19,12 @@ from airflow_provider_3commas.sensors.balances import CRITERIA
 from airflow_provider_3commas.settlement import decide as settlement
 from airflow_provider_3commas.settlement import state
 from airflow_provider_3commas.settlement.criteria import Criteria
-from airflow_provider_3commas.settlement.poll import Inquiry, Question, look
+from airflow_provider_3commas.settlement.poll import Poll
 from airflow_provider_3commas.settlement.state import Progress
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_provider_3commas.api.client import ThreeCommasClient
     from airflow_provider_3commas.sensors.balances import BalancesSettledSensor
     from airflow_provider_3commas.settlement.assessment import Reading
     from airflow_provider_3commas.settlement.state import Decision
@@ -70,17 +69,16 @@ class Watch:
         def leaves_open(reading: Reading) -> bool:
             return settlement.leaves_open(self.criteria, self.progress, reading, time.time())
 
-        inquiry = Inquiry(look(leaves_open))
+        poll = Poll(self.account_id, leaves_open)
         try:
-            client = self._sensor.hook.get_conn()
-            reading = inquiry.finish(lambda question: self._ask(client, question))
+            reading = self._read(poll)
         except WaitForBudget as wait:
             decision = settlement.postpone(self.progress, self.account_id, wait.seconds, time.time())
         except ThreeCommasError as error:
             decision = settlement.excuse(self.criteria, self.progress, error, self.account_id, time.time())
         else:
             decision = settlement.decide(self.criteria, self.progress, reading, time.time())
-        decision = decision.counting(inquiry.requests)
+        decision = decision.counting(poll.requests)
         self._postponed = not decision.final and decision.result is None and decision.cause is None
         self.progress = decision.progress
         if decision.final or self.rehearsal or time.time() < self.deadline:
@@ -100,13 +98,14 @@ class Watch:
         progress = msgspec.structs.replace(self.progress, requests=None)
         return state.facts(self.criteria, self.account_id, progress, settled=False)
 
-    def _ask(self, client: ThreeCommasClient, question: Question) -> Any:
-        """Send one request; once a look has begun, its budget is waited for here, or what it has used is lost."""
+    def _read(self, poll: Poll) -> Reading:
+        """Read the account; once a poll has begun, its budget is waited for here, or what it has used is lost."""
+        client = self._sensor.hook.get_conn()
         while True:
             try:
-                return question.ask(client, self.account_id)
+                return poll.run(client)
             except WaitForBudget as wait:
-                if question is Question.ACCOUNT or self.time_left() <= 0:
+                if not poll.begun or self.time_left() <= 0:
                     raise
                 time.sleep(min(wait.seconds, self.time_left()))
 

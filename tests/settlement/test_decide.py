@@ -29,7 +29,6 @@ from airflow_provider_3commas.money import plain
 from airflow_provider_3commas.settlement.assessment import Reading
 from airflow_provider_3commas.settlement.criteria import Criteria
 from airflow_provider_3commas.settlement.decide import decide, excuse, expire, leaves_open, next_interval
-from airflow_provider_3commas.settlement.poll import Inquiry, Question, look
 from airflow_provider_3commas.settlement.state import (
     Decision,
     Progress,
@@ -264,29 +263,6 @@ class TestEntities:
     def test_can_be_allowed(self):
         criteria = Criteria.of(require_no_entities=False)
         assert run(criteria, *[reading(*SETTLED, entities=BUSY)] * 2).status is Status.SETTLED
-
-    def test_look_asks_the_cheapest_question_first(self):
-        asked = []
-
-        def ask(question: Question) -> object:
-            asked.append(question)
-            return {
-                Question.ACCOUNT: {"id": ACCOUNT, "btc_amount": "1"},
-                Question.ROWS: [row("BTC", "1")],
-                Question.ENTITIES: IDLE,
-            }[question]
-
-        assert Inquiry(look(lambda _: False)).finish(ask).entities is None
-        assert asked == [Question.ACCOUNT, Question.ROWS]
-        assert Inquiry(look(lambda _: True)).finish(ask).entities == IDLE
-        assert asked[2:] == [Question.ACCOUNT, Question.ROWS, Question.ENTITIES]
-
-    def test_look_at_a_locked_account_asks_nothing_more(self):
-        questions = look(lambda _: True)
-        assert next(questions) is Question.ACCOUNT
-        with pytest.raises(StopIteration) as end:
-            questions.send({"id": ACCOUNT, "is_locked": True})
-        assert end.value.value.rows is None
 
 
 class TestStalled:
