@@ -11,6 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_3commas.money import DUST_BTC, TARGETS
 from airflow_provider_3commas.report import exact, times
+from airflow_provider_3commas.report.xcoms import (
+    as_count,
+    as_curve,
+    as_holdings,
+    as_moment,
+    as_object,
+    as_residual,
+    as_text,
+    as_texts,
+    first_id,
+    is_count,
+    one_of,
+    values_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -65,12 +79,12 @@ def build_report(
     :return: the report in JSON types, amounts and values as decimal text.
     """
     known = _Facts(
-        account=_object(account),
-        before=_object(holdings_before),
-        liquidation=_object(liquidation),
-        settlement=_object(settlement),
-        curve=_curve(history),
-        wait=_object(facts),
+        account=as_object(account),
+        before=as_object(holdings_before),
+        liquidation=as_object(liquidation),
+        settlement=as_object(settlement),
+        curve=as_curve(history),
+        wait=as_object(facts),
         liquidation_state=liquidation_state,
         settlement_state=settlement_state,
     )
@@ -124,12 +138,12 @@ class _Facts:
         self.settlement = settlement
         if not settlement and settlement_state not in _UNDER_WAY:
             # Not settled: what is left is what the last look saw.
-            self.settlement = _object(wait.get("result"))
+            self.settlement = as_object(wait.get("result"))
         self.wait = wait
         self.curve = curve
         self.liquidation_state = liquidation_state
         self.settlement_state = settlement_state
-        self.account_id = _first_id(
+        self.account_id = first_id(
             liquidation.get("account_id"),
             before.get("account_id"),
             account.get("id"),
@@ -137,20 +151,20 @@ class _Facts:
             wait.get("account_id"),
         )
         self._drop_what_is_about_another_account()
-        self.outcome = _one_of(self.liquidation.get("outcome"), _OUTCOMES)
+        self.outcome = one_of(self.liquidation.get("outcome"), _OUTCOMES)
         self.target = (
-            _one_of(self.liquidation.get("target"), ("BTC", "USD"))
-            or _one_of(self.settlement.get("target"), ("BTC", "USD"))
+            one_of(self.liquidation.get("target"), ("BTC", "USD"))
+            or one_of(self.settlement.get("target"), ("BTC", "USD"))
             or "BTC"
         )
-        criteria = _object(self.wait.get("criteria"))
-        self.kept = frozenset(_texts(criteria.get("target_currencies"))) or TARGETS[self.target]
-        self.ignored = frozenset(_texts(criteria.get("ignore_currencies")))
+        criteria = as_object(self.wait.get("criteria"))
+        self.kept = frozenset(as_texts(criteria.get("target_currencies"))) or TARGETS[self.target]
+        self.ignored = frozenset(as_texts(criteria.get("ignore_currencies")))
         self.dust = exact.read(criteria.get("dust_btc"))
-        self.holdings = _holdings(self.before.get("holdings"))
-        self.residual = _residual(self.settlement.get("residual"))
-        self.settled_at = _moment(self.settlement.get("settled_at"))
-        self.sent_at = _moment(self.liquidation.get("sent_at"))
+        self.holdings = as_holdings(self.before.get("holdings"))
+        self.residual = as_residual(self.settlement.get("residual"))
+        self.settled_at = as_moment(self.settlement.get("settled_at"))
+        self.sent_at = as_moment(self.liquidation.get("sent_at"))
         self.status = self._status()
         #: Whether there is an *after*: a rehearsal has none.
         self.over = self.status in ("settled", "not_settled") and bool(self.settlement)
@@ -166,9 +180,9 @@ class _Facts:
             "kind": "account",
             "account": {
                 "id": self.account_id,
-                "name": _text(self.before.get("account_name")) or _text(self.account.get("name")),
-                "exchange": _text(self.before.get("exchange_name")) or _text(self.account.get("exchange_name")),
-                "mode": _text(self.liquidation.get("mode")),
+                "name": as_text(self.before.get("account_name")) or as_text(self.account.get("name")),
+                "exchange": as_text(self.before.get("exchange_name")) or as_text(self.account.get("exchange_name")),
+                "mode": as_text(self.liquidation.get("mode")),
             },
             "target": self.target,
             "status": self.status,
@@ -192,7 +206,7 @@ class _Facts:
             ("settlement", "account_id", "settlement"),
             ("wait", "account_id", "record of the wait"),
         ):
-            other = _first_id(getattr(self, name).get(key))
+            other = first_id(getattr(self, name).get(key))
             if other is None or other == self.account_id:
                 continue
             self.notes.append(f"Left out: the {what} is of another account, {other}.")
@@ -264,15 +278,15 @@ class _Facts:
         return f"The account has not settled.{seen} Look at it in 3Commas."
 
     def _sale(self) -> dict[str, Any]:
-        entities = _object(self.before.get("entities"))
+        entities = as_object(self.before.get("entities"))
         return {
             "outcome": self.outcome,
             "sent_at": self.sent_at,
-            "decided_at": _moment(self.liquidation.get("decided_at")),
-            "request_id": _text(self.liquidation.get("request_id")),
-            "evidence": _texts(self.liquidation.get("evidence")),
+            "decided_at": as_moment(self.liquidation.get("decided_at")),
+            "request_id": as_text(self.liquidation.get("request_id")),
+            "evidence": as_texts(self.liquidation.get("evidence")),
             "stopped": {
-                name: count for name, count in sorted(entities.items()) if _count(count) and name.endswith("_count")
+                name: count for name, count in sorted(entities.items()) if is_count(count) and name.endswith("_count")
             },
         }
 
@@ -280,8 +294,8 @@ class _Facts:
         if not self.before:
             return None
         return {
-            "at": _moment(self.before.get("taken_at")),
-            **_values(self.before),
+            "at": as_moment(self.before.get("taken_at")),
+            **values_of(self.before),
             "complete": self.before.get("complete") is True,
         }
 
@@ -290,7 +304,7 @@ class _Facts:
             return None
         return {
             "at": self.settled_at,
-            **_values(self.settlement),
+            **values_of(self.settlement),
             "target_amount": exact.plain(exact.read(self.settlement.get("target_amount"))),
         }
 
@@ -392,7 +406,7 @@ class _Facts:
             "settled_at": self.settled_at,
             "since_sale_seconds": since_sale,
             "waited_seconds": waited,
-            "reads": _known_count(reads),
+            "reads": as_count(reads),
             "curve_from": "sale" if offset is not None else "wait",
             "curve": self._points(offset, since_sale if offset is not None else waited),
         }
@@ -434,7 +448,7 @@ class _Facts:
         }
 
     def _requests(self) -> dict[str, Any]:
-        sale, wait = _known_count(self.liquidation.get("requests")), _known_count(self.wait.get("requests"))
+        sale, wait = as_count(self.liquidation.get("requests")), as_count(self.wait.get("requests"))
         return {
             "liquidation": sale,
             "settlement": wait,
@@ -491,74 +505,8 @@ def _worth(unsold: dict[str, Any]) -> str:
     return "assets of unknown worth are" if value is None else f"assets worth {exact.btc(value)} are"
 
 
-def _object(value: Any) -> dict[str, Any]:
-    return {key: item for key, item in value.items() if isinstance(key, str)} if isinstance(value, dict) else {}
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None
-
-
-def _texts(value: Any) -> list[str]:
-    return [item for item in value if isinstance(item, str)] if isinstance(value, (list, tuple)) else []
-
-
-def _one_of(value: Any, known: tuple[str, ...]) -> str | None:
-    return value if isinstance(value, str) and value in known else None
-
-
-def _count(value: Any) -> bool:
-    """Tell a number of things, at least one, from anything else."""
-    return isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**53
-
-
-def _known_count(value: Any) -> int | None:
-    return value if _count(value) else None
-
-
-def _first_id(*values: Any) -> int | None:
-    return next((value for value in values if _count(value)), None)
-
-
-def _moment(value: Any) -> str | None:
-    return value if times.milliseconds(value) is not None else None
-
-
 def _tenths(seconds: float) -> int:
     return int(seconds * 10 + 0.5)
-
-
-def _curve(history: Any) -> list[tuple[float, Decimal]]:
-    """Read the sensor's history, in order of time."""
-    found = []
-    for point in history if isinstance(history, (list, tuple)) else ():
-        if not isinstance(point, (list, tuple)) or len(point) != 2:
-            continue
-        seconds, value = times.seconds(point[0]), exact.read(point[1])
-        if seconds is not None and value is not None:
-            found.append((seconds, value))
-    return sorted(found, key=lambda point: point[0])
-
-
-def _values(source: dict[str, Any]) -> dict[str, str | None]:
-    return {name: exact.plain(exact.read(source.get(name))) for name in ("btc_value", "usd_value")}
-
-
-def _holdings(value: Any) -> list[dict[str, Any]]:
-    names = ("amount", "on_orders", "btc_value", "usd_value")
-    return [
-        {"currency": item["currency"], **{name: exact.read(item.get(name)) for name in names}}
-        for item in (value if isinstance(value, (list, tuple)) else ())
-        if isinstance(item, dict) and _text(item.get("currency"))
-    ]
-
-
-def _residual(value: Any) -> list[dict[str, Any]]:
-    return [
-        {"currency": item["currency"], **{name: exact.read(item.get(name)) for name in ("amount", "btc_value")}}
-        for item in (value if isinstance(value, (list, tuple)) else ())
-        if isinstance(item, dict) and _text(item.get("currency"))
-    ]
 
 
 def _merged(so_far: dict[str, Any] | None, held: dict[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from html import escape
 from typing import Any
 
 from airflow_provider_3commas.report import exact, times
-from airflow_provider_3commas.report.text import visible
+from airflow_provider_3commas.report.xcoms import visible
 
 #: Assets that get a bar of their own; the rest share one.
 BARS = 8

@@ -9,8 +9,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from airflow_provider_3commas.report import words
 from airflow_provider_3commas.report.charts import curve_chart, curve_shape, holdings_chart
+from airflow_provider_3commas.report.texts import NOTHING, describe, describe_fleet
 
 
 def render_html(report: dict[str, Any]) -> str:
@@ -21,7 +21,7 @@ def render_html(report: dict[str, Any]) -> str:
     """
     if report["kind"] == "fleet":
         return _page("Liquidation of a fleet", _fleet(report))
-    shown = words.describe(report)
+    shown = describe(report)
     return _page(f"Liquidation of {shown['title']}", _account(report, shown, "a", heading=1))
 
 
@@ -137,7 +137,7 @@ def _assets(shown: dict[str, Any], heading: int) -> str:
 
 def _amounts(texts: list[str] | None) -> str:
     if texts is None:
-        return f'<td class="tc-right">{words.NOTHING}</td>'
+        return f'<td class="tc-right">{NOTHING}</td>'
     amount, *values = (escape(text) for text in texts)
     return f'<td class="tc-right">{amount}{"".join(map(_small, values))}</td>'
 
@@ -174,7 +174,7 @@ def _list(title: str, texts: list[str], heading: int) -> str:
 
 
 def _fleet(fleet: dict[str, Any]) -> str:
-    shown = words.describe_fleet(fleet)
+    shown = describe_fleet(fleet)
     rows = "".join(
         f'<tr><th scope="row" class="tc-account"><a href="#account-{number}"><bdi class="tc-clip">'
         f"{escape(row['title'])}</bdi></a>"
@@ -187,7 +187,7 @@ def _fleet(fleet: dict[str, Any]) -> str:
     )
     accounts = "".join(
         f'<details class="tc-one" id="account-{number}"><summary><bdi>{escape(row["title"])}</bdi></summary>'
-        f"{_account(report, words.describe(report), f'a{number}', heading=2)}</details>"
+        f"{_account(report, describe(report), f'a{number}', heading=2)}</details>"
         for number, (row, report) in enumerate(zip(shown["rows"], fleet["accounts"], strict=True))
     )
     return (

@@ -6,8 +6,8 @@ import re
 import unicodedata
 from typing import Any
 
-from airflow_provider_3commas.report import words
-from airflow_provider_3commas.report.text import visible
+from airflow_provider_3commas.report.texts import NOTHING, describe, describe_fleet
+from airflow_provider_3commas.report.xcoms import visible
 
 # What means something in the middle of a line, in CommonMark or in GitHub's dialect; names are never at its beginning.
 _SPECIAL = re.compile(r"[\\`*_\[\]<>|~&@#]|:(?=//)|www(?=\.)", re.IGNORECASE)
@@ -26,7 +26,7 @@ def render_markdown(report: dict[str, Any]) -> str:
 
 
 def _account(report: dict[str, Any], heading: str) -> str:
-    shown = words.describe(report)
+    shown = describe(report)
     blocks = [
         f"{heading} Liquidation of {_text(shown['title'])}",
         f"**{shown['status']}** · {_text(shown['subtitle'])}",
@@ -59,7 +59,7 @@ def _account(report: dict[str, Any], heading: str) -> str:
 
 
 def _fleet(fleet: dict[str, Any]) -> str:
-    shown = words.describe_fleet(fleet)
+    shown = describe_fleet(fleet)
     columns = ["Account", "Status", "Before", "After", "Slippage", "Left unsold", "Time"]
     rows = [
         [
@@ -91,7 +91,7 @@ def _table(columns: list[str], rows: list[list[str]], right: int = 9) -> str:
 
 
 def _amounts(texts: list[str] | None) -> list[str]:
-    return texts if texts else [words.NOTHING] * 3
+    return texts if texts else [NOTHING] * 3
 
 
 def _text(text: str) -> str:

@@ -14,7 +14,7 @@ import airflow_provider_3commas.plugins
 from airflow_provider_3commas.money import DUST_BTC, TARGETS
 from airflow_provider_3commas.report import build_fleet_report, build_report
 from airflow_provider_3commas.report.charts import curve_shape, holding_bars
-from airflow_provider_3commas.report.words import describe, describe_fleet
+from airflow_provider_3commas.report.texts import describe, describe_fleet
 from tests.report.samples import COMPLETE, damaged
 
 NODE = shutil.which("node")

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_3commas.report import build_fleet_report, build_report, render_html, render_markdown
-from airflow_provider_3commas.report.text import visible
-from airflow_provider_3commas.report.words import describe
+from airflow_provider_3commas.report.texts import describe
+from airflow_provider_3commas.report.xcoms import visible
 from tests.report.samples import BEFORE, COMPLETE, FACTS, HOSTILE, LEFT, SETTLEMENT, damaged
 
 _VOID = {"meta", "br"}

@@ -9,7 +9,7 @@ from typing import Any
 
 from airflow_provider_3commas.report import exact, times
 from airflow_provider_3commas.report.build import STATUSES
-from airflow_provider_3commas.report.text import visible
+from airflow_provider_3commas.report.xcoms import visible
 
 _OUTCOMES = {
     "accepted": "Accepted by 3Commas",
