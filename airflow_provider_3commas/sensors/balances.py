@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from airflow.providers.common.compat.sdk import conf
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
@@ -29,22 +29,10 @@ HISTORY_KEY = "settlement_history"
 #: XCom key of what a report needs beside the outcome: ``{"account_id", "criteria", "requests", "result"}``.
 FACTS_KEY = "settlement_facts"
 
-#: The parameters that say what settled means, with their defaults: those of the sensor and of ``Criteria.of``.
-CRITERIA: dict[str, Any] = {
-    "target": "BTC",
-    "target_currencies": (),
-    "dust_btc": "0.0001",
-    "ignore_currencies": (),
-    "stable_reads": 2,
-    "stall_after": 600,
-    "require_no_entities": True,
-    "max_failures": 10,
-    "view_tolerance": "0.01",
-}
 # Seconds that the trigger has to fire by itself when the time is over, before Airflow ends the deferral: it knows what
 # is left unsold, and Airflow does not.
 _BACKSTOP = 120.0
-# Longest pause between the looks that a rescheduled sensor makes in a row where nothing can be remembered.
+# Longest pause between the polls that a rescheduled sensor makes in a row where nothing can be remembered.
 _SHORT_PAUSE = 10.0
 
 
@@ -59,7 +47,7 @@ class BalancesSettledSensor(BaseSensorOperator):
     btc_value}], reads, waited_seconds}``: amounts and values as decimal text, ``btc_value`` and ``usd_value`` of the
     whole account, ``residual`` what is left beside the target, the most valuable first. XCom ``settlement_history`` is
     the unsold value over time. XCom ``settlement_facts`` has the ``criteria``, the number of ``requests`` (``None`` if
-    it is not known) and, where the account has not settled, the ``result`` of the last look. With an ``AssetAlias``,
+    it is not known) and, where the account has not settled, the ``result`` of the last poll. With an ``AssetAlias``,
     or an ``Asset`` ``threecommas://account/ID``, among the ``outlets``, the event carries the outcome.
 
     Decides the same in poke, reschedule and deferrable mode. Fails with ``BalancesStalled`` when nothing moves any
@@ -67,8 +55,8 @@ class BalancesSettledSensor(BaseSensorOperator):
     reads fail in a row; with ``AirflowSensorTimeout`` when ``timeout`` is over. All name what is left unsold.
     ``soft_fail`` turns the timeout into a skip, and nothing else; ``never_fail`` turns all of them into one.
 
-    ``timeout`` counts from the start of the try; in reschedule mode, as everywhere in Airflow, from the first look of
-    the first try. In reschedule mode, Airflow before 3.3 remembers nothing between looks: there, each look makes its
+    ``timeout`` counts from the start of the try; in reschedule mode, as everywhere in Airflow, from the first poll of
+    the first try. In reschedule mode, Airflow before 3.3 remembers nothing between polls: there, each poll makes its
     own ``stable_reads`` a few seconds apart, failures are not counted, and a stall ends as a timeout.
 
     :param account_id: id of the 3Commas exchange account: a positive integer, or a template that renders to one.
@@ -84,7 +72,7 @@ class BalancesSettledSensor(BaseSensorOperator):
         which something keeps running, such as a Signal Bot, which a sell-all does not stop.
     :param max_failures: failed reads in a row to put up with; ``Retry-After`` is honoured between them.
     :param view_tolerance: share of what is not in BTC by which the balances may miss the account's value.
-    :param dry_run: look once, log and return what is left, with ``settled_at`` ``None``, and succeed: for a DAG whose
+    :param dry_run: poll once, log and return what is left, with ``settled_at`` ``None``, and succeed: for a DAG whose
         liquidation is a rehearsal. A bool, or a template that renders to ``True`` or ``False``.
     :param deferrable: whether to wait in the triggerer, without a worker; by default what ``[operators]
         default_deferrable`` says.
@@ -135,6 +123,13 @@ class BalancesSettledSensor(BaseSensorOperator):
 
             self.retry_policy = default_retry_policy()
 
+    # Of the parameters that say what settled means. What a DAG leaves at its default needs no check, and so no import.
+    _DEFAULTS: ClassVar[dict[str, Any]] = {
+        name: default
+        for name, default in (__init__.__kwdefaults__ or {}).items()
+        if name not in ("threecommas_conn_id", "dry_run", "deferrable")
+    }
+
     @cached_property
     def hook(self) -> ThreeCommasHook:
         """The hook of the rendered connection id; waiting for the request budget ends with the sensor's time."""
@@ -143,7 +138,7 @@ class BalancesSettledSensor(BaseSensorOperator):
         return ThreeCommasHook(self.threecommas_conn_id, gate=self._gate)
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Look until the account has settled, or leave the waiting to the scheduler or the triggerer.
+        """Poll until the account has settled, or leave the waiting to the scheduler or the triggerer.
 
         :param context: Airflow's context.
         :return: what has settled.
@@ -157,7 +152,7 @@ class BalancesSettledSensor(BaseSensorOperator):
         return result
 
     def poke(self, context: Context) -> PokeReturnValue:
-        """Look at the account once.
+        """Poll the account once.
 
         :param context: Airflow's context.
         :return: whether the wait is over, and if so the outcome.
@@ -166,7 +161,7 @@ class BalancesSettledSensor(BaseSensorOperator):
         """
         if self._watch is None:
             self._watch = self._begin(context)
-        decision = self._watch.look()
+        decision = self._watch.poll()
         self.log.info("%s", decision.message)
         if self._watch.rehearsal:
             return PokeReturnValue(True, self._rehearse(context, self._watch, decision))
@@ -241,17 +236,17 @@ class BalancesSettledSensor(BaseSensorOperator):
             from airflow_provider_3commas.parameters import parse_bool
 
             parse_bool(dry_run, "dry_run")
-        criteria = {name: getattr(self, name) for name in CRITERIA}
+        criteria = {name: getattr(self, name) for name in self._DEFAULTS}
         known = {
             name: value for name, value in criteria.items() if name not in self.template_fields or _is_literal(value)
         }
-        if any(type(value) is not type(CRITERIA[name]) or value != CRITERIA[name] for name, value in known.items()):
+        if any(_differs(value, self._DEFAULTS[name]) for name, value in known.items()):
             from airflow_provider_3commas.settlement.criteria import Criteria
 
             Criteria.of(**known)
 
     def _rehearse(self, context: Context, watch: Watch, decision: Decision) -> dict[str, Any]:
-        """Return what one look has shown: nothing was sold, so nothing will settle."""
+        """Return what one poll has shown: nothing was sold, so nothing will settle."""
         from airflow_provider_3commas.api.errors import SettlementFailed
 
         event = watch.event(decision)
@@ -262,7 +257,7 @@ class BalancesSettledSensor(BaseSensorOperator):
         return {**decision.result, "settled_at": None}
 
     def _pause(self, context: Context, watch: Watch) -> None:
-        """Wait for the next look: asleep, or by leaving the worker."""
+        """Wait for the next poll: asleep, or by leaving the worker."""
         seconds = watch.pause()
         if self.deferrable:
             # For a report, should the trigger break.
@@ -277,8 +272,8 @@ class BalancesSettledSensor(BaseSensorOperator):
         from airflow.sdk import timezone
         from airflow.sdk.bases import sensor  # has the exception in every Airflow, wherever its home is
 
-        next_look = timezone.utcnow() + timedelta(seconds=seconds)
-        raise sensor.AirflowRescheduleException(next_look)  # type: ignore[attr-defined,no-untyped-call]
+        next_poll = timezone.utcnow() + timedelta(seconds=seconds)
+        raise sensor.AirflowRescheduleException(next_poll)  # type: ignore[attr-defined,no-untyped-call]
 
     def _defer(self, watch: Watch) -> NoReturn:
         from datetime import timedelta
@@ -304,7 +299,7 @@ class BalancesSettledSensor(BaseSensorOperator):
         )
 
     def _conclude(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
-        """End the task as the last look says; the same in all modes."""
+        """End the task as the last poll says; the same in all modes."""
         if event.get("history"):
             context["ti"].xcom_push(HISTORY_KEY, event["history"])
         # Events of older versions have none.
@@ -359,6 +354,11 @@ class BalancesSettledSensor(BaseSensorOperator):
         kind = BalancesStalled if status == Status.STALLED.value else SettlementFailed
         details = event.get("details") or {}
         return kind(message, result=event.get("result"), **{name: details.get(name) for name in ERROR_DETAILS})
+
+
+def _differs(value: object, default: object) -> bool:
+    """Compare with the type: ``True`` is not ``1`` to a reader."""
+    return type(value) is not type(default) or value != default
 
 
 def _is_literal(value: Any) -> bool:

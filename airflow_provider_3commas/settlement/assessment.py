@@ -22,7 +22,7 @@ _ZERO = Decimal(0)
 
 
 class Reading:
-    """Hold what one look at an account has shown, and what it means to those who have asked already.
+    """Hold what one poll of an account has shown, and what it means to those who have asked already.
 
     :param account: the Account.
     :param rows: its balance rows; ``None`` if they were not asked for because the account can't settle.

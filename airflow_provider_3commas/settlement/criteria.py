@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
+from typing import Any
 
 import msgspec
 
@@ -55,51 +57,25 @@ class Criteria(msgspec.Struct, frozen=True, kw_only=True):
             raise ConfigurationError(f"ignore_currencies has {', '.join(both)}, which counts as the target.")
 
     @classmethod
-    def of(
-        cls,
-        *,
-        target: object = "BTC",
-        target_currencies: object = (),
-        dust_btc: object = "0.0001",
-        ignore_currencies: object = (),
-        stable_reads: object = 2,
-        stall_after: object = 600,
-        require_no_entities: object = True,
-        max_failures: object = 10,
-        view_tolerance: object = "0.01",
-    ) -> Criteria:
+    def of(cls, **written: object) -> Criteria:
         """Read criteria from what a user wrote or a template rendered.
 
-        :param target: see the class, as all others.
-        :param target_currencies: codes in any case: a list, or text with commas.
-        :param dust_btc: a ``Decimal``, an ``int`` or text; a ``float`` is not exact.
-        :param ignore_currencies: codes in any case: a list, or text with commas.
-        :param stable_reads: an ``int``.
-        :param stall_after: seconds, or a ``timedelta``.
-        :param require_no_entities: a ``bool``.
-        :param max_failures: an ``int``.
-        :param view_tolerance: a ``Decimal``, an ``int`` or text.
+        :param written: fields of the class: codes in any case, as a list or as text with commas; ``dust_btc`` and
+            ``view_tolerance`` as a ``Decimal``, an ``int`` or text, because a ``float`` is not exact; ``stall_after``
+            in seconds or as a ``timedelta``.
         :return: the criteria.
         :raises ConfigurationError: a value can't be used; the message says what was expected.
         """
-        if not isinstance(require_no_entities, bool):
-            raise ConfigurationError(f"require_no_entities must be True or False, got {require_no_entities!r}.")
-        return cls(
-            target=target.strip() if isinstance(target, str) else str(target),
-            target_currencies=_currencies("target_currencies", target_currencies),
-            dust_btc=_exact("dust_btc", dust_btc),
-            ignore_currencies=_currencies("ignore_currencies", ignore_currencies),
-            stable_reads=_whole("stable_reads", stable_reads),
-            stall_after=_seconds("stall_after", stall_after),
-            require_no_entities=require_no_entities,
-            max_failures=_whole("max_failures", max_failures),
-            view_tolerance=_exact("view_tolerance", view_tolerance),
-        )
+        return cls(**{name: _READERS[name](name, value) for name, value in written.items()})
 
     @property
     def kept(self) -> frozenset[str]:
         """Currency codes that count as the target."""
         return frozenset(self.target_currencies) or TARGETS[self.target]
+
+
+def _target(name: str, value: object) -> str:
+    return value.strip() if isinstance(value, str) else str(value)
 
 
 def _in_range(name: str, value: Decimal | float, low: int, high: int, unit: str) -> None:
@@ -120,6 +96,12 @@ def _exact(name: str, value: object) -> Decimal:
             f"{name} must be an exact number (a Decimal, an int or text such as '0.0001'), got {value!r}.{hint}"
         )
     return number
+
+
+def _switch(name: str, value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ConfigurationError(f"{name} must be True or False, got {value!r}.")
+    return value
 
 
 def _whole(name: str, value: object) -> int:
@@ -150,3 +132,16 @@ def _currencies(name: str, value: object) -> tuple[str, ...]:
     if bad or "NONE" in found:
         raise ConfigurationError(f"{name} must be a list of currency codes such as ['LUNA'], got {value!r}.")
     return tuple(sorted(found))
+
+
+_READERS: dict[str, Callable[[str, object], Any]] = {
+    "target": _target,
+    "target_currencies": _currencies,
+    "dust_btc": _exact,
+    "ignore_currencies": _currencies,
+    "stable_reads": _whole,
+    "stall_after": _seconds,
+    "require_no_entities": _switch,
+    "max_failures": _whole,
+    "view_tolerance": _exact,
+}

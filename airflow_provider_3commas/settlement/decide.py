@@ -2,11 +2,11 @@
 
 ::
 
-    decide()  what one look means:     waiting, settled, stalled or failed
-    excuse()  what a failed look means: waiting or failed
-    expire()  what the end of the time means
+    decide()          what one poll means:      waiting, settled, stalled or failed
+    on_failed_poll()  what a failed poll means: waiting or failed
+    on_timeout()      what the end of the time means
 
-What has to be remembered from look to look is a ``Progress``: small, JSON-able, and the same in all modes of the
+What has to be remembered from poll to poll is a ``Progress``: small, JSON-able, and the same in all modes of the
 sensor. Money is ``Decimal``, and text in plain notation where it is stored; points in time are seconds since 1970.
 
 *Absence of data is not zero.* An empty list of rows, a row without an amount, rows that do not add up to the account's
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from airflow_provider_3commas.settlement.assessment import Assessment
     from airflow_provider_3commas.settlement.criteria import Criteria
 
-#: Seconds between looks at least, whatever is asked for: a hot loop would get the address banned.
+#: Seconds between polls at least, whatever is asked for: a hot loop would get the address banned.
 SHORTEST_INTERVAL = 0.1
 
 _TROUBLE_LENGTH = 500
@@ -53,11 +53,11 @@ def refusal(account: dict[str, Any]) -> str | None:
     return None
 
 
-def leaves_open(criteria: Criteria, progress: Progress, reading: Reading, now: float) -> bool:
+def needs_entities(criteria: Criteria, progress: Progress, reading: Reading, now: float) -> bool:
     """Tell whether a reading without the active entities leaves the decision open.
 
     :param criteria: what settled means.
-    :param progress: what the looks before have shown.
+    :param progress: what the polls before have shown.
     :param reading: what this one has shown so far.
     :param now: the time.
     :return: whether the entities have to be asked for.
@@ -66,10 +66,10 @@ def leaves_open(criteria: Criteria, progress: Progress, reading: Reading, now: f
 
 
 def decide(criteria: Criteria, progress: Progress, reading: Reading, now: float) -> Decision:
-    """Say what a look means.
+    """Say what a poll means.
 
     :param criteria: what settled means.
-    :param progress: what the looks before have shown.
+    :param progress: what the polls before have shown.
     :param reading: what this one has shown.
     :param now: the time.
     :return: ``SETTLED``, ``STALLED``, ``FAILED`` or ``WAITING``; ``UNDECIDED`` if it depends on the active entities and
@@ -93,7 +93,7 @@ class _Judgement(NamedTuple):
     now: float
 
     def after(self, progress: Progress) -> Decision:
-        """Decide; what is running is looked at last, because asking costs a request."""
+        """Decide; what is running comes last, because asking costs a request."""
         if not self.seen.has_rows and progress.amounts not in ("", self.seen.digest):
             return self._vanished(progress)
         blockers = self.seen.blockers
@@ -137,7 +137,7 @@ class _Judgement(NamedTuple):
         )
 
     def _vanished(self, progress: Progress) -> Decision:
-        """Learn nothing from rows that are gone after earlier looks had some: the view is being rebuilt."""
+        """Learn nothing from rows that are gone after earlier polls had some: the view is being rebuilt."""
         step = _replace(progress, reads=progress.reads + 1, failures=0, trouble="", not_before=0.0, stable=0)
         sentence = f"has not settled yet: its balances are empty for the moment.{_last_left(progress)}"
         return self._decision(Status.WAITING, step, sentence)
@@ -181,11 +181,13 @@ class _Judgement(NamedTuple):
         return Decision(status, f"Account {account['id']} {sentence}", step, result)
 
 
-def excuse(criteria: Criteria, progress: Progress, error: ThreeCommasError, account_id: int, now: float) -> Decision:
-    """Say what a failed look means: nothing, unless no waiting cures it or too many fail in a row.
+def on_failed_poll(
+    criteria: Criteria, progress: Progress, error: ThreeCommasError, account_id: int, now: float
+) -> Decision:
+    """Say what a failed poll means: nothing, unless no waiting cures it or too many fail in a row.
 
     :param criteria: how many failures to put up with.
-    :param progress: what the looks before have shown.
+    :param progress: what the polls before have shown.
     :param error: what the client raised.
     :param account_id: the account's id.
     :param now: the time.
@@ -219,10 +221,10 @@ def excuse(criteria: Criteria, progress: Progress, error: ThreeCommasError, acco
     return Decision(Status.WAITING, f"{message}{error}", step, cause=error)
 
 
-def postpone(progress: Progress, account_id: int, seconds: float, now: float) -> Decision:
-    """Put a look off for which there is no request budget yet: not a failure, and not a state.
+def on_no_budget(progress: Progress, account_id: int, seconds: float, now: float) -> Decision:
+    """Put a poll off for which there is no request budget yet: not a failure, and not a state.
 
-    :param progress: what the looks have shown.
+    :param progress: what the polls have shown.
     :param account_id: the account's id.
     :param seconds: how long to wait for the budget.
     :param now: the time.
@@ -230,21 +232,21 @@ def postpone(progress: Progress, account_id: int, seconds: float, now: float) ->
     """
     return Decision(
         Status.WAITING,
-        f"Account {account_id} was not looked at: no request budget for {seconds:.1f} s.",
+        f"Account {account_id} was not polled: no request budget for {seconds:.1f} s.",
         _replace(progress, not_before=now + seconds),
     )
 
 
-def expire(progress: Progress, account_id: int, timeout: float) -> Decision:
+def on_timeout(progress: Progress, account_id: int, timeout: float) -> Decision:
     """Say what is left when the time is over.
 
-    :param progress: what the looks have shown.
+    :param progress: what the polls have shown.
     :param account_id: the account's id.
     :param timeout: how many seconds there were.
     :return: ``TIMEOUT``.
     """
     if not progress.reads:
-        left = "it could not be read once" if progress.failures else "there was no request budget to look at it"
+        left = "it could not be read once" if progress.failures else "there was no request budget to poll it"
     elif progress.left:
         left = progress.left
     else:
@@ -258,11 +260,11 @@ def expire(progress: Progress, account_id: int, timeout: float) -> Decision:
 
 
 def next_interval(progress: Progress, interval: float, *, backoff: bool = False, longest: float | None = None) -> float:
-    """Return how long to wait for the next look, if nothing else matters.
+    """Return how long to wait for the next poll, if nothing else matters.
 
-    :param progress: what the looks have shown.
-    :param interval: seconds between looks.
-    :param backoff: whether it doubles from look to look.
+    :param progress: what the polls have shown.
+    :param interval: seconds between polls.
+    :param backoff: whether it doubles from poll to poll.
     :param longest: seconds that it may grow to; ``None`` for no limit.
     :return: seconds.
     """

@@ -1,15 +1,15 @@
 """One poller an account, one client a connection, for all waits of a triggerer.
 
 All triggers of a triggerer run in one process and one event loop. Waits for the same account share the answers; waits
-that use the same connection share the client, its kept-alive session and its pauses. Looks run in a small pool of
+that use the same connection share the client, its kept-alive session and its pauses. Polls run in a small pool of
 threads, so the loop is never blocked. Whatever is shared goes when the last wait that uses it ends.
 
 ::
 
-    _Hub          an event loop's:    the pool of threads
-    └── _Line     a connection's:     the client, and until when the server asked to be left alone
-        └── _Poller   an account's:   the looks
-            └── Wait      a trigger's:    what it waits for, and what has become of it
+    _LoopState              an event loop's:  the pool of threads
+    └── _Connection         a connection's:   the client, and until when the server asked to be left alone
+        └── _AccountPoller  an account's:     the polls
+            └── Wait        a trigger's:      what it waits for, and what has become of it
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from weakref import WeakKeyDictionary
 
 from airflow_provider_3commas.api.errors import AuthenticationError, ConnectionFailed, ThreeCommasError
 from airflow_provider_3commas.budget import Priority, RaisingGate, WaitForBudget
-from airflow_provider_3commas.settlement.decide import decide, excuse, expire, next_interval
+from airflow_provider_3commas.settlement.decide import decide, next_interval, on_failed_poll, on_timeout
 from airflow_provider_3commas.settlement.poll import Poll
 from airflow_provider_3commas.settlement.state import Decision, Status
 
@@ -37,26 +37,26 @@ if TYPE_CHECKING:
     from airflow_provider_3commas.settlement.criteria import Criteria
     from airflow_provider_3commas.settlement.state import Progress
 
-# Looks at a time. The API allows 100 requests a minute, so this is plenty. Each thread more makes the event loop wait
+# Polls at a time. The API allows 100 requests a minute, so this is plenty. Each thread more makes the event loop wait
 # longer for the interpreter's lock: with a thousand accounts, p99 of its lag was 16-60 ms with eight, 5-11 with four.
 _THREADS = 4
-# Seconds that a look at the deadline may take before the wait ends without it.
+# Seconds that a poll at the deadline may take before the wait ends without it.
 _GRACE = 10.0
-# Shares of the interval by which looks are delayed, so that waits that began together don't beat in step.
+# Shares of the interval by which polls are delayed, so that waits that began together don't beat in step.
 _FIRST_SPREAD, _SPREAD = 0.25, 0.1
 
-_hubs: WeakKeyDictionary[asyncio.AbstractEventLoop, _Hub] = WeakKeyDictionary()
+_loops: WeakKeyDictionary[asyncio.AbstractEventLoop, _LoopState] = WeakKeyDictionary()
 
 
 class Wait:
     """Wait for one account, on behalf of one trigger.
 
     :param criteria: what settled means.
-    :param progress: what the looks so far have shown.
-    :param interval: seconds between looks.
+    :param progress: what the polls so far have shown.
+    :param interval: seconds between polls.
     :param deadline: when to give up, in seconds since 1970.
     :param timeout: seconds that the whole wait may take, for the message.
-    :param backoff: whether the interval doubles from look to look.
+    :param backoff: whether the interval doubles from poll to poll.
     :param longest: seconds that it may grow to.
     :param say: writes a line into the trigger's log.
     """
@@ -102,13 +102,13 @@ class Wait:
 
     @property
     def pause(self) -> float:
-        """Seconds until the next look, if nothing else matters."""
+        """Seconds until the next poll, if nothing else matters."""
         return next_interval(self.progress, self.interval, backoff=self.backoff, longest=self.longest)
 
     def take(self, decision: Decision) -> None:
-        """Go on from what a look has shown.
+        """Go on from what a poll has shown.
 
-        :param decision: what that look means for this wait.
+        :param decision: what that poll means for this wait.
         """
         before, self.progress = self.progress, decision.progress
         news = decision.cause or before.amounts != self.progress.amounts or before.stable != self.progress.stable
@@ -132,13 +132,13 @@ async def settle(threecommas_conn_id: str, account_id: int, wait: Wait) -> Decis
     :param wait: what to wait for.
     :return: a final decision.
     """
-    poller = _hub().line(threecommas_conn_id).poller(account_id)
+    poller = _loop_state().connection(threecommas_conn_id).poller(account_id)
     poller.join(wait)
     try:
         async with asyncio.timeout(max(wait.deadline - now(), 0.0) + _GRACE):
             return await wait.outcome
     except TimeoutError:
-        return expire(wait.progress, account_id, wait.timeout)
+        return on_timeout(wait.progress, account_id, wait.timeout)
     finally:
         poller.leave(wait)
 
@@ -180,53 +180,53 @@ def _raising_gate(budget: RequestBudget) -> RequestGate:
     return RaisingGate(budget, Priority.POLL, observer=BudgetMetrics())
 
 
-class _Hub:
+class _LoopState:
     """Hold what the waits of one event loop share."""
 
     def __init__(self) -> None:
         self.pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="threecommas")
-        self._lines: dict[str, _Line] = {}
+        self._connections: dict[str, _Connection] = {}
 
-    def line(self, threecommas_conn_id: str) -> _Line:
-        if threecommas_conn_id not in self._lines:
-            self._lines[threecommas_conn_id] = _Line(self, threecommas_conn_id)
-        return self._lines[threecommas_conn_id]
+    def connection(self, threecommas_conn_id: str) -> _Connection:
+        if threecommas_conn_id not in self._connections:
+            self._connections[threecommas_conn_id] = _Connection(self, threecommas_conn_id)
+        return self._connections[threecommas_conn_id]
 
-    def drop(self, line: _Line) -> None:
-        del self._lines[line.conn_id]
-        if not self._lines:
+    def drop(self, connection: _Connection) -> None:
+        del self._connections[connection.conn_id]
+        if not self._connections:
             self.pool.shutdown(wait=False, cancel_futures=True)
-            _hubs.pop(asyncio.get_running_loop(), None)
+            _loops.pop(asyncio.get_running_loop(), None)
 
 
-def _hub() -> _Hub:
+def _loop_state() -> _LoopState:
     loop = asyncio.get_running_loop()
-    if loop not in _hubs:
-        _hubs[loop] = _Hub()
-    return _hubs[loop]
+    if loop not in _loops:
+        _loops[loop] = _LoopState()
+    return _loops[loop]
 
 
-class _Line:
+class _Connection:
     """Hold what the waits on one connection share."""
 
-    def __init__(self, hub: _Hub, conn_id: str) -> None:
-        self.hub = hub
+    def __init__(self, loop_state: _LoopState, conn_id: str) -> None:
+        self.loop_state = loop_state
         self.conn_id = conn_id
         self.not_before = 0.0
-        self._pollers: dict[int, _Poller] = {}
+        self._pollers: dict[int, _AccountPoller] = {}
         self._client: ThreeCommasClient | None = None
         self._lock = asyncio.Lock()
 
-    def poller(self, account_id: int) -> _Poller:
+    def poller(self, account_id: int) -> _AccountPoller:
         if account_id not in self._pollers:
-            self._pollers[account_id] = _Poller(self, account_id)
+            self._pollers[account_id] = _AccountPoller(self, account_id)
         return self._pollers[account_id]
 
-    def drop(self, poller: _Poller) -> None:
+    def drop(self, poller: _AccountPoller) -> None:
         del self._pollers[poller.account_id]
         if not self._pollers:
             self._close()
-            self.hub.drop(self)
+            self.loop_state.drop(self)
 
     async def client(self) -> ThreeCommasClient:
         async with self._lock:
@@ -245,28 +245,28 @@ class _Line:
             client.close()
 
 
-class _Poller:
-    """Look at one account as often as its waits ask for, and never more than once an interval."""
+class _AccountPoller:
+    """Poll one account as often as its waits ask for, and never more than once an interval."""
 
     __slots__ = (
-        "_line",
-        "_looked_at",
-        "_looks",
+        "_connection",
         "_members",
         "_planned",
+        "_polled_at",
+        "_polls",
         "_task",
         "_waits",
         "_wake",
         "account_id",
     )
 
-    def __init__(self, line: _Line, account_id: int) -> None:
+    def __init__(self, connection: _Connection, account_id: int) -> None:
         self.account_id = account_id
-        self._line = line
+        self._connection = connection
         self._waits: list[Wait] = []
         self._members = 0
-        self._looks = 0
-        self._looked_at = float("-inf")
+        self._polls = 0
+        self._polled_at = float("-inf")
         self._wake: asyncio.Future[None] | None = None
         self._planned = 0.0
         self._task: asyncio.Task[None] | None = None
@@ -286,7 +286,7 @@ class _Poller:
         if self._members == 0:
             if self._task is not None:
                 self._task.cancel()
-            self._line.drop(self)
+            self._connection.drop(self)
 
     def _drop(self, wait: Wait) -> None:
         with suppress(ValueError):
@@ -299,7 +299,7 @@ class _Poller:
     async def _run(self) -> None:
         try:
             while self._waits:
-                self._planned = self._next_look()
+                self._planned = self._next_poll()
                 pause = self._planned - now()
                 if pause > 0:
                     await self._sleep(pause)
@@ -325,40 +325,40 @@ class _Poller:
     def _interval(self) -> float:
         return min(wait.pause for wait in self._waits)
 
-    def _next_look(self) -> float:
-        """Return when something is to be done: a look, or the end of a wait."""
+    def _next_poll(self) -> float:
+        """Return when something is to be done: a poll, or the end of a wait."""
         interval = self._interval
         regular = max(
-            self._looked_at + interval * (1 + _SPREAD * self._spread(self._looks)),
-            # Waits that joined between two looks fall in with the others, at the look nearest to when they are due.
-            min(wait.due for wait in self._waits) - (interval / 2 if self._looks else 0.0),
+            self._polled_at + interval * (1 + _SPREAD * self._spread(self._polls)),
+            # Waits that joined between two polls fall in with the others, at the poll nearest to when they are due.
+            min(wait.due for wait in self._waits) - (interval / 2 if self._polls else 0.0),
         )
         deadline = min(wait.deadline for wait in self._waits)
-        return min(max(regular, self._line.not_before), deadline)
+        return min(max(regular, self._connection.not_before), deadline)
 
     async def _turn(self) -> None:
-        """Look at the account for the waits that are due, or end those whose time is over without one."""
+        """Poll the account for the waits that are due, or end those whose time is over without one."""
         moment, half = now(), self._interval / 2
-        if moment < self._line.not_before or moment < self._looked_at + half:
+        if moment < self._connection.not_before or moment < self._polled_at + half:
             for wait in [wait for wait in self._waits if wait.deadline <= moment]:
-                self._end(wait, expire(wait.progress, self.account_id, wait.timeout))
+                self._end(wait, on_timeout(wait.progress, self.account_id, wait.timeout))
             return
-        self._looks += 1
-        self._looked_at = moment
+        self._polls += 1
+        self._polled_at = moment
         due = [wait for wait in self._waits if wait.due <= moment + half or wait.deadline <= moment]
-        decisions = await self._look(due)
+        decisions = await self._poll(due)
         moment = now()
         for wait, decision in zip(due, decisions, strict=True):
             wait.take(decision)
             if decision.final:
                 self._end(wait, decision)
             elif wait.deadline <= moment:
-                self._end(wait, expire(wait.progress, self.account_id, wait.timeout))
+                self._end(wait, on_timeout(wait.progress, self.account_id, wait.timeout))
             else:
                 wait.due = moment + wait.pause
 
-    async def _look(self, waits: list[Wait]) -> list[Decision]:
-        """Look once, and say what it means to each of the waits, and what it has cost."""
+    async def _poll(self, waits: list[Wait]) -> list[Decision]:
+        """Poll once, and say what it means to each of the waits, and what it has cost."""
         decisions: list[Decision] = []
 
         def undecided(reading: Reading) -> bool:
@@ -370,28 +370,28 @@ class _Poller:
             reading = await self._answer(poll)
         except ThreeCommasError as error:
             moment = now()
-            self._line.not_before = max(self._line.not_before, moment + (error.retry_after or 0.0))
-            decisions = [excuse(wait.criteria, wait.progress, error, self.account_id, moment) for wait in waits]
+            self._connection.not_before = max(self._connection.not_before, moment + (error.retry_after or 0.0))
+            decisions = [on_failed_poll(wait.criteria, wait.progress, error, self.account_id, moment) for wait in waits]
         else:
             if reading.rows is None or reading.entities is not None:
                 decisions = _decide(waits, reading)
         return [decision.counting(poll.requests) for decision in decisions]
 
     async def _answer(self, poll: Poll) -> Reading:
-        """Look in a thread, waiting for the budget here; fetch the connection again if the key is refused."""
+        """Poll in a thread, waiting for the budget here; fetch the connection again if the key is refused."""
         loop = asyncio.get_running_loop()
         renewed = False
         while True:
-            client = await self._line.client()
+            client = await self._connection.client()
             try:
-                return await loop.run_in_executor(self._line.hub.pool, poll.run, client)
+                return await loop.run_in_executor(self._connection.loop_state.pool, poll.run, client)
             except WaitForBudget as wait:
                 await asyncio.sleep(wait.seconds)
             except AuthenticationError:
                 if renewed:
                     raise
                 renewed = True
-                self._line.renew(client)
+                self._connection.renew(client)
 
     def _spread(self, step: int) -> float:
         """Return a share between 0 and 1 that differs from account to account, and evenly so (golden ratio)."""

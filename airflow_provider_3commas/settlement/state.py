@@ -28,21 +28,21 @@ _replace = msgspec.structs.replace
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
-    """Remember what the looks so far have shown; every field has a default, so that older ones stay readable.
+    """Remember what the polls so far have shown; every field has a default, so that older ones stay readable.
 
     :param started_at: when the wait began.
-    :param reads: looks that got an answer.
-    :param failures: looks in a row that got none.
+    :param reads: polls that got an answer.
+    :param failures: polls in a row that got none.
     :param stable: reads in a row that showed the account settled.
     :param target_amount: what there was of the target at the last of them.
     :param amounts: digest of all amounts at the last read that had rows.
     :param unchanged_since: since when the amounts have not changed with nothing in orders and nothing running.
     :param running: whether something was running on the account when that was last asked.
-    :param not_before: when the next look may be made at the earliest: the server asked for it.
-    :param left: what stood between the account and being settled at the last look, in words.
-    :param trouble: what the last failed look said, if the last look failed.
+    :param not_before: when the next poll may be made at the earliest: the server asked for it.
+    :param left: what stood between the account and being settled at the last poll, in words.
+    :param trouble: what the last failed poll said, if the last poll failed.
     :param history: unsold value over time: ``seconds=btc`` joined by blanks.
-    :param requests: how many requests the looks have sent; ``None`` if those of some are not known.
+    :param requests: how many requests the polls have sent; ``None`` if those of some are not known.
     :param seen: what the account held at the last read that had rows: its value in BTC and in USD and what was beside
         the target, as a JSON list, which takes a tenth of the memory of a result.
     :param seen_at: when that was.
@@ -66,7 +66,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Status(Enum):
-    """Name what a look means."""
+    """Name what a poll means."""
 
     #: Not settled, and waiting may help.
     WAITING = "waiting"
@@ -88,7 +88,7 @@ class Decision(NamedTuple):
     :param message: the same in words, naming what is left.
     :param progress: what to remember.
     :param result: the sensor's XCom; ``settled_at`` is set only if the account has settled. ``None`` without rows.
-    :param cause: the error that failed the look, if one did.
+    :param cause: the error that failed the poll, if one did.
     """
 
     status: Status
@@ -103,7 +103,7 @@ class Decision(NamedTuple):
         return self.status not in (Status.WAITING, Status.UNDECIDED)
 
     def counting(self, requests: int) -> Decision:
-        """Remember what the look has cost.
+        """Remember what the poll has cost.
 
         :param requests: how many requests it has sent.
         :return: the same decision with a progress that counts them.
@@ -132,7 +132,7 @@ def begin(now: float) -> Progress:
     """Start a wait.
 
     :param now: the time.
-    :return: the progress before the first look.
+    :return: the progress before the first poll.
     """
     return Progress(started_at=now, unchanged_since=now, requests=0)
 
@@ -140,8 +140,8 @@ def begin(now: float) -> Progress:
 def history_points(progress: Progress) -> list[list[Any]]:
     """Return the unsold value over time.
 
-    :param progress: what the looks have shown.
-    :return: ``[seconds since the start, value in BTC as text]``, oldest first; only the looks that changed it.
+    :param progress: what the polls have shown.
+    :return: ``[seconds since the start, value in BTC as text]``, oldest first; only the polls that changed it.
     """
     pairs = (point.partition("=") for point in progress.history.split())
     return [[float(seconds), value] for seconds, _, value in pairs]
@@ -159,12 +159,12 @@ def extended(progress: Progress, value: str, now: float) -> str:
 
 
 def last_result(criteria: Criteria, account_id: int, progress: Progress) -> dict[str, Any] | None:
-    """Return what the last look that saw the account's balances has shown, however the wait has gone on since.
+    """Return what the last poll that saw the account's balances has shown, however the wait has gone on since.
 
     :param criteria: what settled means.
     :param account_id: the account's id.
-    :param progress: what the looks have shown.
-    :return: the form of the sensor's XCom, with ``settled_at`` ``None``; ``None`` if no look has seen the balances.
+    :param progress: what the polls have shown.
+    :return: the form of the sensor's XCom, with ``settled_at`` ``None``; ``None`` if no poll has seen the balances.
     """
     if not progress.seen:
         return None
@@ -187,7 +187,7 @@ def facts(criteria: Criteria, account_id: int, progress: Progress, *, settled: b
 
     :param criteria: what settled means.
     :param account_id: the account's id.
-    :param progress: what the looks have shown.
+    :param progress: what the polls have shown.
     :param settled: whether the account has settled: then the outcome says what is left.
     :return: ``account_id``, ``criteria``, ``requests`` (``None`` if unknown) and ``result``, what was last seen of an
         account that has not settled, or ``None``; in JSON types, money as text.

@@ -39,11 +39,11 @@ class BalancesSettledTrigger(BaseTrigger):
     :param account_id: id of the account, a positive integer.
     :param threecommas_conn_id: id of the connection.
     :param criteria: what settled means: fields of ``settlement.Criteria``, numbers as text.
-    :param progress: what the looks before have shown: fields of ``settlement.Progress``.
-    :param poll_interval: seconds between looks; the first comes after one interval, and up to a quarter more.
+    :param progress: what the polls before have shown: fields of ``settlement.Progress``.
+    :param poll_interval: seconds between polls; the first comes after one interval, and up to a quarter more.
     :param deadline: when to give up: ISO 8601 with an offset. Without one, ``timeout`` seconds from the start.
     :param timeout: seconds that the whole wait may take, for the message.
-    :param exponential_backoff: whether the interval doubles from look to look.
+    :param exponential_backoff: whether the interval doubles from poll to poll.
     :param max_wait: seconds that it may grow to.
     """
 

@@ -28,7 +28,7 @@ from airflow_provider_3commas.api.errors import (
 from airflow_provider_3commas.money import plain
 from airflow_provider_3commas.settlement.assessment import Reading
 from airflow_provider_3commas.settlement.criteria import Criteria
-from airflow_provider_3commas.settlement.decide import decide, excuse, expire, leaves_open, next_interval
+from airflow_provider_3commas.settlement.decide import decide, needs_entities, next_interval, on_failed_poll, on_timeout
 from airflow_provider_3commas.settlement.state import (
     Decision,
     Progress,
@@ -113,7 +113,7 @@ class TestSettled:
 
     def test_a_failed_read_in_between_is_no_state(self):
         first = decide(Criteria.of(), begin(START), reading(*SETTLED), START)
-        failed = excuse(Criteria.of(), first.progress, ConnectionFailed("down"), ACCOUNT, START + 60)
+        failed = on_failed_poll(Criteria.of(), first.progress, ConnectionFailed("down"), ACCOUNT, START + 60)
         assert failed.status is Status.WAITING
         assert decide(Criteria.of(), failed.progress, reading(*SETTLED), START + 120).status is Status.SETTLED
 
@@ -235,19 +235,19 @@ class TestNotSettled:
         decision = run(Criteria.of(), reading(row("ETH", "2", "0.09")), gone, gone, gone)
         assert decision.status is Status.WAITING
         assert "empty for the moment. Before that: unsold: 2 ETH" in decision.message
-        assert "unsold: 2 ETH" in expire(decision.progress, ACCOUNT, 60).message
+        assert "unsold: 2 ETH" in on_timeout(decision.progress, ACCOUNT, 60).message
         assert run(Criteria.of(), sold, gone, sold).status is Status.WAITING
 
 
 class TestEntities:
     def test_are_asked_for_only_when_the_answer_depends_on_them(self):
         unknown = reading(*SETTLED, entities=None)
-        assert not leaves_open(Criteria.of(), begin(START), unknown, START)
+        assert not needs_entities(Criteria.of(), begin(START), unknown, START)
         first = decide(Criteria.of(), begin(START), unknown, START).progress
-        assert leaves_open(Criteria.of(), first, unknown, START + 60)
-        assert not leaves_open(Criteria.of(require_no_entities=False), first, unknown, START + 60)
+        assert needs_entities(Criteria.of(), first, unknown, START + 60)
+        assert not needs_entities(Criteria.of(require_no_entities=False), first, unknown, START + 60)
         unsold = reading(row("ETH", "2", "0.09"), entities=None)
-        assert not leaves_open(Criteria.of(), first, unsold, START + 60)
+        assert not needs_entities(Criteria.of(), first, unsold, START + 60)
 
     def test_unknown_ones_settle_nothing(self):
         decision = run(Criteria.of(), *[reading(*SETTLED, entities=None)] * 5)
@@ -349,31 +349,31 @@ class TestFailed:
         ],
     )
     def test_at_once_by_what_waiting_cannot_cure(self, kind):
-        decision = excuse(Criteria.of(), begin(START), kind("no", status_code=4), ACCOUNT, START)
+        decision = on_failed_poll(Criteria.of(), begin(START), kind("no", status_code=4), ACCOUNT, START)
         assert decision.status is Status.FAILED
         assert decision.as_event()["details"] == {"status_code": 4}
 
     def test_by_too_many_failed_reads_in_a_row(self):
         progress = begin(START)
         for number in range(10):
-            decision = excuse(Criteria.of(), progress, OutcomeUnknown("502"), ACCOUNT, START + number)
+            decision = on_failed_poll(Criteria.of(), progress, OutcomeUnknown("502"), ACCOUNT, START + number)
             assert decision.status is Status.WAITING
             progress = decision.progress
-        decision = excuse(Criteria.of(), progress, OutcomeUnknown("502"), ACCOUNT, START + 11)
+        decision = on_failed_poll(Criteria.of(), progress, OutcomeUnknown("502"), ACCOUNT, START + 11)
         assert decision.status is Status.FAILED
         assert "11 times in a row; the last time: 502" in decision.message
 
     def test_a_read_that_works_forgives_the_failed_ones(self):
         progress = begin(START)
         for number in range(50):
-            progress = excuse(Criteria.of(), progress, OutcomeUnknown("502"), ACCOUNT, START + number).progress
+            progress = on_failed_poll(Criteria.of(), progress, OutcomeUnknown("502"), ACCOUNT, START + number).progress
             decision = decide(Criteria.of(), progress, reading(row("DOT", str(number + 1), "0.02")), START + number)
             assert decision.status is Status.WAITING
             progress = decision.progress
 
     @pytest.mark.parametrize("kind", [RateLimitExceeded, IpBanned, OutcomeUnknown])
     def test_retry_after_is_kept_until_a_read_works(self, kind):
-        progress = excuse(Criteria.of(), begin(START), kind("wait", retry_after=300), ACCOUNT, START).progress
+        progress = on_failed_poll(Criteria.of(), begin(START), kind("wait", retry_after=300), ACCOUNT, START).progress
         assert progress.not_before == START + 300
         assert decide(Criteria.of(), progress, reading(*SETTLED), START + 301).progress.not_before == 0
 
@@ -381,18 +381,18 @@ class TestFailed:
 class TestTimeout:
     def test_names_what_is_left(self):
         progress = run(Criteria.of(), reading(row("ETH", "2", "0.09"))).progress
-        assert expire(progress, ACCOUNT, 90.5).message == (
+        assert on_timeout(progress, ACCOUNT, 90.5).message == (
             f"Account {ACCOUNT} has not settled within 90.5 s: unsold: 2 ETH (0.09 BTC)."
         )
 
     def test_names_what_kept_the_reads_from_working(self):
-        progress = excuse(Criteria.of(), begin(START), OutcomeUnknown("answered 502"), ACCOUNT, START).progress
-        message = expire(progress, ACCOUNT, 60).message
+        progress = on_failed_poll(Criteria.of(), begin(START), OutcomeUnknown("answered 502"), ACCOUNT, START).progress
+        message = on_timeout(progress, ACCOUNT, 60).message
         assert "could not be read once. The last reads failed (1): answered 502" in message
 
     def test_says_if_it_was_nearly_settled(self):
         progress = run(Criteria.of(stable_reads=5), *[reading(*SETTLED)] * 4).progress
-        assert "settled on only 4 reads" in expire(progress, ACCOUNT, 60).message
+        assert "settled on only 4 reads" in on_timeout(progress, ACCOUNT, 60).message
 
 
 class TestHistory:
@@ -577,7 +577,7 @@ def test_what_was_last_seen_is_remembered_as_it_was(view, btc):
     criteria = Criteria.of(stable_reads=3)
     decision = run(criteria, reading(row("BTC", str(btc)), *view), reading(row("BTC", str(btc)), *view))
     assert last_result(criteria, ACCOUNT, decision.progress) == {**decision.result, "settled_at": None}
-    lost = excuse(criteria, decision.progress, ConnectionFailed("down"), ACCOUNT, START + 600)
+    lost = on_failed_poll(criteria, decision.progress, ConnectionFailed("down"), ACCOUNT, START + 600)
     assert last_result(criteria, ACCOUNT, lost.progress) == last_result(criteria, ACCOUNT, decision.progress)
 
 

@@ -47,7 +47,7 @@ async def event(one: BalancesSettledTrigger) -> dict:
 
 
 def nothing_is_left() -> bool:
-    return not any(hub._lines for hub in polling._hubs.values())
+    return not any(state._connections for state in polling._loops.values())
 
 
 class TestSerialization:
@@ -137,7 +137,7 @@ class TestEvent:
         assert "within 150 s: unsold: 2 ETH (0.09 BTC)" in fired["message"]
         assert 150 <= _elapsed() < 151
 
-    def test_last_look_is_at_the_deadline(self, clock, connected):
+    def test_last_poll_is_at_the_deadline(self, clock, connected):
         exchange = Exchange((0, UNSOLD), (174, SETTLED))
         connected(exchange)
         criteria = as_json(Criteria.of(stable_reads=1))
@@ -200,12 +200,12 @@ class TestResumption:
         assert _elapsed() < 2
 
 
-class TestLooks:
+class TestPolls:
     def test_first_one_comes_an_interval_later(self, clock, connected):
         exchange = Exchange((0, SETTLED))
         connected(exchange)
         drive(clock, event(trigger(poll_interval=60)))
-        first, second = exchange.looks()
+        first, second = exchange.polls()
         assert 60 <= first <= 75
         assert 60 <= second - first <= 66
 
@@ -217,7 +217,7 @@ class TestLooks:
             await asyncio.gather(*(event(trigger(ACCOUNT + number)) for number in range(50)))
 
         drive(clock, fleet())
-        firsts = sorted(exchange.looks(ACCOUNT + number)[0] for number in range(50))
+        firsts = sorted(exchange.polls(ACCOUNT + number)[0] for number in range(50))
         assert max(pairs(firsts)) < 1
         assert len({round(first, 1) for first in firsts}) > 40
 
@@ -226,7 +226,7 @@ class TestLooks:
         connected(exchange)
         patient = trigger(poll_interval=10, exponential_backoff=True, max_wait=45)
         drive(clock, event(patient))
-        gaps = [round(gap) for gap in pairs(exchange.looks())]
+        gaps = [round(gap) for gap in pairs(exchange.polls())]
         assert gaps[0] < 12
         assert 38 < gaps[2] < 45
         assert max(gaps) < 50
@@ -241,7 +241,7 @@ class TestLooks:
         connected(exchange)
         fired = drive(clock, event(trigger(poll_interval=60)))
         assert fired["status"] in ("failed", "timeout")
-        assert all(gap >= 60 for gap in pairs(exchange.looks()))
+        assert all(gap >= 60 for gap in pairs(exchange.polls()))
 
     def test_failures_are_put_up_with(self, clock, connected):
         connected(Exchange((0, OutcomeUnknown("502")), (590, SETTLED)))
@@ -254,7 +254,7 @@ class TestLooks:
         assert fired["status"] == "failed"
         assert "11 times in a row; the last time: answered 502" in fired["message"]
         assert fired["details"]["status_code"] == 502
-        assert len(exchange.looks()) == 11
+        assert len(exchange.polls()) == 11
 
     def test_retry_after_is_honoured_by_all_accounts_of_the_key(self, clock, connected):
         exchange = Exchange((0, UNSOLD), (60, RateLimitExceeded("429", retry_after=500)), (560, SETTLED))
@@ -264,7 +264,7 @@ class TestLooks:
             return await asyncio.gather(*(event(trigger(ACCOUNT + number)) for number in range(10)))
 
         assert {fired["status"] for fired in drive(clock, fleet())} == {"settled"}
-        limited, *others = exchange.looks()
+        limited, *others = exchange.polls()
         assert min(others) >= limited + 500
 
     def test_retry_after_is_cut_by_the_timeout(self, clock, connected):
@@ -275,14 +275,14 @@ class TestLooks:
         assert "2 ETH" in fired["message"]
         assert "The last reads failed (1): 429" in fired["message"]
         assert 400 <= _elapsed() < 401
-        assert len(exchange.looks()) == 2
+        assert len(exchange.polls()) == 2
 
     def test_retry_after_that_the_sensor_met_is_honoured(self, clock, connected):
         exchange = Exchange((0, SETTLED))
         connected(exchange)
         told = msgspec.structs.replace(begin(START), failures=1, not_before=START + 300)
         drive(clock, event(trigger(progress=as_json(told))))
-        assert exchange.looks()[0] >= 300
+        assert exchange.polls()[0] >= 300
 
     def test_waits_for_the_budget_without_asking_anew(self, clock, connected):
         exchange = Exchange((0, SETTLED))
@@ -332,7 +332,7 @@ class TestSharing:
         assert asked == ["threecommas_default"]
         assert exchange.closed == 1
         for number in range(10):
-            assert all(gap >= 60 for gap in pairs(exchange.looks(ACCOUNT + number)))
+            assert all(gap >= 60 for gap in pairs(exchange.polls(ACCOUNT + number)))
         assert nothing_is_left()
 
     def test_a_hundred_waits_on_an_account_send_what_one_does(self, clock, connected):
@@ -349,11 +349,11 @@ class TestSharing:
 
         alone = sent(1)
         assert sent(100) == alone
-        looks = sum(name == "load_balances" for _, name, _ in alone)
-        # A look is a refresh and the rows; what is running is asked once, before the account counts as settled.
-        assert len(alone) == 2 * looks + 1
+        polls = sum(name == "load_balances" for _, name, _ in alone)
+        # A poll is a refresh and the rows; what is running is asked once, before the account counts as settled.
+        assert len(alone) == 2 * polls + 1
 
-    def test_each_wait_counts_the_requests_of_the_looks_it_took_part_in(self, clock, connected):
+    def test_each_wait_counts_the_requests_of_the_polls_it_took_part_in(self, clock, connected):
         exchange = Exchange((0, UNSOLD), (400, SETTLED))
         connected(exchange)
 
@@ -416,7 +416,7 @@ class TestSharing:
         assert drive(clock, both())["status"] == "settled"
         assert nothing_is_left()
 
-    def test_last_cancelled_wait_stops_the_looks(self, clock, connected):
+    def test_last_cancelled_wait_stops_the_polls(self, clock, connected):
         exchange = Exchange((0, UNSOLD))
         connected(exchange)
 
@@ -427,7 +427,7 @@ class TestSharing:
             await asyncio.sleep(1000)
 
         drive(clock, killed())
-        assert len(exchange.looks()) == 1
+        assert len(exchange.polls()) == 1
         assert exchange.closed == 1
         assert nothing_is_left()
 
@@ -445,7 +445,7 @@ class TestSharing:
 
 
 class TestConnection:
-    def test_is_kept_open_however_many_accounts_are_looked_at(self, exchange_server, monkeypatch):
+    def test_is_kept_open_however_many_accounts_are_polled(self, exchange_server, monkeypatch):
         extra = json.dumps({"requests_per_minute": 10_000, "budget_url": "memory://"})
         connection = Connection(
             conn_id="real",
@@ -468,7 +468,7 @@ class TestConnection:
             ]
             while exchange_server.requests < 200 and not any(wait.done() for wait in waits):
                 await asyncio.sleep(0.05)
-            # A look that is under way when its client is closed may open one more.
+            # A poll that is under way when its client is closed may open one more.
             connections = exchange_server.connections
             for wait in waits:
                 wait.cancel()

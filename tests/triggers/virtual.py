@@ -108,8 +108,8 @@ class Exchange:
             raise answer
         return answer
 
-    def looks(self, account_id: int | None = None) -> list[float]:
-        """Return when the account was looked at: seconds from the start."""
+    def polls(self, account_id: int | None = None) -> list[float]:
+        """Return when the account was polled: seconds from the start."""
         return [at for at, name, who in self.requests if name == "load_balances" and account_id in (None, who)]
 
     def counts(self) -> Counter[str]:
