@@ -9,21 +9,31 @@ import threading
 import time
 import weakref
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import unquote, urlsplit
 
 from airflow_provider_3commas.api.base_url import check_base_url
-from airflow_provider_3commas.api.errors import RATE_LIMIT_PAUSE, IpBanned, RateLimitExceeded, ThreeCommasError
+from airflow_provider_3commas.api.errors import (
+    RATE_LIMIT_PAUSE,
+    ConfigurationError,
+    IpBanned,
+    RateLimitExceeded,
+    ThreeCommasError,
+)
 from airflow_provider_3commas.budget.ledger import Ledger, Priority, Reservation, Reserve, Rules
-from airflow_provider_3commas.budget.stores import MemoryStore, Store, StoreTrouble, make_store
+from airflow_provider_3commas.budget.redis_store import RedisStore, describe_url
+from airflow_provider_3commas.budget.store import MemoryStore, SqliteStore, Store, StoreTrouble
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 T = TypeVar("T")
 
 #: Seconds between two attempts to use a store that failed.
 RETRY_STORE_AFTER = 60.0
+
+_SCHEMES = "sqlite, redis, rediss, unix or memory"
 
 _logger = logging.getLogger(__name__)
 
@@ -197,6 +207,51 @@ class RequestBudget:
         self._store.after_fork()
         if self._alone is not None:
             self._alone.after_fork()
+
+
+def make_store(url: str | None, path: Path | None, identity: str, clock: Callable[[], float] | None) -> Store:
+    """Choose the store that a ``budget_url`` names; nothing is opened yet.
+
+    :param url: the connection's ``budget_url``; without it, the file at ``path``.
+    :param path: the default file; without it, this process.
+    :param identity: names the ledger in the store.
+    :param clock: replaces the store's own clock.
+    :return: the store.
+    :raises ConfigurationError: the URL cannot be used.
+    """
+    if not url:
+        return SqliteStore(path, identity, clock or time.time) if path else MemoryStore(clock or time.time)
+    scheme, _, rest = url.partition("://")
+    if scheme == "memory" and not rest:
+        return MemoryStore(clock or time.time)
+    if scheme == "sqlite":
+        return SqliteStore(_sqlite_path(url, rest), identity, clock or time.time)
+    if scheme in ("redis", "rediss", "unix") and _names_server(url):
+        return RedisStore(url, identity, clock)
+    raise ConfigurationError(
+        f"budget_url {describe_url(url)} cannot be used. Expected redis://[:PASSWORD@]HOST[:PORT][/DATABASE], "
+        f"rediss:// likewise, unix:///SOCKET, sqlite:////ABSOLUTE/PATH or memory:// (schemes: {_SCHEMES})."
+    )
+
+
+def _sqlite_path(url: str, rest: str) -> Path:
+    if not rest.startswith("//") or len(rest) < 3 or rest.endswith("/"):
+        raise ConfigurationError(
+            f"budget_url {describe_url(url)} needs the absolute path of a file, with four slashes: "
+            "sqlite:////var/lib/airflow/budget.sqlite. A relative one would mean another file in every process."
+        )
+    return Path(unquote(rest[1:]))
+
+
+def _names_server(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        if parts.scheme == "unix":
+            return len(parts.path) > 1
+        database = parts.path.strip("/")
+        return bool(parts.hostname) and parts.port != 0 and (not database or database.isdigit())
+    except ValueError:
+        return False
 
 
 _instances: weakref.WeakSet[RequestBudget] = weakref.WeakSet()

@@ -31,7 +31,7 @@ from airflow_provider_3commas.budget import (
     SleepingGate,
     WaitForBudget,
     shared_budget,
-    stores,
+    store,
 )
 from airflow_provider_3commas.budget import (
     budget as budget_module,
@@ -317,7 +317,7 @@ def test_a_full_disk(budgets, caplog):
 
 
 def test_a_file_that_is_locked_for_too_long(budgets, tmp_path, caplog, monkeypatch):
-    monkeypatch.setattr(stores, "PATIENCE", 0.05)
+    monkeypatch.setattr(store, "PATIENCE", 0.05)
     path = tmp_path / "budget.sqlite"
     budget = budgets(path=path)
     assert budget.reserve(SELL).granted

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 import airflow_provider_3commas
 from airflow_provider_3commas.budget import Priority, RequestBudget
 from airflow_provider_3commas.budget.ledger import Ledger, Reserve, Rules
-from airflow_provider_3commas.budget.stores import RedisStore
+from airflow_provider_3commas.budget.redis_store import RedisStore
 from airflow_provider_3commas.simulator import Simulator
 
 WINDOW = 3.0

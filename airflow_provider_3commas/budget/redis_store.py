@@ -1,0 +1,270 @@
+"""The store that several machines share: a Redis server, and what it does by itself."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import msgspec
+
+from airflow_provider_3commas.budget.ledger import (
+    CATCH_UP,
+    MAX_PAUSE,
+    MAX_WAITERS,
+    Ledger,
+    Reason,
+    Reservation,
+    Reserve,
+)
+from airflow_provider_3commas.budget.store import (
+    PARENTS,
+    PATIENCE,
+    Change,
+    StoreTrouble,
+    apply_change,
+    decode_ledger,
+    encode_ledger,
+    milliseconds,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import redis
+
+T = TypeVar("T")
+
+#: The last argument of each script is for how long the ledger is kept.
+#: Write the ledger if nobody else did; what is held, to try again with, if somebody did or if the time is too old.
+_SWAP = """
+local held = redis.call('GET', KEYS[1]) or ''
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+if held ~= ARGV[1] or now - ARGV[3] > 500 then
+    return {0, held, now}
+end
+redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[4])
+return {1, '', now}
+"""
+
+#: ``Ledger.reserve``, line for line; the arguments are the rules' numbers, the priority, the place and, for tests, the
+#: time.
+_RESERVE = """
+local good, ledger = pcall(cjson.decode, redis.call('GET', KEYS[1]) or '{}')
+if not good or type(ledger) ~= 'table' then ledger = {} end
+local rules, sells, ticket = cjson.decode(ARGV[1]), ARGV[2] == 'sell', tonumber(ARGV[3])
+local time = redis.call('TIME')
+local now = tonumber(ARGV[4]) or time[1] * 1000 + math.floor(time[2] / 1000)
+
+-- advance, and look at the queue
+local back = math.min(now - (ledger.seen or 0), 0)
+ledger.seen = now
+for _, name in ipairs({'paused_until', 'banned_until', 'last_sell', 'paced'}) do
+    ledger[name] = (ledger[name] or 0) + back
+end
+local granted, waiters, ahead, alike, selling = {}, {}, 0, 0, 0
+for _, at in ipairs(ledger.granted or {}) do
+    if at + back > now - rules.span then granted[#granted + 1] = at + back end
+end
+for _, waiter in ipairs(ledger.waiters or {}) do
+    local place, due = waiter[1], waiter[3] + back
+    if due + rules.grace > now and place ~= ticket then
+        waiters[#waiters + 1] = {place, waiter[2], due}
+        if waiter[2] then selling = math.max(selling, due + rules.grace) end
+        if waiter[2] == sells then
+            alike = alike + 1
+            if not ticket or place < ticket then ahead = ahead + 1 end
+        end
+    end
+end
+
+-- _due
+local due, reason = ledger.paused_until, 'PAUSE'
+local function wait_until(at, why)
+    if at > due then due, reason = at, why end
+end
+local index, spans = #granted + ahead - rules.cap, 1
+if index >= 0 then
+    while index >= #granted do index, spans = index - rules.cap, spans + 1 end
+    if index >= 0 then
+        wait_until(granted[index + 1] + spans * rules.span, 'BUDGET')
+    else
+        wait_until(now + (spans - 1) * rules.span, 'BUDGET')
+    end
+end
+local beyond = #granted + ahead - rules.free
+if not sells then
+    if beyond >= 0 then
+        local start = math.max(now, ledger.paused_until) - rules.catch_up
+        wait_until(math.max(ledger.paced, start) + math.min(beyond, ahead) * rules.spacing, 'BUDGET')
+    end
+    wait_until(selling, 'SELL')
+    if #granted + ahead >= rules.rare then wait_until(ledger.last_sell + rules.linger, 'SELL') end
+else
+    ledger.last_sell = now
+end
+
+-- _grant or _enqueue
+local wait, remaining = 0, 0
+if due <= now then
+    if #granted >= rules.free then
+        ledger.paced = math.max(ledger.paced, now - rules.catch_up) + rules.spacing
+        if sells then ledger.paced = math.min(ledger.paced, now + rules.patience) end
+    end
+    granted[#granted + 1] = now
+    remaining, ticket = math.max(0, rules.cap - #granted), nil
+else
+    if ledger.paused_until > now then
+        reason = 'PAUSE'
+    else
+        due = math.min(due, now + rules.patience)
+    end
+    wait = due - now
+    if not ticket and alike < rules.most then
+        ledger.places = (ledger.places or 0) + 1
+        ticket = ledger.places
+    end
+    if ticket then waiters[#waiters + 1] = {ticket, sells, due} end
+end
+
+-- An empty table would be written as an object.
+ledger.granted, ledger.waiters = #granted > 0 and granted or nil, #waiters > 0 and waiters or nil
+local text = cjson.encode(ledger)
+redis.call('SET', KEYS[1], text, 'PX', ARGV[5])
+return {wait, reason, ticket or 0, remaining, text, now}
+"""
+
+_SCRIPTS = {"swap": _SWAP, "reserve": _RESERVE}
+
+
+class RedisStore:
+    """Keep the ledger as one key of a Redis server, whose clock counts for everybody.
+
+    :param url: ``redis://``, ``rediss://`` or ``unix://``.
+    :param identity: part of the key.
+    :param clock: replaces the server's clock.
+    """
+
+    #: Bans are remembered for as long after their end as the longest one lasts.
+    _EXPIRY = 3 * MAX_PAUSE
+
+    def __init__(self, url: str, identity: str, clock: Callable[[], float] | None = None) -> None:
+        self._url = url
+        self._key = f"airflow-provider-3commas:budget:{identity}"
+        self._clock = clock
+        self._client: redis.Redis | None = None
+        self._scripts: dict[str, Any] = {}
+
+    def update(self, change: Change[T], missed: Ledger | None = None) -> tuple[T, Ledger, int]:
+        """Apply a change; see ``Store``."""
+        try:
+            import redis
+        except ImportError as error:
+            raise StoreTrouble(
+                f"budget_url names {describe_url(self._url)}, and the package for it is not installed here. "
+                "Install airflow-provider-3commas[redis]."
+            ) from error
+        try:
+            if isinstance(change, Reserve) and missed is None:
+                return cast("tuple[T, Ledger, int]", self._reserve(change))
+            return self._swap(change, missed)
+        except (redis.RedisError, OSError, ValueError, TypeError) as error:
+            # The last two are what redis says of an option in the URL that it does not know.
+            self.close()
+            raise StoreTrouble(f"{describe_url(self._url)} can't be used ({self._hide(error)}).") from None
+
+    def close(self) -> None:
+        """Close the connections."""
+        client, self._client = self._client, None
+        if client is not None:
+            with contextlib.suppress(Exception):
+                client.close()
+
+    def after_fork(self) -> None:
+        """Forget the connection; see ``Store``."""
+        PARENTS.append(self._client)
+        self._client = None
+
+    def _reserve(self, change: Reserve) -> tuple[Reservation, Ledger, int]:
+        rules, priority = change.rules, change.priority
+        numbers = {
+            "cap": rules.cap(priority),
+            "catch_up": CATCH_UP * rules.spacing,
+            "free": rules.free,
+            "grace": rules.grace,
+            "linger": rules.linger,
+            "most": MAX_WAITERS,
+            "patience": rules.patience,
+            "rare": rules.sell_cap // 2,
+            "spacing": rules.spacing,
+            "span": rules.span,
+        }
+        wait, reason, ticket, remaining, ledger, now = self._run(
+            "reserve",
+            msgspec.json.encode(numbers),
+            str(priority),
+            change.ticket or "",
+            "" if self._clock is None else milliseconds(self._clock()),
+        )
+        answer = Reservation(
+            wait / 1000, Reason[reason.decode()] if wait else None, ticket or None, remaining if not wait else 0
+        )
+        return answer, decode_ledger(ledger), now
+
+    def _swap(self, change: Change[T], missed: Ledger | None) -> tuple[T, Ledger, int]:
+        until = time.monotonic() + PATIENCE
+        done, held, server_now = self._run("swap", "?", "", 0)
+        while True:
+            now = server_now if self._clock is None else milliseconds(self._clock())
+            ledger = decode_ledger(held)
+            result = apply_change(change, missed, ledger, now)
+            done, held, server_now = self._run("swap", held, encode_ledger(ledger), server_now)
+            if done:
+                return result, ledger, now
+            if time.monotonic() > until:
+                raise TimeoutError(f"other processes changed the ledger in between for {PATIENCE:.0f} s")
+
+    def _run(self, name: str, *arguments: object) -> Any:
+        if self._client is None:
+            self._client = self._connect()
+            self._scripts = {each: self._client.register_script(text) for each, text in _SCRIPTS.items()}
+        return self._scripts[name](keys=[self._key], args=[*arguments, self._EXPIRY])
+
+    def _connect(self) -> redis.Redis:
+        import redis
+        from redis.backoff import NoBackoff
+        from redis.retry import Retry
+
+        return redis.Redis.from_url(
+            self._url,
+            socket_timeout=PATIENCE,
+            socket_connect_timeout=PATIENCE,
+            # Once more at once: a connection that was idle for long may have been dropped on the way.
+            retry=Retry(NoBackoff(), 1),
+        )
+
+    def _hide(self, error: Exception) -> str:
+        text = f"{type(error).__name__}: {error}"
+        parts = urlsplit(self._url)
+        for secret in (parts.password, *(value for _, value in parse_qsl(parts.query))):
+            if secret:
+                text = text.replace(secret, "***").replace(unquote(secret), "***")
+        return text
+
+
+def describe_url(url: str) -> str:
+    """Return a URL for a message: without user, password and query.
+
+    :param url: a ``budget_url``.
+    :return: scheme, host, port and path.
+    """
+    try:
+        parts = urlsplit(url)
+        port = f":{parts.port}" if parts.port is not None else ""
+    except ValueError:
+        return "(not a URL)"
+    if not parts.scheme or "://" not in url:
+        return "(not a URL)"
+    return f"{parts.scheme}://{parts.hostname or ''}{port}{parts.path}"
