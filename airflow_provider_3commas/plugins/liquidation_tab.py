@@ -1,8 +1,9 @@
 """The tab *Liquidation* on DAG runs and task instances.
 
 The tab is a static page. All it shows it reads through Airflow's own REST API, with the session of whoever looks at
-it, so Airflow's permissions decide; there is no route here that returns data. Every Airflow process imports this
-module, so it imports nothing but Airflow's plugin class; only an API server that serves the page needs more.
+it, so Airflow's permissions decide; then it has a route of this plugin put that into words, which knows nothing but
+what the page sends it. Every Airflow process imports this module, so it imports nothing but Airflow's plugin class;
+only an API server that serves the page needs more.
 """
 
 from __future__ import annotations

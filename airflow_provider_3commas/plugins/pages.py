@@ -1,18 +1,23 @@
-"""The files of the tab *Liquidation*, with headers that let them do nothing but their job."""
+"""The files of the tab *Liquidation*, with headers that let them do nothing but their job, and its render route."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from starlette.applications import Starlette
-from starlette.routing import Mount
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request  # noqa: TC002  # FastAPI reads the annotation
+from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
+
+from airflow_provider_3commas.report.view import listed, render
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Callable
 
-    from starlette.responses import Response
     from starlette.types import ASGIApp
 
 _HERE = Path(__file__).parent
@@ -28,6 +33,9 @@ HEADERS = {
     # Asked for each time, answered with 304: a new version of the provider is in use at once.
     "Cache-Control": "no-cache",
 }
+#: What one request to the render route may hold; the page sends in parts what is more.
+MOST_BYTES = 2_000_000
+MOST_ACCOUNTS = 500
 
 
 class _Files(StaticFiles):
@@ -39,29 +47,67 @@ class _Files(StaticFiles):
         self._files["report.css"] = _HERE.parent / "report" / "report.css"
 
     def lookup_path(self, path: str) -> tuple[str, os.stat_result | None]:
-        """Find a file.
-
-        :param path: the path asked for.
-        :return: the file's path and what the file system says about it; ``None`` if there is none.
-        """
+        """Find a file by the path asked for; ``None`` if there is none."""
         found = self._files.get(path)
         return (str(found), found.stat()) if found else ("", None)
 
     def file_response(self, *args: Any, **kwargs: Any) -> Response:
-        """Answer with a file.
-
-        :param args: as in the base class.
-        :param kwargs: as in the base class.
-        :return: the answer.
-        """
+        """Answer with a file and the headers."""
         response = super().file_response(*args, **kwargs)
         response.headers.update(HEADERS)
         return response
 
 
 def build_pages() -> ASGIApp:
-    """Put the application together that serves the page.
+    """Put the application together: files, and a route that returns nothing but what it was sent, in words and shapes.
 
-    :return: an ASGI application without any route that returns data.
+    Airflow does not authenticate the applications of plugins: the route does so itself, in Airflow's own way.
+
+    :return: an ASGI application without access to any data.
     """
-    return Starlette(routes=[Mount("/", app=_Files())])
+    from fastapi import Depends, FastAPI
+
+    app = FastAPI(openapi_url=None)
+    app.add_api_route("/report", _report, methods=["POST"], dependencies=[Depends(_airflows_user())])
+    app.mount("/", _Files())
+    return app
+
+
+def _airflows_user() -> Callable[..., Any]:
+    """Return Airflow's check of who asks; where there is none to be found, everybody is refused."""
+    try:
+        from airflow.api_fastapi.core_api.security import get_user
+    except ImportError:
+        return _refuse
+    return get_user
+
+
+def _refuse() -> None:
+    raise HTTPException(501, "This version of Airflow has no get_user that could tell who asks; update the provider.")
+
+
+async def _report(request: Request) -> Response:
+    """Render the XComs that are in the request."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MOST_BYTES:
+            raise HTTPException(413, f"More than {MOST_BYTES} bytes: send the accounts in several requests.")
+    # Hundreds of accounts take a while, in which the API server has others to answer.
+    answer = await run_in_threadpool(_answer, body)
+    return Response(
+        answer,
+        media_type="application/json",
+        headers={"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"},
+    )
+
+
+def _answer(body: bytearray) -> str:
+    try:
+        asked = json.loads(body)
+    except (ValueError, RecursionError):
+        raise HTTPException(400, "The body is not JSON.") from None
+    if len(listed(asked, "accounts")) > MOST_ACCOUNTS:
+        raise HTTPException(413, f"More than {MOST_ACCOUNTS} accounts: send them in several requests.")
+    # ASCII: half a character, as names that were cut off end in, can't be encoded.
+    return json.dumps(render(asked))

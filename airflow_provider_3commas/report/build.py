@@ -1,7 +1,6 @@
 """What a liquidation did, from the XComs of the operator and the sensor. Pure: no I/O, no Airflow.
 
-Nothing in here fails for what is missing or malformed in an XCom: the report says that it is not known, and why. The
-page in Airflow builds the same in ``plugins/static/build.js``; a test compares the two.
+Nothing in here fails for what is missing or malformed in an XCom: the report says that it is not known, and why.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from airflow_provider_3commas.report.xcoms import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 #: Version of the form of a report.
 VERSION = 1
@@ -98,21 +97,19 @@ def build_fleet_report(reports: Iterable[dict[str, Any]]) -> dict[str, Any]:
     :return: the reports with their totals; values as decimal text, and of how many accounts they are known.
     """
     accounts = list(reports)
+    return {"version": VERSION, "kind": "fleet", "accounts": accounts, "totals": fleet_totals(accounts)}
+
+
+def fleet_totals(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Add up what several reports, or just these parts of them, say: ``status``, ``before``, ``after``, ``unsold``."""
     statuses: dict[str, int] = {}
-    for report in accounts:
-        statuses[report["status"]] = statuses.get(report["status"], 0) + 1
+    for part in parts:
+        statuses[part["status"]] = statuses.get(part["status"], 0) + 1
     return {
-        "version": VERSION,
-        "kind": "fleet",
-        "accounts": accounts,
-        "totals": {
-            "accounts": len(accounts),
-            "settled": statuses.get("settled", 0),
-            "statuses": statuses,
-            "before": _total(report["before"] for report in accounts),
-            "after": _total(report["after"] for report in accounts),
-            "unsold": _total(report["unsold"] for report in accounts),
-        },
+        "accounts": len(parts),
+        "settled": statuses.get("settled", 0),
+        "statuses": statuses,
+        **{name: _total(part[name] for part in parts) for name in ("before", "after", "unsold")},
     }
 
 

@@ -1,7 +1,7 @@
 """Charts as inline SVG that stay readable at any width: positions in percent, letters in pixels.
 
-``plugins/static/charts.js`` draws the same in Airflow's UI. No text from an XCom gets in unescaped, and every chart has
-a title, a description and a table beside it.
+Measured here; drawn here for the report's page, and by ``plugins/static/charts.js`` for the tab. No text from an XCom
+gets in unescaped, and every chart has a title, a description and a table beside it.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ def holdings_chart(report: dict[str, Any], prefix: str) -> str:
     :param prefix: begins the ids in the drawing, unique in the page.
     :return: an ``svg`` element; empty if there is nothing to draw.
     """
-    bars = holding_bars(report)
-    if not bars:
+    shape = holdings_shape(report)
+    if shape is None:
         return ""
     parts = []
-    for number, bar in enumerate(bars):
+    for number, bar in enumerate(shape["bars"]):
         top = _TOP + number * _ROW
         parts.append(
             f'<text class="tc-name" x="0" y="{top + 13}">{escape(bar["label"])}</text>'
@@ -42,8 +42,8 @@ def holdings_chart(report: dict[str, Any], prefix: str) -> str:
     return _svg(
         prefix,
         "Holdings before and after",
-        "Value in BTC by asset. " + " ".join(f"{bar['label']}: {bar['text']}." for bar in bars),
-        _TOP + len(bars) * _ROW - 8,
+        shape["description"],
+        _TOP + len(shape["bars"]) * _ROW - 8,
         "".join(parts),
     )
 
@@ -56,12 +56,8 @@ def _bar(kind: str, top: int, percent: str | None) -> str:
     return f'{sliver}<rect class="tc-{kind}" x="0" y="{top}" width="{percent}%" height="{_BAR}" rx="2"/>'
 
 
-def holding_bars(report: dict[str, Any]) -> list[dict[str, Any]]:
-    """Measure the bars.
-
-    :param report: the report of one account.
-    :return: label, text, and the lengths in percent (``None`` where nothing is known).
-    """
+def holdings_shape(report: dict[str, Any]) -> dict[str, Any] | None:
+    """Measure the bars: label, text, and the lengths in percent (``None`` where nothing is known)."""
     rows = [_sides(row) for row in report["assets"]]
     if len(rows) > BARS:
         rest = rows[BARS - 1 :]
@@ -73,8 +69,8 @@ def holding_bars(report: dict[str, Any]) -> list[dict[str, Any]]:
         rows = [(label, None, after) for label, _, after in rows]
     most = max((side for _, *sides in rows for side in sides if side is not None), default=Decimal(0))
     if most <= 0:
-        return []
-    return [
+        return None
+    bars = [
         {
             "label": label,
             "text": " → ".join(exact.grouped(side, 8 if side else 0) for side in sides if side is not None) + " BTC",
@@ -83,6 +79,11 @@ def holding_bars(report: dict[str, Any]) -> list[dict[str, Any]]:
         }
         for label, *sides in rows
     ]
+    return {
+        "bars": bars,
+        "sides": [name for name in ("before", "after") if report[name] is not None],
+        "description": "Value in BTC by asset. " + " ".join(f"{bar['label']}: {bar['text']}." for bar in bars),
+    }
 
 
 def _sides(row: dict[str, Any]) -> tuple[str, Decimal | None, Decimal | None]:
@@ -129,11 +130,7 @@ def curve_chart(report: dict[str, Any], prefix: str) -> str:
 
 
 def curve_shape(report: dict[str, Any]) -> dict[str, Any] | None:
-    """Measure the curve.
-
-    :param report: the report of one account.
-    :return: the path and the labels; ``None`` if there is nothing to draw.
-    """
+    """Measure the curve: its path and labels; ``None`` if there is nothing to draw."""
     points = [(int(seconds * 10 + 0.5), exact.read(value)) for seconds, value in report["settling"]["curve"]]
     known = [(tenths, value) for tenths, value in points if value is not None]
     if not known or known[-1][0] == 0:

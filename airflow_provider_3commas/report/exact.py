@@ -1,7 +1,4 @@
-"""Money as exact decimals: read from XComs that may hold anything, written for machines and for people.
-
-The page in Airflow computes the same in ``plugins/static/exact.js``; a test compares the two.
-"""
+"""Money as exact decimals: read from XComs that may hold anything, written for machines and for people."""
 
 from __future__ import annotations
 

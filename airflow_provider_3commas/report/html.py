@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow_provider_3commas.report.charts import curve_chart, curve_shape, holdings_chart
-from airflow_provider_3commas.report.texts import NOTHING, describe, describe_fleet
+from airflow_provider_3commas.report.texts import FOOTER, NOTHING, describe, describe_fleet
 
 
 def render_html(report: dict[str, Any]) -> str:
@@ -43,9 +43,7 @@ def _page(title: str, body: str) -> str:
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="color-scheme" content="light dark">\n<meta name="referrer" content="no-referrer">\n'
         f"<title>{escape(title)}</title>\n<style>{style}</style>\n</head>\n<body>\n<main>\n{body}\n"
-        "<footer>Values are those of the account in 3Commas at the times given. Slippage counts fees, spreads and "
-        "whatever prices did while it sold; deposits and withdrawals would count too.</footer>\n</main>\n</body>\n"
-        "</html>\n"
+        f"<footer>{escape(FOOTER)}</footer>\n</main>\n</body>\n</html>\n"
     )
 
 

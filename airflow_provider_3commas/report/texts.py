@@ -1,7 +1,4 @@
-"""A report in words: every text that people get to see, whatever it is rendered to.
-
-``plugins/static/words.js`` writes the same in Airflow's UI; a test compares the two.
-"""
+"""A report in words: every text that people get to see, whatever it is rendered to."""
 
 from __future__ import annotations
 
@@ -20,6 +17,11 @@ _OUTCOMES = {
 }
 #: Stands where a number is not known.
 NOTHING = "\N{EM DASH}"
+#: Ends every report that is drawn.
+FOOTER = (
+    "Values are those of the account in 3Commas at the times given. Slippage counts fees, spreads and whatever prices "
+    "did while it sold; deposits and withdrawals would count too."
+)
 
 
 def describe(report: dict[str, Any]) -> dict[str, Any]:
@@ -30,7 +32,7 @@ def describe(report: dict[str, Any]) -> dict[str, Any]:
     """
     account, (status, tone) = report["account"], STATUSES[report["status"]]
     return {
-        "title": visible(account["name"] or (f"Account {account['id']}" if account["id"] else "Unknown account")),
+        "title": title(account),
         "subtitle": _subtitle(report),
         "status": status,
         "tone": tone,
@@ -59,7 +61,12 @@ def describe_fleet(fleet: dict[str, Any]) -> dict[str, Any]:
     :param fleet: what ``build_fleet_report`` returned.
     :return: texts; those from outside are not escaped yet.
     """
-    totals, count = fleet["totals"], fleet["totals"]["accounts"]
+    return {**describe_totals(fleet["totals"]), "rows": [fleet_row(report) for report in fleet["accounts"]]}
+
+
+def describe_totals(totals: dict[str, Any]) -> dict[str, Any]:
+    """Write what is shown about several accounts beside their rows."""
+    count = totals["accounts"]
     return {
         "headline": f"{totals['settled']} of {count} {'account' if count == 1 else 'accounts'} settled.",
         "statuses": ", ".join(
@@ -70,7 +77,14 @@ def describe_fleet(fleet: dict[str, Any]) -> dict[str, Any]:
             _tile("After", *_two_lines(totals["after"]), _of(totals["after"], count)),
             _tile("Left unsold", *_two_lines(totals["unsold"]), _of(totals["unsold"], count)),
         ],
-        "rows": [fleet_row(report) for report in fleet["accounts"]],
+        "totals": {
+            "title": f"All {count}",
+            "status": f"{totals['settled']} settled",
+            **{
+                name: [_two_lines(totals[name])[0], f"{totals[name]['known']} of {count}"]
+                for name in ("before", "after", "unsold")
+            },
+        },
     }
 
 
@@ -80,18 +94,23 @@ def fleet_row(report: dict[str, Any]) -> dict[str, str]:
     :param report: the report of one account.
     :return: its cells.
     """
-    shown = describe(report)
+    status, tone = STATUSES[report["status"]]
     return {
-        "title": shown["title"],
+        "title": title(report["account"]),
         "subtitle": _fleet_subtitle(report),
-        "status": shown["status"],
-        "tone": shown["tone"],
+        "status": status,
+        "tone": tone,
         "before": _cell(report["before"]),
         "after": _cell(report["after"]),
         "slippage": _percent(report, "percent_of_sold"),
         "unsold": _cell(report["unsold"]),
-        "time": _dash(times.duration(_time_to_settle(report))),
+        "time": _dash(times.duration(time_to_settle(report))),
     }
+
+
+def title(account: dict[str, Any]) -> str:
+    """Call an account by its name, or else by its id."""
+    return visible(account["name"] or (f"Account {account['id']}" if account["id"] else "Unknown account"))
 
 
 def _subtitle(report: dict[str, Any]) -> str:
@@ -171,7 +190,8 @@ def _usd_or_nothing(values: dict[str, Any]) -> str:
     return "" if values["usd_value"] is None else exact.usd(exact.read(values["usd_value"]))
 
 
-def _time_to_settle(report: dict[str, Any]) -> float | None:
+def time_to_settle(report: dict[str, Any]) -> float | None:
+    """Return how many seconds it took; ``None`` where it has not settled."""
     settling = report["settling"]
     if report["status"] == "not_settled":
         return None
@@ -185,10 +205,10 @@ def _time_tile(report: dict[str, Any]) -> dict[str, str]:
     looks = f"{reads} {'look' if reads == 1 else 'looks'}" if reads else ""
     if report["status"] == "not_settled" and settling["waited_seconds"] is not None:
         return _tile("Time waited", times.duration(settling["waited_seconds"]), "until the last look", looks)
-    if _time_to_settle(report) is None:
+    if time_to_settle(report) is None:
         return _tile("Time to settle", NOTHING, "not known")
     since = "of waiting" if settling["since_sale_seconds"] is None else "from the sale"
-    return _tile("Time to settle", times.duration(_time_to_settle(report)), since, looks)
+    return _tile("Time to settle", times.duration(time_to_settle(report)), since, looks)
 
 
 def _requests_tile(report: dict[str, Any]) -> dict[str, str]:

@@ -1,17 +1,21 @@
-"""What the tab reads of a run through Airflow's API, and what it makes of it; Node runs its code where there is one."""
+"""What the tab reads of a run through Airflow's API, and sends to be put into words; Node runs its code."""
 
 from __future__ import annotations
 
 import json
 import shutil
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+import airflow_provider_3commas.plugins
 from airflow_provider_3commas.report import build_report
-from tests.plugins.test_same_report import NODE, STATIC
 from tests.report.samples import BEFORE, FACTS, HISTORY, LEFT, LIQUIDATION, SETTLEMENT
+
+NODE = shutil.which("node")
+STATIC = Path(airflow_provider_3commas.plugins.__file__).parent / "static"
 
 pytestmark = pytest.mark.skipif(NODE is None, reason="needs Node.js")
 
@@ -40,7 +44,7 @@ const run = new Run("d", "r");
 await run.refresh(null);
 const first = asked.length;
 await run.refresh(null);
-console.log(JSON.stringify({ reports: run.entries().map(({ report }) => report), again: asked.length - first }));
+console.log(JSON.stringify({ accounts: run.accounts(), again: asked.length - first }));
 """
 
 
@@ -67,6 +71,7 @@ def page(tmp_path: Any, tasks: list[tuple[str, int, str, dict[str, Any]]]) -> di
     )
     assert done.returncode == 0, done.stderr
     read: dict[str, Any] = json.loads(done.stdout)
+    read["reports"] = [build_report(**account["xcoms"]) for account in read["accounts"]]
     return read
 
 

@@ -1,12 +1,8 @@
 // Many accounts: a table that can be sorted and filtered, with totals.
 
-import * as exact from "./exact.js";
-import { buildFleetReport, STATUSES } from "./build.js";
 import { html } from "./dom.js";
-import { badge, footer, tilesView } from "./view.js";
-import { describeFleet, timeToSettle } from "./words.js";
+import { badge, tilesView } from "./view.js";
 
-const TONES = ["bad", "busy", "plain", "good"];
 const COLUMNS = [
   { key: "title", name: "Account" },
   { key: "status", name: "Status" },
@@ -17,13 +13,10 @@ const COLUMNS = [
   { key: "time", name: "Time", style: "tc-right tc-wide" },
 ];
 
-// entries: [{key, report}]; state: {sort, descending, open}; act: {sort(key), filter(on), select(key)}.
-export function fleetView(entries, state, act) {
-  const fleet = buildFleetReport(entries.map((entry) => entry.report));
-  const shown = describeFleet(fleet);
-  const rows = entries.map((entry, number) => ({ ...entry, row: shown.rows[number] }));
-  const open = rows.filter(({ report }) => report.status !== "settled");
-  const visible = sorted(state.open ? open : rows, state);
+// entries: [{key, view}]; state: {sort, descending, open}; act: {sort(key), filter(on), select(key)}.
+export function fleetView(entries, shown, footer, state, act) {
+  const open = entries.filter(({ view }) => !view.settled);
+  const visible = sorted(state.open ? open : entries, state);
   return [
     html("div", { class: "tc-head" }, html("h1", {}, "Liquidation of a fleet")),
     html("p", { class: "tc-sub" }, shown.statuses),
@@ -49,11 +42,11 @@ export function fleetView(entries, state, act) {
         { class: "tc-fleet" },
         html("thead", {}, html("tr", {}, COLUMNS.map((column) => head(column, state, act)))),
         html("tbody", {}, visible.map((entry) => line(entry, act))),
-        totals(fleet, shown),
+        totals(shown.totals),
       ),
       visible.length ? null : html("p", { class: "tc-sub" }, "None."),
     ),
-    footer(),
+    html("footer", {}, footer),
   ];
 }
 
@@ -68,7 +61,7 @@ function head({ key, name, style }, state, act) {
   );
 }
 
-function line({ key, row }, act) {
+function line({ key, view: { row } }, act) {
   return html(
     "tr",
     {},
@@ -87,46 +80,37 @@ function line({ key, row }, act) {
   );
 }
 
-function totals(fleet, shown) {
-  const count = fleet.totals.accounts;
-  const cells = Object.fromEntries(["before", "after", "unsold"].map((key, number) => [
-    key,
-    [shown.tiles[number].value, html("span", { class: "tc-small" }, `${fleet.totals[key].known} of ${count}`)],
-  ]));
+function totals(cells) {
+  const cell = ([value, known]) => [value, html("span", { class: "tc-small" }, known)];
   return html(
     "tfoot",
     {},
     html(
       "tr",
       {},
-      html("th", { scope: "row" }, `All ${count}`),
-      html("td", {}, `${fleet.totals.settled} settled`),
-      ...COLUMNS.slice(2).map(({ key, style }) => html("td", { class: style }, cells[key] ?? "")),
+      html("th", { scope: "row" }, cells.title),
+      html("td", {}, cells.status),
+      ...COLUMNS.slice(2).map(({ key, style }) => html("td", { class: style }, cells[key] ? cell(cells[key]) : "")),
     ),
   );
 }
 
 // What is not known comes last, in either direction.
-export function sorted(rows, { sort, descending }) {
-  const known = rows.map((entry) => [entry, value(entry, sort)]);
+function sorted(entries, { sort, descending }) {
+  const known = entries.map((entry) => [entry, value(entry, sort)]);
   known.sort(([one, a], [other, b]) => {
     if (a === null || b === null) return (a === null) - (b === null) || byName(one, other);
-    const order = typeof a === "object" ? exact.compare(a, b) : a < b ? -1 : a > b ? 1 : 0;
+    const order = a < b ? -1 : a > b ? 1 : 0;
     return (descending ? -order : order) || byName(one, other);
   });
   return known.map(([entry]) => entry);
 }
 
 function byName(one, other) {
-  return one.row.title.localeCompare(other.row.title);
+  return one.view.row.title.localeCompare(other.view.row.title);
 }
 
-function value({ report, row }, sort) {
-  switch (sort) {
-    case "title": return row.title.toLowerCase();
-    case "status": return TONES.indexOf(STATUSES[report.status][1]);
-    case "slippage": return exact.read(report.slippage?.percent_of_sold ?? null);
-    case "time": return timeToSettle(report);
-    default: return exact.read(report[sort]?.btc_value ?? null);
-  }
+// Whole numbers as text: they may be larger than JavaScript's own are exact.
+function value({ view: { sort } }, key) {
+  return key === "title" || sort[key] === null ? sort[key] : BigInt(sort[key]);
 }

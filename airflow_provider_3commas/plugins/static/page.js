@@ -1,8 +1,10 @@
 // The tab "Liquidation" of a DAG run or a task instance.
 
+import { ApiError } from "./api.js";
 import { html } from "./dom.js";
 import { fleetView } from "./fleet.js";
-import { ApiError, keyOf, Run } from "./run.js";
+import { Rendered } from "./rendered.js";
+import { keyOf, Run } from "./run.js";
 import { accountView } from "./view.js";
 
 const EVERY = 5000;
@@ -10,6 +12,8 @@ const MESSAGES = {
   401: "You are not logged in to Airflow any more. Log in again, then open this tab again.",
   403: "You are not allowed to see the tasks and XComs of this DAG.",
   404: "Airflow has no such DAG run.",
+  413: "This run's XComs are too large for this tab. LiquidationReportOperator writes its report.",
+  501: "This Airflow can't tell the tab who asks, so it shows nothing. LiquidationReportOperator writes a report.",
 };
 const NONE =
   "This run has no liquidation: no task of it is a SellAllToBtcOperator, a SellAllToUsdOperator or a " +
@@ -22,7 +26,9 @@ const mapIndex = /^\d+$/.test(query.get("map_index") ?? "") ? Number(query.get("
 const main = document.querySelector("main");
 const line = document.querySelector("#state");
 const run = new Run(place.dagId ?? "", place.runId ?? "");
+const rendered = new Rendered();
 const view = { sort: "status", descending: false, open: false, selected: null };
+let accounts = [];
 let drawn = "";
 let timer = null;
 let busy = false;
@@ -44,6 +50,7 @@ async function refresh() {
     await run.refresh(chosen()?.key ?? view.selected, (done, of) => {
       if (!drawn) line.textContent = `Reading ${done} of ${of} …`;
     });
+    accounts = await rendered.update(run.accounts());
     draw();
     const clock = new Date().toLocaleTimeString();
     line.textContent = run.over ? `Run ended: ${run.state}.` : `Run ${run.state}; as of ${clock}, refreshed by itself.`;
@@ -82,17 +89,16 @@ function chosen() {
 }
 
 function draw() {
-  const entries = run.entries();
   const fixed = chosen();
   const key = fixed?.key ?? view.selected;
-  const one = entries.find((entry) => entry.key === key);
-  const state = JSON.stringify([entries, view, key]);
+  const one = accounts.find((account) => account.key === key);
+  const state = JSON.stringify([rendered.version, accounts.map((account) => account.tasks), view, key]);
   // What has not changed is left alone: the focus, a selection, an open table.
   if (state === drawn) return;
   const [focused, opened] = [document.activeElement?.id, document.querySelector("#curve-table")?.open];
-  if (!entries.length) main.replaceChildren(html("p", { class: "tc-message" }, NONE));
-  else if (one) main.replaceChildren(...back(fixed), ...shownOnly(accountView(one.report, one.tasks)));
-  else main.replaceChildren(...shownOnly(fleetView(entries, view, act)));
+  if (!accounts.length) main.replaceChildren(html("p", { class: "tc-message" }, NONE));
+  else if (one) main.replaceChildren(...back(fixed), ...shownOnly(accountView(one.view, one.tasks, rendered.footer)));
+  else main.replaceChildren(...shownOnly(fleetView(accounts, rendered.fleet, rendered.footer, view, act)));
   drawn = state;
   if (opened) document.querySelector("#curve-table")?.setAttribute("open", "");
   if (focused) document.getElementById(focused)?.focus();

@@ -1,21 +1,12 @@
 // One DAG run, read through Airflow's own REST API with the viewer's own session: what the viewer may not see, nobody
 // here sees either.
 
-import { buildReport } from "./build.js";
+import { all, ApiError, get } from "./api.js";
 
-const API = new URL("../api/v2/", document.baseURI);
-const PAGE = 100;
 const AT_ONCE = 6;
 const LIQUIDATION = /^SellAllTo/;
 const SETTLEMENT = /^BalancesSettledSensor$/;
 const NOTHING_YET = [null, "scheduled", "queued", "upstream_failed", "removed"];
-
-export class ApiError extends Error {
-  constructor(status) {
-    super(`Airflow's API answered ${status}.`);
-    this.status = status;
-  }
-}
 
 export class Run {
   constructor(dagId, runId) {
@@ -97,19 +88,19 @@ export class Run {
     for (const name of this.xcoms.keys()) if (!names.has(name)) this.xcoms.delete(name);
   }
 
-  // [{key, report, tasks}] for every account.
-  entries() {
+  // [{key, xcoms, tasks}] for every account.
+  accounts() {
     return this.pairs.map(({ key, liquidation, settlement, names }) => {
-      const xcoms = Object.fromEntries(
+      const found = Object.fromEntries(
         Object.entries(names).map(([field, name]) => [field, this.xcoms.get(name) ?? null]),
       );
-      const report = buildReport({
-        ...xcoms,
-        account: xcoms.account ?? asAsked(liquidation ?? settlement),
+      const xcoms = {
+        ...found,
+        account: found.account ?? asAsked(liquidation ?? settlement),
         liquidation_state: liquidation ? (liquidation.state ?? "none") : null,
         settlement_state: settlement ? (settlement.state ?? "none") : null,
-      });
-      return { key, report, tasks: [named("Sale's task", liquidation), named("Wait's task", settlement)].filter(Boolean) };
+      };
+      return { key, xcoms, tasks: [named("Sale's task", liquidation), named("Wait's task", settlement)].filter(Boolean) };
     });
   }
 }
@@ -172,23 +163,6 @@ function parsed(text) {
   } catch {
     return null;
   }
-}
-
-async function all(path, field, query = {}) {
-  const found = [];
-  for (;;) {
-    const page = await get(path, { ...query, limit: PAGE, offset: found.length });
-    found.push(...page[field]);
-    if (!page[field].length || found.length >= (page.total_entries ?? 0)) return found;
-  }
-}
-
-async function get(path, query = {}) {
-  const url = new URL(path, API);
-  for (const [name, value] of Object.entries(query)) url.searchParams.set(name, value);
-  const reply = await fetch(url, { credentials: "same-origin", headers: { Accept: "application/json" } });
-  if (!reply.ok) throw new ApiError(reply.status);
-  return reply.json();
 }
 
 async function inBatches(items, work) {

@@ -1,32 +1,22 @@
 // A report as elements. The look is that of report/html.py, and so is the order.
 
-import { curveChart, curveShape, holdingsChart } from "./charts.js";
+import { curveChart, holdingsChart } from "./charts.js";
 import { html } from "./dom.js";
-import { describe } from "./words.js";
 
-const FOOTER =
-  "Values are those of the account in 3Commas at the times given. Slippage counts fees, spreads and whatever prices did " +
-  "while it sold; deposits and withdrawals would count too.";
-
-export function accountView(report, tasks = []) {
-  const shown = describe(report);
+export function accountView({ texts, holdings, curve }, tasks, footer) {
   return [
-    html("div", { class: "tc-head" }, html("h1", {}, html("bdi", {}, shown.title)), badge(shown)),
-    html("p", { class: "tc-sub" }, html("bdi", {}, shown.subtitle)),
-    html("p", { class: "tc-headline" }, shown.headline),
-    tilesView(shown.tiles),
-    html("div", { class: "tc-charts" }, holdings(report), curve(report, shown)),
-    assets(shown),
-    unsold(shown),
-    details([...shown.details, ...tasks]),
-    list("Evidence that the sale was carried out", shown.evidence),
-    list("Notes", shown.notes),
-    footer(),
+    html("div", { class: "tc-head" }, html("h1", {}, html("bdi", {}, texts.title)), badge(texts)),
+    html("p", { class: "tc-sub" }, html("bdi", {}, texts.subtitle)),
+    html("p", { class: "tc-headline" }, html("bdi", {}, texts.headline)),
+    tilesView(texts.tiles),
+    html("div", { class: "tc-charts" }, holdingsView(holdings), curveView(curve, texts)),
+    assets(texts),
+    unsold(texts),
+    details([...texts.details, ...tasks]),
+    list("Evidence that the sale was carried out", texts.evidence),
+    list("Notes", texts.notes),
+    html("footer", {}, footer),
   ];
-}
-
-export function footer() {
-  return html("footer", {}, FOOTER);
 }
 
 export function badge(shown) {
@@ -53,28 +43,25 @@ function card(title, ...children) {
   return html("section", { class: "tc-card" }, html("h2", {}, title), ...children);
 }
 
-function holdings(report) {
-  const chart = holdingsChart(report, "holdings");
-  if (chart === null) return null;
-  const keys = ["before", "after"].filter((name) => report[name] !== null);
-  const legend = keys.map((name) => html("span", { class: `tc-key tc-key-${name}` }, name));
+function holdingsView(shape) {
+  if (shape === null) return null;
+  const legend = shape.sides.map((name) => html("span", { class: `tc-key tc-key-${name}` }, name));
   return card(
     "Holdings before and after",
-    html("figure", {}, html("figcaption", {}, "Value in BTC ", ...legend), chart),
+    html("figure", {}, html("figcaption", {}, "Value in BTC ", ...legend), holdingsChart(shape)),
   );
 }
 
-function curve(report, shown) {
-  const shape = curveShape(report);
+function curveView(shape, texts) {
   if (shape === null) return null;
   return card(
     "Value left unsold over time",
-    html("figure", {}, html("figcaption", {}, shape.caption), curveChart(report, "curve")),
+    html("figure", {}, html("figcaption", {}, shape.caption), curveChart(shape)),
     html(
       "details",
       { id: "curve-table" },
       html("summary", {}, "As a table"),
-      table([["Time"], ["Left unsold", "tc-right"]], shown.curve.map(([at, value]) => html(
+      table([["Time"], ["Left unsold", "tc-right"]], texts.curve.map(([at, value]) => html(
         "tr",
         {},
         html("td", {}, at),
@@ -84,9 +71,9 @@ function curve(report, shown) {
   );
 }
 
-function assets(shown) {
-  if (!shown.assets.length) return null;
-  const rows = shown.assets.map((row) => html(
+function assets(texts) {
+  if (!texts.assets.length) return null;
+  const rows = texts.assets.map((row) => html(
     "tr",
     {},
     html("th", { scope: "row" }, html("bdi", {}, row.currency), small(row.note)),
@@ -101,9 +88,9 @@ function amounts(texts) {
   return html("td", { class: "tc-right" }, amount, values.map(small));
 }
 
-function unsold(shown) {
-  if (!shown.unsold.length) return null;
-  const rows = shown.unsold.map((item) => html(
+function unsold(texts) {
+  if (!texts.unsold.length) return null;
+  const rows = texts.unsold.map((item) => html(
     "tr",
     {},
     html("th", { scope: "row" }, html("bdi", {}, item.currency)),

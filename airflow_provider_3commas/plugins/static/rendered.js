@@ -1,0 +1,62 @@
+// What is drawn of each account, as the server puts it; only what has changed is sent there.
+
+import { render } from "./api.js";
+
+// The route takes 2 MB and 500 accounts at a time.
+const MOST_BYTES = 1_000_000;
+const MOST_ACCOUNTS = 200;
+const encoder = new TextEncoder();
+
+export class Rendered {
+  constructor() {
+    // By account's key: the XComs as they were sent, and the answer.
+    this.known = new Map();
+    this.fleet = null;
+    this.footer = "";
+    this.version = 0;
+  }
+
+  // accounts: [{key, xcoms, ...}], all of them; returned with the view of each. Others are forgotten.
+  async update(accounts) {
+    const sent = accounts.map(({ key, xcoms }) => ({ key, text: JSON.stringify(xcoms) }));
+    const gone = this.forgetAllBut(new Set(sent.map(({ key }) => key)));
+    const changed = sent.filter(({ key, text }) => this.known.get(key)?.text !== text);
+    if (changed.length || gone) {
+      for (const batch of batches(changed)) await this.send(batch);
+      this.version += 1;
+    }
+    return accounts.map((account) => ({ ...account, view: this.known.get(account.key).view }));
+  }
+
+  async send(batch) {
+    const asked = new Set(batch.map(({ key }) => key));
+    const others = [...this.known].filter(([key]) => !asked.has(key)).map(([, { view }]) => view.part);
+    const body = `{"accounts":[${batch.map(({ text }) => text).join(",")}],"others":${JSON.stringify(others)}}`;
+    const { accounts, fleet, footer } = await render(body);
+    batch.forEach(({ key, text }, number) => this.known.set(key, { text, view: accounts[number] }));
+    this.fleet = fleet;
+    this.footer = footer;
+  }
+
+  forgetAllBut(keys) {
+    const gone = [...this.known.keys()].filter((key) => !keys.has(key));
+    gone.forEach((key) => this.known.delete(key));
+    return gone.length > 0;
+  }
+}
+
+// At least one, though it may be empty: the totals change when an account goes, too.
+function batches(accounts) {
+  const found = [[]];
+  let bytes = 0;
+  for (const account of accounts) {
+    const size = encoder.encode(account.text).length;
+    if (found.at(-1).length && (bytes + size > MOST_BYTES || found.at(-1).length === MOST_ACCOUNTS)) {
+      found.push([]);
+      bytes = 0;
+    }
+    found.at(-1).push(account);
+    bytes += size;
+  }
+  return found;
+}

@@ -1,0 +1,72 @@
+"""What the tab in Airflow draws, from the XComs that its page has read: the page itself computes nothing."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+from airflow_provider_3commas.report import exact, texts
+from airflow_provider_3commas.report.build import STATUSES, build_report, fleet_totals
+from airflow_provider_3commas.report.charts import curve_shape, holdings_shape
+from airflow_provider_3commas.report.xcoms import as_object, as_text, one_of, values_of
+
+_XCOMS = ("account", "holdings_before", "liquidation", "settlement", "history", "facts")
+_STATES = ("liquidation_state", "settlement_state")
+# Who needs a person comes first.
+_TONES = ("bad", "busy", "plain", "good")
+
+
+def render(asked: Any) -> dict[str, Any]:
+    """Say all that the page shows; nothing in it comes from anywhere but from what was asked.
+
+    :param asked: ``accounts``, the XComs of each as ``build_report`` takes them, and ``others``, what an earlier answer
+        said about further accounts in ``part``.
+    :return: ``accounts``, what is drawn of each, in the same order, and ``fleet``, the totals of all of them.
+    """
+    accounts = [_account(as_object(xcoms)) for xcoms in listed(asked, "accounts")]
+    parts = [*(account["part"] for account in accounts), *(_part(other) for other in listed(asked, "others"))]
+    return {"accounts": accounts, "fleet": texts.describe_totals(fleet_totals(parts)), "footer": texts.FOOTER}
+
+
+def listed(asked: Any, name: str) -> list[Any]:
+    """Read one of the lists of a request."""
+    found = as_object(asked).get(name)
+    return found if isinstance(found, list) else []
+
+
+def _account(xcoms: dict[str, Any]) -> dict[str, Any]:
+    report = build_report(
+        **{name: xcoms.get(name) for name in _XCOMS}, **{name: as_text(xcoms.get(name)) for name in _STATES}
+    )
+    return {
+        "texts": texts.describe(report),
+        "holdings": holdings_shape(report),
+        "curve": curve_shape(report),
+        "row": texts.fleet_row(report),
+        "sort": _sort_keys(report),
+        "settled": report["status"] == "settled",
+        "part": _part(report),
+    }
+
+
+def _part(report: Any) -> dict[str, Any]:
+    """Keep of a report what the totals need."""
+    known = as_object(report)
+    status = one_of(known.get("status"), tuple(STATUSES)) or "unknown"
+    return {"status": status, **{name: values_of(as_object(known.get(name))) for name in ("before", "after", "unsold")}}
+
+
+def _sort_keys(report: dict[str, Any]) -> dict[str, str | None]:
+    """Write what each column is sorted by: a text for the title, whole numbers for the rest, as exact as shown."""
+    took = texts.time_to_settle(report)
+    return {
+        "title": texts.title(report["account"]).casefold(),
+        "status": str(_TONES.index(STATUSES[report["status"]][1])),
+        **{name: _units((report[name] or {}).get("btc_value"), 8) for name in ("before", "after", "unsold")},
+        "slippage": _units((report["slippage"] or {}).get("percent_of_sold"), 4),
+        "time": None if took is None else str(int(took * 10 + 0.5)),
+    }
+
+
+def _units(value: Any, places: int) -> str | None:
+    return exact.plain(exact.scale(exact.read(value), Decimal(10) ** places, Decimal(1), 0))
