@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from airflow_provider_3commas.api.errors import ConfigurationError
 from airflow_provider_3commas.money import TARGETS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _CURRENCY = re.compile(r"[^\s,{}]{1,40}")
 

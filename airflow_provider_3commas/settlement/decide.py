@@ -16,10 +16,11 @@ value, and a failed read tell nothing; none of them ever settles an account.
 from __future__ import annotations
 
 from decimal import Decimal, localcontext
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from airflow_provider_3commas.holdings import account_problem
 from airflow_provider_3commas.money import EXACT, plain
 from airflow_provider_3commas.settlement.assessment import Reading, added, listed, places
 from airflow_provider_3commas.settlement.state import Decision, Progress, Status, extended, iso
@@ -34,23 +35,6 @@ SHORTEST_INTERVAL = 0.1
 
 _TROUBLE_LENGTH = 500
 _replace = msgspec.structs.replace
-
-
-def refusal(account: dict[str, Any]) -> str | None:
-    """Say why an account can't be traded, so that waiting for it is in vain.
-
-    :param account: the Account.
-    :return: the reason in words, or ``None``.
-    """
-    if account.get("is_locked"):
-        reason = account.get("lock_reason")
-        return f"3Commas has locked it ({str(reason)[:200] if reason else 'no reason given'})"
-    if account.get("api_key_invalid"):
-        return "the exchange rejects the API keys that 3Commas holds for it (api_key_invalid)"
-    state = account.get("api_keys_state")
-    if state not in (None, "ok"):
-        return f"the exchange API keys that 3Commas holds for it are not usable (api_keys_state {str(state)[:40]!r})"
-    return None
 
 
 def needs_entities(criteria: Criteria, progress: Progress, reading: Reading, now: float) -> bool:
@@ -75,7 +59,7 @@ def decide(criteria: Criteria, progress: Progress, reading: Reading, now: float)
     :return: ``SETTLED``, ``STALLED``, ``FAILED`` or ``WAITING``; ``UNDECIDED`` if it depends on the active entities and
         the reading has none.
     """
-    reason = refusal(reading.account)
+    reason = account_problem(reading.account)
     if reason is not None:
         step = _replace(progress, reads=progress.reads + 1, failures=0, trouble="", not_before=0.0)
         message = f"Account {reading.account['id']} can't settle: {reason}.{_last_left(progress)}"

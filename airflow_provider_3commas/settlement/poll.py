@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from airflow_provider_3commas.budget import WaitForBudget
+from airflow_provider_3commas.holdings import account_problem
 from airflow_provider_3commas.settlement.assessment import Reading
-from airflow_provider_3commas.settlement.decide import refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +48,7 @@ class Poll:
             self._reading = Reading(self._sent(client.load_balances), None)
         reading = self._reading
         if reading.rows is None:
-            if refusal(reading.account):
+            if account_problem(reading.account):
                 return reading
             reading.rows = self._sent(client.get_balances)
         if reading.entities is None and self._needs_entities(reading):

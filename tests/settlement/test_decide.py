@@ -162,10 +162,10 @@ WAITING = {
         reading(row("BTC", "1", on_orders=None, position_available="0.75")),
         "in orders: 0.25 BTC",
     ),
-    "empty, and worth something": (reading(total="1.5"), "empty, but the account is worth 1.5 BTC"),
+    "empty, and worth something": (reading(total="1.5"), "empty, but the account is worth 1.50000000 BTC"),
     "a row is missing": (
         reading(row("BTC", "100"), total="100.01"),
-        "add up to 100 BTC of the account's 100.01 BTC",
+        "add up to 100.00000000 BTC of the account's 100.01000000 BTC",
     ),
     "total is missing": (Reading({"id": ACCOUNT}, list(SETTLED), IDLE), "btc_amount is missing"),
     "total is null": (Reading({"id": ACCOUNT, "btc_amount": None}, list(SETTLED), IDLE), "btc_amount is missing"),
@@ -316,7 +316,7 @@ class TestStalled:
     def test_when_the_view_was_never_more_than_empty(self):
         decision = run(Criteria.of(), *[reading(total="0.02")] * 11)
         assert decision.status is Status.STALLED
-        assert "worth 0.02 BTC" in decision.message
+        assert "worth 0.02000000 BTC" in decision.message
 
 
 class TestFailed:
