@@ -112,7 +112,9 @@ class SqliteStore:
         try:
             connection = self._connected()
             with _transaction(connection):
-                row = connection.execute("SELECT ledger FROM budget WHERE id = ?", (self._identity,)).fetchone()
+                row = connection.execute(
+                    "SELECT CAST(ledger AS BLOB) FROM budget WHERE id = ?", (self._identity,)
+                ).fetchone()
                 ledger = decode_ledger(row[0] if row else None)
                 now = milliseconds(self._clock())
                 result = apply_change(change, missed, ledger, now)
@@ -202,12 +204,12 @@ def apply_change(change: Change[T], missed: Ledger | None, ledger: Ledger, now: 
 
 
 def decode_ledger(data: bytes | None) -> Ledger:
-    """Read a ledger; one that cannot be read is worth as much as none."""
+    """Read a ledger, which anybody may have written; one that cannot be read is worth as much as none."""
     if not data:
         return Ledger()
     try:
         return msgspec.json.decode(data, type=Ledger)
-    except msgspec.DecodeError:
+    except (ValueError, RecursionError):
         return Ledger()
 
 

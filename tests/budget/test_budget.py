@@ -296,15 +296,29 @@ def test_a_file_that_breaks_while_it_is_in_use(budgets, tmp_path, caplog):
     assert budget.status().used == 98
 
 
-def test_a_row_that_cannot_be_read_is_begun_anew(budgets, tmp_path):
+@pytest.mark.parametrize(
+    "rubbish", ['{"granted": 7}', "'", b"\xff", b'{"granted": [], "\xff": 1}', '{"more": ' + "[" * 100_000, 7, 1.5]
+)
+def test_a_row_that_cannot_be_read_is_begun_anew(budgets, tmp_path, rubbish):
     path = tmp_path / "budget.sqlite"
     budget = budgets(path=path)
     budget.reserve(SELL)
     with sqlite3.connect(path) as connection:
-        connection.execute("UPDATE budget SET ledger = '{\"granted\": 7}'")
+        connection.execute("UPDATE budget SET ledger = ?", [rubbish])
     connection.close()
     assert budget.reserve(SELL).granted
     assert budget.status().used == 1
+
+
+def test_text_that_is_not_utf_8_is_begun_anew(budgets, tmp_path):
+    path = tmp_path / "budget.sqlite"
+    budget = budgets(path=path)
+    budget.reserve(SELL)
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE budget SET ledger = CAST(x'ff' AS TEXT)")
+    connection.close()
+    assert budget.reserve(SELL).granted
+    assert (budget.status().used, budget.status().trouble) == (1, None)
 
 
 def test_a_full_disk(budgets, caplog):
