@@ -12,10 +12,10 @@ class BalanceRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Hold one row of ``account_table_data``.
 
     Amounts are documented as strings and seen as JSON numbers too, in exponent form as well; both become the exact
-    ``Decimal``. A field that the reply leaves out or sends as ``null`` is ``None``, which is not zero: nothing is
-    known about it.
+    ``Decimal``. A field that the reply leaves out, sends as ``null`` or as something that is no finite number is
+    ``None``, which is not zero: nothing is known about it.
 
-    :param currency_code: the coin, e.g. ``BTC``.
+    :param currency_code: the coin, e.g. ``BTC``; ``?`` if the reply does not say.
     :param position: total amount of the coin, in the coin.
     :param position_available: the part that is free to trade, in the coin.
     :param on_orders: the part that is tied up in open orders, in the coin.
@@ -35,7 +35,14 @@ class BalanceRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     usd_value: Decimal | None = None
 
 
+#: Code of a coin whose row does not say which it is.
+UNKNOWN_CURRENCY = "?"
+
 _decoder = msgspec.json.Decoder(list[BalanceRow])
+_raw_decoder = msgspec.json.Decoder(list[dict[str, msgspec.Raw]])
+_amount_decoder = msgspec.json.Decoder(Decimal | None)
+_code_decoder = msgspec.json.Decoder(str)
+_AMOUNTS = tuple(name for name in BalanceRow.__struct_fields__ if name != "currency_code")
 
 
 def decode_balance_rows(body: bytes) -> list[BalanceRow]:
@@ -43,17 +50,18 @@ def decode_balance_rows(body: bytes) -> list[BalanceRow]:
 
     :param body: the reply's bytes.
     :return: one row a currency and wallet, in the reply's order.
-    :raises ValueError: the body is not a list of rows, or an amount in it is not a finite number.
+    :raises ValueError: the body is not a list of objects.
     """
     try:
         rows = _decoder.decode(body)
-    except msgspec.MsgspecError as error:  # before 0.20, not a ValueError
-        raise ValueError(str(error)) from error
+    except (msgspec.MsgspecError, ArithmeticError):
+        return _decode_leniently(body)
     for row in rows:
         # Written out because a loop takes twice as long, and an account may have hundreds of rows.
         currency, a, b, c, d, e, f, g = astuple(row)
         if not (
-            (a is None or a.is_finite())
+            currency.strip()
+            and (a is None or a.is_finite())
             and (b is None or b.is_finite())
             and (c is None or c.is_finite())
             and (d is None or d.is_finite())
@@ -61,5 +69,33 @@ def decode_balance_rows(body: bytes) -> list[BalanceRow]:
             and (f is None or f.is_finite())
             and (g is None or g.is_finite())
         ):
-            raise ValueError(f"an amount of {currency} is not a finite number")
+            return _decode_leniently(body)
     return rows
+
+
+def _decode_leniently(body: bytes) -> list[BalanceRow]:
+    """Decode field by field: one that can't be read must not cost the others, least of all in a crash."""
+    try:
+        rows = _raw_decoder.decode(body)
+    except msgspec.MsgspecError as error:  # before 0.20, not a ValueError
+        raise ValueError(str(error)) from error
+    return [
+        BalanceRow(currency_code=_code(row.get("currency_code")), **{name: _amount(row.get(name)) for name in _AMOUNTS})
+        for row in rows
+    ]
+
+
+def _code(raw: msgspec.Raw | None) -> str:
+    try:
+        code = "" if raw is None else _code_decoder.decode(raw)
+    except msgspec.MsgspecError:
+        return UNKNOWN_CURRENCY
+    return code if code.strip() else UNKNOWN_CURRENCY
+
+
+def _amount(raw: msgspec.Raw | None) -> Decimal | None:
+    try:
+        amount = None if raw is None else _amount_decoder.decode(raw)
+    except (msgspec.MsgspecError, ArithmeticError):
+        return None
+    return amount if amount is None or amount.is_finite() else None

@@ -185,8 +185,9 @@ class ThreeCommasClient:
         """Return the account's holdings (``account_table_data``).
 
         :param account_id: the account's id.
-        :return: one row a currency; empty if 3Commas has no view of the account at the moment.
-        :raises ThreeCommasError: the request failed, or the reply is not a list of rows.
+        :return: one row a currency, what can't be read in it ``None``; empty if 3Commas has no view of the account at
+            the moment.
+        :raises ThreeCommasError: the request failed, or the reply is not a list of objects.
         """
         reply = self._send("POST", f"/ver1/accounts/{parse_account_id(account_id)}/account_table_data")
         try:
@@ -194,18 +195,19 @@ class ThreeCommasClient:
         except ValueError as error:
             raise reply.unknown(f"{describe_body(reply)} ({error})") from error
 
-    def get_active_entities(self, account_id: int | str) -> dict[str, int]:
+    def get_active_entities(self, account_id: int | str) -> dict[str, int | None]:
         """Return how many bots, deals, SmartTrades, orders and grid bots are active on the account.
 
         :param account_id: the account's id.
-        :return: the API's counts by name, e.g. ``{"active_bots_count": 5, ...}``.
+        :return: the API's counts by name, e.g. ``{"active_bots_count": 5, ...}``; ``None`` for what is not a count,
+            which is not zero: nothing is known about it.
         :raises ThreeCommasError: the request failed, or the reply holds no counts.
         """
         reply = self._send("GET", f"/ver1/accounts/{parse_account_id(account_id)}/active_trading_entities")
         counts = _decoded(reply, dict).get("data")
-        if not isinstance(counts, dict) or not counts or any(type(count) is not int for count in counts.values()):
+        if not isinstance(counts, dict) or not counts:
             raise reply.unknown("no counts under 'data'")
-        return counts
+        return {name: count if type(count) is int and count >= 0 else None for name, count in counts.items()}
 
     def sell_all_to_btc(self, account_id: int | str, *, dry_run: bool = False) -> dict[str, Any]:
         """Sell everything on the account into BTC and stop every bot, deal and order on it. Can't be undone.

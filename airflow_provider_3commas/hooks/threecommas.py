@@ -168,7 +168,7 @@ class ThreeCommasHook(BaseHook):
         """
         return self.get_conn().get_balances(account_id)
 
-    def get_active_entities(self, account_id: int | str) -> dict[str, int]:
+    def get_active_entities(self, account_id: int | str) -> dict[str, int | None]:
         """Return how many bots, deals, SmartTrades, orders and grid bots are active on the account.
 
         :param account_id: id of the account, a positive integer.

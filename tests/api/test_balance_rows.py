@@ -26,21 +26,39 @@ def test_missing_and_null_are_unknown_not_zero():
     assert row.btc_value is None
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"", b"<html>", b"{}", b'{"error": "x"}', b"[1]", b'[{"position": "1"}]', b'[{"currency_code": null}]',
-        b'[{"currency_code": "X", "position": "NaN"}]', b'[{"currency_code": "X", "btc_value": "Infinity"}]',
-        b'[{"currency_code": "X", "position": "much"}]', b'[{"currency_code": "X", "position": true}]',
-    ],
-)  # fmt: skip
-def test_anything_else_is_refused(body):
+@pytest.mark.parametrize("body", [b"", b"<html>", b"{}", b'{"error": "x"}', b"[1]", b"[null]", b'[{"position": "1"}'])
+def test_what_is_not_a_list_of_rows_is_refused(body):
     with pytest.raises(ValueError, match=r".+"):
         decode_balance_rows(body)
 
 
-@pytest.mark.parametrize("amount", ["NaN", "sNaN", "Infinity", "-Infinity"])
-@pytest.mark.parametrize("field", [name for name in BalanceRow.__struct_fields__ if name != "currency_code"])
-def test_no_field_takes_what_is_not_a_finite_number(field, amount):
-    with pytest.raises(ValueError, match="amount of X is not a finite number"):
-        decode_balance_rows(f'[{{"currency_code": "X", "{field}": "{amount}"}}]'.encode())
+AMOUNTS = [name for name in BalanceRow.__struct_fields__ if name != "currency_code"]
+
+
+@pytest.mark.parametrize(
+    "odd", ['"NaN"', '"sNaN"', '"Infinity"', '"-Infinity"', '""', '"much"', "true", "[]", '{"x": 1}', '"1 000"']
+)
+@pytest.mark.parametrize("field", AMOUNTS)
+def test_an_amount_that_cannot_be_read_is_unknown_and_costs_no_other(field, odd):
+    fields = {name: f'"0.{number}1"' for number, name in enumerate(AMOUNTS)} | {field: odd}
+    body = ", ".join(f'"{name}": {value}' for name, value in fields.items())
+    odd_row, sound_row = decode_balance_rows(
+        f'[{{"currency_code": "X", {body}}}, {{"currency_code": "ETH", "position": 1.10}}]'.encode()
+    )
+    assert getattr(odd_row, field) is None
+    assert [getattr(odd_row, name) for name in AMOUNTS if name != field] == [
+        Decimal(f"0.{number}1") for number, name in enumerate(AMOUNTS) if name != field
+    ]
+    assert sound_row == BalanceRow(currency_code="ETH", position=Decimal("1.10"))
+
+
+@pytest.mark.parametrize("code", ["null", "5", '""', '"  "', "[]", None])
+def test_a_row_without_a_currency_is_kept_and_says_so(code):
+    fields = '"position": "3"' if code is None else f'"currency_code": {code}, "position": "3"'
+    assert decode_balance_rows(f"[{{{fields}}}]".encode()) == [BalanceRow(currency_code="?", position=Decimal(3))]
+
+
+def test_every_digit_survives_beside_what_cannot_be_read():
+    digits = "0.1234567890123456789012345678901234567890"
+    [row] = decode_balance_rows(f'[{{"currency_code": "X", "position": {digits}, "btc_value": ""}}]'.encode())
+    assert (row.position, row.btc_value) == (Decimal(digits), None)

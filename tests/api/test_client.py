@@ -142,7 +142,12 @@ class TestReplies:
         server.actions = [reply(b'{"data": {"active_bots_count": 5, "active_deals_count": 0}}')]
         assert client.get_active_entities(12) == {"active_bots_count": 5, "active_deals_count": 0}
 
-    @pytest.mark.parametrize("body", [b"{}", b'{"data": {}}', b'{"data": {"active_bots_count": null}}', b"[]"])
+    @pytest.mark.parametrize("odd", ["null", "true", "1.5", "-1", '"2"', "[]"])
+    def test_a_count_that_is_none_is_unknown(self, server, client, odd):
+        server.actions = [reply(f'{{"data": {{"active_bots_count": {odd}, "active_deals_count": 2}}}}'.encode())]
+        assert client.get_active_entities(12) == {"active_bots_count": None, "active_deals_count": 2}
+
+    @pytest.mark.parametrize("body", [b"{}", b'{"data": {}}', b'{"data": []}', b'{"data": null}', b"[]"])
     def test_missing_counts_are_not_zero(self, server, client, body):
         server.actions = [reply(body)]
         with pytest.raises(OutcomeUnknown):
