@@ -7,9 +7,10 @@ sale's evidence and the settlement's decision use the same.
 from __future__ import annotations
 
 from decimal import Decimal, localcontext
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from airflow_provider_3commas.money import DUST_BTC, EXACT, known, read_amount, rounded
+from airflow_provider_3commas.api.balance_rows import UNKNOWN_CURRENCY
+from airflow_provider_3commas.money import DOLLAR_CURRENCIES, DUST_BTC, EXACT, known, read_amount, rounded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -22,6 +23,9 @@ VIEW_TOLERANCE = Decimal("0.01")
 # The vendor lists no states of an exchange's API keys. These were seen, or say of themselves that they are of no use.
 _USELESS_KEYS = frozenset({"expired", "invalid"})
 _ZERO = Decimal(0)
+_BTC = frozenset({"BTC"})
+# Of the tolerance, for dollars. An assumption: what they are worth to each other moves less between two requests.
+_DOLLAR_SHARE = Decimal("0.2")
 
 
 class Holding:
@@ -37,7 +41,9 @@ class Holding:
         "currency",
         "debt_btc",
         "on_orders",
+        "orders_btc",
         "unknown",
+        "usd_complete",
         "usd_value",
     )
 
@@ -56,7 +62,11 @@ class Holding:
         self.usd_value = usd_value
         self.assets_btc = max(btc_value, _ZERO)
         self.debt_btc = max(-btc_value, _ZERO)
+        #: Value in BTC of what is in open orders; ``None`` if that is not known.
+        self.orders_btc = _ZERO if not on_orders else None if self.price is None else on_orders * self.price
         self.unknown: list[str] = []
+        #: Whether every row that is worth something says what in USD.
+        self.usd_complete = True
 
     @property
     def free(self) -> Decimal:
@@ -70,7 +80,9 @@ class Holding:
 
     def add(self, row: BalanceRow) -> None:
         """Add one row."""
-        position, btc_value = known(row.position), known(row.btc_value)
+        if self.currency == UNKNOWN_CURRENCY:
+            self.unknown.append("currency_code")
+        position, btc_value, usd_value = known(row.position), known(row.btc_value), known(row.usd_value)
         if position == 0 and btc_value is None:
             btc_value = _ZERO
         if position is None or btc_value is None:
@@ -78,7 +90,8 @@ class Holding:
         position, btc_value = position or _ZERO, btc_value or _ZERO
         self.amount += position
         self.btc_value += btc_value
-        self.usd_value += known(row.usd_value) or _ZERO
+        self.usd_value += usd_value or _ZERO
+        self.usd_complete &= usd_value is not None or btc_value == 0
         if position < 0:
             self.debt_btc += abs(btc_value)
         else:
@@ -93,7 +106,11 @@ class Holding:
             on_orders = position - available
         if on_orders is None and position != 0:
             self.unknown.append("on_orders")
-        self.on_orders += max(on_orders or _ZERO, _ZERO)
+        on_orders = max(on_orders or _ZERO, _ZERO)
+        self.on_orders += on_orders
+        if on_orders:
+            price = _price(row)
+            self.orders_btc = None if price is None or self.orders_btc is None else self.orders_btc + on_orders * price
 
     def _add_debt(self, row: BalanceRow, position: Decimal, btc_value: Decimal) -> None:
         borrowed, price = known(row.borrowed), known(row.current_price)
@@ -108,6 +125,12 @@ class Holding:
         self.debt_btc += abs(borrowed) * (price or _ZERO)
 
 
+def _price(row: BalanceRow) -> Decimal | None:
+    """Return what one coin of a row is worth in BTC, as far as the row says."""
+    position, btc_value = known(row.position), known(row.btc_value)
+    return abs(btc_value / position) if position and btc_value is not None else known(row.current_price)
+
+
 def hold(rows: Iterable[BalanceRow]) -> dict[str, Holding]:
     """Add up rows by coin, to the last digit.
 
@@ -117,7 +140,7 @@ def hold(rows: Iterable[BalanceRow]) -> dict[str, Holding]:
     holdings: dict[str, Holding] = {}
     with localcontext(EXACT):
         for row in rows:
-            code = row.currency_code.strip().upper()
+            code = row.currency_code.strip().upper() or UNKNOWN_CURRENCY
             if code not in holdings:
                 holdings[code] = Holding(code)
             holdings[code].add(row)
@@ -135,12 +158,14 @@ def mismatch(
     """Say why the rows do not add up to the account's value: such a view proves nothing.
 
     What is in BTC is worth the same in both replies, so it has to agree to within dust. The rest is valued at two
-    moments; it gets a tolerance. (A share of the whole would hide a row that is missing beside a lot of BTC.)
+    moments; it gets a tolerance. (A share of the whole would hide a row that is missing beside a lot of BTC.) Where
+    there are more dollars than BTC, the same is done in USD; as dollars are of several kinds, which are not worth
+    quite the same, they get a fifth of the tolerance.
 
     :param holdings: what ``hold`` returned.
     :param account: the Account.
     :param dust_btc: value in BTC that counts as nothing.
-    :param view_tolerance: share of what is not in BTC by which they may differ.
+    :param view_tolerance: share of what moves in price by which they may differ.
     :return: the reason, as the end of a sentence; ``None`` if they add up.
     """
     total = read_amount(account.get("btc_amount"))
@@ -149,13 +174,48 @@ def mismatch(
     if not holdings and total != 0:
         return f"the balances are empty, but the account is worth {rounded(total, 8)} BTC"
     with localcontext(EXACT):
-        rows = sum((held.btc_value for held in holdings.values()), _ZERO)
-        btc = holdings["BTC"].btc_value if "BTC" in holdings else _ZERO
-        others = sum((abs(held.btc_value) for code, held in holdings.items() if code != "BTC"), _ZERO)
-        moving = max(others, abs(total - btc))
-        if abs(total - rows) <= dust_btc + view_tolerance * moving:
+        btc = _Sums.of({code: held.btc_value for code, held in holdings.items()}, _BTC, total)
+        usd = _in_dollars(holdings, account)
+        if usd is None or sum((holdings[code].btc_value for code in usd.steady), _ZERO) <= btc.at_rest:
+            return btc.mismatch("BTC", 8, dust_btc + view_tolerance * btc.moving)
+        allowed = dust_btc * usd.total / total + view_tolerance * (usd.moving + _DOLLAR_SHARE * usd.at_rest)
+        return usd.mismatch("USD", 2, allowed)
+
+
+class _Sums(NamedTuple):
+    """Values of the rows in one unit: in sum, at rest (coins that keep their value in that unit) and moving."""
+
+    steady: frozenset[str]
+    total: Decimal
+    rows: Decimal
+    at_rest: Decimal
+    moving: Decimal
+
+    @classmethod
+    def of(cls, values: Mapping[str, Decimal], steady: frozenset[str], total: Decimal) -> _Sums:
+        at_rest = sum((value for code, value in values.items() if code in steady), _ZERO)
+        others = sum((abs(value) for code, value in values.items() if code not in steady), _ZERO)
+        return cls(
+            steady=steady.intersection(values),
+            total=total,
+            rows=sum(values.values(), _ZERO),
+            at_rest=at_rest,
+            moving=max(others, abs(total - at_rest)),
+        )
+
+    def mismatch(self, unit: str, places: int, allowed: Decimal) -> str | None:
+        if abs(self.total - self.rows) <= allowed:
             return None
-    return f"the balances add up to {rounded(rows, 8)} BTC of the account's {rounded(total, 8)} BTC"
+        sums, whole = rounded(self.rows, places), rounded(self.total, places)
+        return f"the balances add up to {sums} {unit} of the account's {whole} {unit}"
+
+
+def _in_dollars(holdings: Mapping[str, Holding], account: Mapping[str, Any]) -> _Sums | None:
+    """Return the sums in USD; ``None`` if a value in USD is missing, or the account is worth nothing."""
+    btc_total, usd_total = read_amount(account.get("btc_amount")), read_amount(account.get("usd_amount"))
+    if not btc_total or not usd_total or not all(held.usd_complete for held in holdings.values()):
+        return None
+    return _Sums.of({code: held.usd_value for code, held in holdings.items()}, DOLLAR_CURRENCIES, usd_total)
 
 
 def account_problem(account: Mapping[str, Any]) -> str | None:
