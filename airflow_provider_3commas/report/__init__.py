@@ -8,7 +8,8 @@ shows the same in Airflow's UI.
 
 from __future__ import annotations
 
-from airflow_provider_3commas.report.build import build_fleet_report, build_report
+from airflow_provider_3commas.report.build import build_report
+from airflow_provider_3commas.report.fleet import build_fleet_report
 from airflow_provider_3commas.report.html import render_html
 from airflow_provider_3commas.report.markdown import render_markdown
 

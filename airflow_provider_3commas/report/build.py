@@ -6,14 +6,16 @@ Nothing in here fails for what is missing or malformed in an XCom: the report sa
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow_provider_3commas.money import DUST_BTC, TARGETS
 from airflow_provider_3commas.report import exact, times
+from airflow_provider_3commas.report.status import NOT_SOLD, OUTCOMES, UNDER_WAY, headline, status_of
 from airflow_provider_3commas.report.xcoms import (
     as_count,
     as_curve,
     as_holdings,
+    as_line,
     as_moment,
     as_object,
     as_residual,
@@ -25,33 +27,8 @@ from airflow_provider_3commas.report.xcoms import (
     values_of,
 )
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
 #: Version of the form of a report.
 VERSION = 1
-
-#: What a status is called, and how it is to be taken: ``good``, ``bad``, ``busy`` or ``plain``.
-STATUSES = {
-    "settled": ("Settled", "good"),
-    "settling": ("Settling", "busy"),
-    "selling": ("Selling", "busy"),
-    "pending": ("Not started", "plain"),
-    "sold": ("Sold", "plain"),
-    "dry_run": ("Dry run", "plain"),
-    "skipped": ("Skipped", "plain"),
-    "not_settled": ("Not settled", "bad"),
-    "failed": ("Failed", "bad"),
-    "not_run": ("Not run", "bad"),
-    "unknown": ("Unknown", "bad"),
-}
-
-_OUTCOMES = ("accepted", "reconciled", "recorded", "dry_run")
-_FAILED = ("failed", "upstream_failed", "removed")
-_PENDING = ("none", "scheduled", "queued")
-_ACTIVE = ("running", "deferred", "up_for_retry", "up_for_reschedule", "restarting", "awaiting_input")
-# What the sensor has pushed by then is not its last word.
-_UNDER_WAY = frozenset((*_ACTIVE, *_PENDING)) - {"up_for_retry"}
 
 
 def build_report(
@@ -90,29 +67,6 @@ def build_report(
     return known.report()
 
 
-def build_fleet_report(reports: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    """Put the reports of several liquidations together.
-
-    :param reports: what ``build_report`` returned.
-    :return: the reports with their totals; values as decimal text, and of how many accounts they are known.
-    """
-    accounts = list(reports)
-    return {"version": VERSION, "kind": "fleet", "accounts": accounts, "totals": fleet_totals(accounts)}
-
-
-def fleet_totals(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Add up what several reports, or just these parts of them, say: ``status``, ``before``, ``after``, ``unsold``."""
-    statuses: dict[str, int] = {}
-    for part in parts:
-        statuses[part["status"]] = statuses.get(part["status"], 0) + 1
-    return {
-        "accounts": len(parts),
-        "settled": statuses.get("settled", 0),
-        "statuses": statuses,
-        **{name: _total(part[name] for part in parts) for name in ("before", "after", "unsold")},
-    }
-
-
 class _Facts:
     """Hold what the XComs say, and what follows from it."""
 
@@ -133,8 +87,8 @@ class _Facts:
         self.before = before
         self.liquidation = liquidation
         self.settlement = settlement
-        if not settlement and settlement_state not in _UNDER_WAY:
-            # Not settled: what is left is what the last look saw.
+        if not settlement and settlement_state not in UNDER_WAY:
+            # Not settled: what is left is what the last poll saw.
             self.settlement = as_object(wait.get("result"))
         self.wait = wait
         self.curve = curve
@@ -148,7 +102,8 @@ class _Facts:
             wait.get("account_id"),
         )
         self._drop_what_is_about_another_account()
-        self.outcome = one_of(self.liquidation.get("outcome"), _OUTCOMES)
+        self.outcome = one_of(self.liquidation.get("outcome"), OUTCOMES)
+        self.reason = as_line(self.liquidation.get("reason"))
         self.target = (
             one_of(self.liquidation.get("target"), ("BTC", "USD"))
             or one_of(self.settlement.get("target"), ("BTC", "USD"))
@@ -162,9 +117,15 @@ class _Facts:
         self.residual = as_residual(self.settlement.get("residual"))
         self.settled_at = as_moment(self.settlement.get("settled_at"))
         self.sent_at = as_moment(self.liquidation.get("sent_at"))
-        self.status = self._status()
+        self.status = status_of(
+            self.outcome,
+            settled=bool(self.settled_at),
+            waited=bool(self.settlement or self.curve),
+            sale_state=liquidation_state,
+            wait_state=settlement_state,
+        )
         #: Whether there is an *after*: a rehearsal has none.
-        self.over = self.status in ("settled", "not_settled") and bool(self.settlement)
+        self.over = self.status in ("settled", "not_settled", "outcome_unknown") and bool(self.settlement)
 
     def report(self) -> dict[str, Any]:
         """Put everything together."""
@@ -172,7 +133,7 @@ class _Facts:
         unsold, settling = self._unsold(), self._settling()
         slippage, requests = self._slippage(before, after), self._requests()
         self._note_what_is_missing(before, after)
-        return {
+        report = {
             "version": VERSION,
             "kind": "account",
             "account": {
@@ -183,7 +144,7 @@ class _Facts:
             },
             "target": self.target,
             "status": self.status,
-            "headline": self._headline(after, unsold, settling),
+            "headline": "",
             "sale": self._sale(),
             "before": before,
             "after": after,
@@ -194,6 +155,7 @@ class _Facts:
             "requests": requests,
             "notes": self.notes,
         }
+        return {**report, "headline": headline(report)}
 
     def _drop_what_is_about_another_account(self) -> None:
         """Keep numbers of two accounts apart, whatever was wired together."""
@@ -211,73 +173,11 @@ class _Facts:
             if name == "settlement":
                 self.curve = []
 
-    def _status(self) -> str:
-        if self.outcome == "dry_run":
-            return "dry_run"
-        if self.settled_at:
-            return "settled"
-        if self.outcome or self.settlement:
-            return self._status_after_sale()
-        return self._status_without_sale()
-
-    def _status_after_sale(self) -> str:
-        if self.settlement or self.curve or self.settlement_state in (*_FAILED, "skipped"):
-            return "not_settled"
-        return "settling" if self.settlement_state in (*_ACTIVE, *_PENDING) else "sold"
-
-    def _status_without_sale(self) -> str:
-        state = self.liquidation_state
-        if state == "failed":
-            return "failed"
-        if state in _FAILED:
-            return "not_run"
-        if state == "skipped":
-            return "skipped"
-        if state in _ACTIVE:
-            return "selling"
-        if state in _PENDING:
-            return "pending"
-        return "unknown"
-
-    def _headline(self, after: dict[str, Any] | None, unsold: dict[str, Any], settling: dict[str, Any]) -> str:
-        return {
-            "settled": self._settled_headline,
-            "settling": lambda *_: f"The sale into {self.target} was accepted; waiting for the balances to settle.",
-            "selling": lambda *_: "The liquidation is under way.",
-            "pending": lambda *_: "The liquidation has not started yet.",
-            "sold": lambda *_: f"The sale into {self.target} was accepted. Whether it has settled is not known here.",
-            "dry_run": lambda *_: f"Dry run: nothing was sold. A real run would sell everything into {self.target}.",
-            "skipped": lambda *_: "The liquidation was skipped: nothing was sold by this task.",
-            "not_settled": self._unsettled_headline,
-            "failed": lambda *_: (
-                "The liquidation failed. Its log says whether anything was sold; if in doubt, look at the account in "
-                "3Commas."
-            ),
-            "not_run": lambda *_: (
-                "The liquidation did not run: a task before it has failed. Nothing was sold by this task."
-            ),
-            "unknown": lambda *_: "What became of the liquidation is not recorded.",
-        }[self.status](after, unsold, settling)
-
-    def _settled_headline(self, after: dict[str, Any] | None, unsold: dict[str, Any], settling: dict[str, Any]) -> str:
-        amount = exact.read((after or {}).get("target_amount"))
-        took = settling["since_sale_seconds"]
-        if took is None:
-            took, since = settling["waited_seconds"], "of waiting"
-        else:
-            since = "after the sale"
-        when = "" if took is None else f" {times.duration(took)} {since}"
-        rest = f"{_worth(unsold)} left unsold" if unsold["items"] else "nothing is left unsold"
-        return f"Settled{when}: the account holds {exact.short(amount)} {self.target}, and {rest}."
-
-    def _unsettled_headline(self, _after: object, unsold: dict[str, Any], _settling: object) -> str:
-        seen = "" if unsold["btc_value"] is None else f" At the last look, {_worth(unsold)} left unsold."
-        return f"The account has not settled.{seen} Look at it in 3Commas."
-
     def _sale(self) -> dict[str, Any]:
         entities = as_object(self.before.get("entities"))
         return {
             "outcome": self.outcome,
+            "reason": self.reason,
             "sent_at": self.sent_at,
             "decided_at": as_moment(self.liquidation.get("decided_at")),
             "request_id": as_text(self.liquidation.get("request_id")),
@@ -455,7 +355,8 @@ class _Facts:
     def _note_what_is_missing(self, before: dict[str, Any] | None, after: dict[str, Any] | None) -> None:
         self._note_sale()
         self._note_baseline(before)
-        if self.outcome and self.outcome != "dry_run" and not self.settlement and self.settlement_state is None:
+        sold = self.outcome in ("accepted", "reconciled", "recorded")
+        if sold and not self.settlement and self.settlement_state is None:
             self.notes.append("No settlement: no sensor has waited for this account, or it has not ended well.")
         if after is not None and not self.curve:
             self.notes.append("The value left unsold over time was not recorded.")
@@ -474,11 +375,15 @@ class _Facts:
                 "This task had sold the account before, in an earlier try; it sent nothing again. The sale and the "
                 "baseline are those of that try."
             )
+        if self.outcome == "unknown" and self.status == "settled":
+            self.notes.append(f"The sale's task did not know what became of it. {self.reason or ''}".rstrip())
+        if self.outcome in NOT_SOLD and self.status != "failed" and self.reason:
+            self.notes.append(f"The last try: {self.reason}")
         if self.outcome is None and self.settlement:
             self.notes.append("What became of the sale is not recorded: only the wait is.")
 
     def _note_baseline(self, before: dict[str, Any] | None) -> None:
-        if before is None and (self.outcome or self.settlement):
+        if before is None and (self.settlement or self.outcome not in (None, *NOT_SOLD)):
             self.notes.append(
                 "No baseline: the account was not read before the sale (preflight was off), so neither its holdings "
                 "then nor the slippage are known."
@@ -495,11 +400,6 @@ def _is_among(asset: dict[str, Any], others: list[dict[str, Any]]) -> bool:
     return amount is not None and any(
         (other["currency"], other["amount"]) == (asset["currency"], amount) for other in others
     )
-
-
-def _worth(unsold: dict[str, Any]) -> str:
-    value = exact.read(unsold["btc_value"])
-    return "assets of unknown worth are" if value is None else f"assets worth {exact.btc(value)} are"
 
 
 def _tenths(seconds: float) -> int:
@@ -521,17 +421,3 @@ def _weight(row: dict[str, Any]) -> Decimal:
     """Order assets by the most that they were worth."""
     worth = [side["btc_value"] for side in (row["before"], row["after"]) if side and side["btc_value"] is not None]
     return max(worth, default=Decimal(-1))
-
-
-def _total(parts: Iterable[dict[str, Any] | None]) -> dict[str, Any]:
-    """Add up values over accounts, and say of how many they are known."""
-    values: dict[str, list[Decimal]] = {"btc_value": [], "usd_value": []}
-    for part in parts:
-        for name, known in values.items():
-            value = exact.read((part or {}).get(name))
-            if value is not None:
-                known.append(value)
-    count = len(values["btc_value"])
-    # Two sums side by side have to be over the same accounts.
-    sums = {name: exact.plain(exact.add(known)) if len(known) == count > 0 else None for name, known in values.items()}
-    return {**sums, "known": count}

@@ -61,13 +61,13 @@ def _account(report: dict[str, Any], shown: dict[str, Any], prefix: str, *, head
         for part in (
             f'<div class="tc-head"><h{heading}><bdi>{escape(shown["title"])}</bdi></h{heading}>{_badge(shown)}</div>',
             f'<p class="tc-sub"><bdi>{escape(shown["subtitle"])}</bdi></p>',
-            f'<p class="tc-headline">{escape(shown["headline"])}</p>',
+            f'<p class="tc-headline"><bdi>{escape(shown["headline"])}</bdi></p>',
             _tiles(shown["tiles"]),
             f'<div class="tc-charts">{_holdings(report, prefix, below)}{_curve(report, shown, prefix, below)}</div>',
             _assets(shown, below),
             _unsold(shown, below),
             _details(shown, below),
-            _list("Evidence that the sale was carried out", shown["evidence"], below),
+            _list("Evidence", shown["evidence"], below),
             _list("Notes", shown["notes"], below),
         )
         if part
@@ -171,12 +171,17 @@ def _list(title: str, texts: list[str], heading: int) -> str:
     return f'<section class="tc-card"><h{heading}>{title}</h{heading}><ul>{items}</ul></section>'
 
 
+def _why(reason: str) -> str:
+    return f'<span class="tc-small tc-why"><bdi>{escape(reason)}</bdi></span>' if reason else ""
+
+
 def _fleet(fleet: dict[str, Any]) -> str:
     shown = describe_fleet(fleet)
     rows = "".join(
         f'<tr><th scope="row" class="tc-account"><a href="#account-{number}"><bdi class="tc-clip">'
         f"{escape(row['title'])}</bdi></a>"
-        f'<span class="tc-small"><bdi>{escape(row["subtitle"])}</bdi></span></th><td>{_badge(row)}</td>'
+        f'<span class="tc-small"><bdi>{escape(row["subtitle"])}</bdi></span></th>'
+        f"<td>{_badge(row)}{_why(row['why'])}</td>"
         f'<td class="tc-right tc-wide">{escape(row["before"])}</td><td class="tc-right">{escape(row["after"])}</td>'
         f'<td class="tc-right tc-wide">{escape(row["slippage"])}</td>'
         f'<td class="tc-right tc-wide">{escape(row["unsold"])}</td>'

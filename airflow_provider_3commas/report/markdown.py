@@ -9,9 +9,14 @@ from typing import Any
 from airflow_provider_3commas.report.texts import NOTHING, describe, describe_fleet
 from airflow_provider_3commas.report.xcoms import visible
 
-# What means something in the middle of a line, in CommonMark or in GitHub's dialect; names are never at its beginning.
-_SPECIAL = re.compile(r"[\\`*_\[\]<>|~&@#]|:(?=//)|www(?=\.)", re.IGNORECASE)
-_ISOLATE, _END = "\u2068", "\u2069"
+# What means something in the middle of a line, in CommonMark or in GitHub's dialect.
+_SPECIAL = re.compile(r"[\\`*_\[\]<>|~&@#]")
+_ENTITIES = {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
+# What becomes a link without any markup, also after all escapes are resolved, unless a joiner is put in.
+_LINK = re.compile(r"@|/(?=/)|www(?=\.)|(?<=\w)\.(?=[^\W\d])", re.IGNORECASE)
+# What begins an item of a list or underlines a heading, where it is first in its line.
+_ITEM = re.compile(r"^(\d{0,9})([.)](?=\s|$)|[-+=](?=[-+=\s]|$))")
+_ISOLATE, _END, _JOINER = "\u2068", "\u2069", "\u2060"
 
 
 def render_markdown(report: dict[str, Any]) -> str:
@@ -28,22 +33,23 @@ def render_markdown(report: dict[str, Any]) -> str:
 def _account(report: dict[str, Any], heading: str) -> str:
     shown = describe(report)
     blocks = [
-        f"{heading} Liquidation of {_text(shown['title'])}",
-        f"**{shown['status']}** · {_text(shown['subtitle'])}",
+        f"{heading} Liquidation of {as_markdown(shown['title'])}",
+        f"**{shown['status']}** · {as_markdown(shown['subtitle'])}",
         _line(shown["headline"]),
     ]
     if shown["tiles"]:
         blocks.append(_tiles(shown["tiles"]))
     if shown["assets"]:
         rows = [
-            [_text(row["currency"]), _line(row["note"]), *_amounts(row["before"]), *_amounts(row["after"])]
+            [as_markdown(row["currency"]), _line(row["note"]), *_amounts(row["before"]), *_amounts(row["after"])]
             for row in shown["assets"]
         ]
         columns = ["Asset", "", "Before", "in BTC", "in USD", "After", "in BTC", "in USD"]
         blocks += [f"{heading}# By asset", _table(columns, rows, right=2)]
     if shown["unsold"]:
         rows = [
-            [_text(item["currency"]), item["amount"], *item["value"], _line(item["why"])] for item in shown["unsold"]
+            [as_markdown(item["currency"]), item["amount"], *item["value"], _line(item["why"])]
+            for item in shown["unsold"]
         ]
         blocks += [
             f"{heading}# What was not sold, and why",
@@ -51,10 +57,13 @@ def _account(report: dict[str, Any], heading: str) -> str:
         ]
     if shown["curve"]:
         blocks += [f"{heading}# Value left unsold over time", _table(["Time", "Left unsold"], shown["curve"], right=1)]
-    blocks += [f"{heading}# Details", "\n".join(f"- {name}: {_text(text)}" for name, text in shown["details"])]
-    for title, texts in (("Evidence that the sale was carried out", shown["evidence"]), ("Notes", shown["notes"])):
+    blocks += [
+        f"{heading}# Details",
+        "\n".join(f"- {name}: {as_markdown(text)}" for name, text in shown["details"]),
+    ]
+    for title, texts in (("Evidence", shown["evidence"]), ("Notes", shown["notes"])):
         if texts:
-            blocks += [f"{heading}# {title}", "\n".join(f"- {_text(text)}" for text in texts)]
+            blocks += [f"{heading}# {title}", "\n".join(f"- {as_markdown(text)}" for text in texts)]
     return "\n\n".join(blocks) + "\n"
 
 
@@ -63,8 +72,8 @@ def _fleet(fleet: dict[str, Any]) -> str:
     columns = ["Account", "Status", "Before", "After", "Slippage", "Left unsold", "Time"]
     rows = [
         [
-            f"{_text(row['title'])}, {_text(row['subtitle'])}",
-            f"**{row['status']}**",
+            f"{as_markdown(row['title'])}, {as_markdown(row['subtitle'])}",
+            f"**{row['status']}**" + (f": {as_markdown(row['why'])}" if row["why"] else ""),
             *(row[name] for name in ("before", "after", "slippage", "unsold", "time")),
         ]
         for row in shown["rows"]
@@ -94,13 +103,17 @@ def _amounts(texts: list[str] | None) -> list[str]:
     return texts if texts else [NOTHING] * 3
 
 
-def _text(text: str) -> str:
-    """Write text from outside so that it is nothing but text, and keeps its direction to itself."""
+def as_markdown(text: str) -> str:
+    """Write text from outside so that Markdown shows nothing but text, which keeps its direction to itself.
+
+    :param text: e.g. what people call an account.
+    :return: one line of Markdown without markup or links, nor anything that would become one.
+    """
     escaped = _line(text)
     turns = any(unicodedata.bidirectional(letter) in ("R", "AL", "AN") for letter in text)
     return f"{_ISOLATE}{escaped}{_END}" if turns else escaped
 
 
 def _line(text: str) -> str:
-    entities = {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
-    return _SPECIAL.sub(lambda found: entities.get(found[0], f"\\{found[0]}"), visible(text))
+    escaped = _SPECIAL.sub(lambda found: _ENTITIES.get(found[0], f"\\{found[0]}"), visible(text).strip())
+    return _ITEM.sub(r"\1\\\2", _LINK.sub(lambda found: found[0] + _JOINER, escaped))

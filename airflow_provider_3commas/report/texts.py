@@ -5,16 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 from airflow_provider_3commas.report import exact, times
-from airflow_provider_3commas.report.build import STATUSES
-from airflow_provider_3commas.report.xcoms import visible
+from airflow_provider_3commas.report.status import STATUSES
+from airflow_provider_3commas.report.xcoms import one_line, visible
 
 _OUTCOMES = {
     "accepted": "Accepted by 3Commas",
     "reconciled": "Carried out, as the account showed; the answer was lost",
     "recorded": "Carried out by an earlier try of the task",
     "dry_run": "Dry run, nothing was sent",
+    "refused": "Refused before anything was sent",
+    "not_sent": "Not sent",
+    "rejected": "Refused by 3Commas",
+    "unknown": "Not known: there may have been a sale",
     None: "Not recorded",
 }
+# Of a reason, in a row of a table; the report of the account has the whole of it.
+_MOST_OF_A_REASON = 160
 #: Stands where a number is not known.
 NOTHING = "\N{EM DASH}"
 #: Ends every report that is drawn.
@@ -50,7 +56,7 @@ def describe(report: dict[str, Any]) -> dict[str, Any]:
         ],
         "curve": [[times.duration(seconds), exact.btc(exact.read(value))] for seconds, value in _curve(report)],
         "details": _details(report),
-        "evidence": [visible(text) for text in report["sale"]["evidence"]],
+        "evidence": [one_line(text) for text in report["sale"]["evidence"]],
         "notes": report["notes"],
     }
 
@@ -100,12 +106,22 @@ def fleet_row(report: dict[str, Any]) -> dict[str, str]:
         "subtitle": _fleet_subtitle(report),
         "status": status,
         "tone": tone,
+        "why": _why(report),
         "before": _cell(report["before"]),
         "after": _cell(report["after"]),
         "slippage": _percent(report, "percent_of_sold"),
         "unsold": _cell(report["unsold"]),
         "time": _dash(times.duration(time_to_settle(report))),
     }
+
+
+def _why(report: dict[str, Any]) -> str:
+    """Say in a row of a fleet's table why its account needs a person."""
+    reason = report["sale"]["reason"] if report["status"] in ("failed", "outcome_unknown") else None
+    if not reason:
+        return ""
+    said = {"refused": "Refused: ", "not_sent": "Not sent: ", "rejected": "Refused by 3Commas: "}
+    return one_line(said.get(report["sale"]["outcome"], "") + reason, _MOST_OF_A_REASON)
 
 
 def title(account: dict[str, Any]) -> str:
@@ -202,13 +218,13 @@ def time_to_settle(report: dict[str, Any]) -> float | None:
 def _time_tile(report: dict[str, Any]) -> dict[str, str]:
     settling = report["settling"]
     reads = settling["reads"]
-    looks = f"{reads} {'look' if reads == 1 else 'looks'}" if reads else ""
+    polls = f"{reads} {'poll' if reads == 1 else 'polls'}" if reads else ""
     if report["status"] == "not_settled" and settling["waited_seconds"] is not None:
-        return _tile("Time waited", times.duration(settling["waited_seconds"]), "until the last look", looks)
+        return _tile("Time waited", times.duration(settling["waited_seconds"]), "until the last poll", polls)
     if time_to_settle(report) is None:
         return _tile("Time to settle", NOTHING, "not known")
     since = "of waiting" if settling["since_sale_seconds"] is None else "from the sale"
-    return _tile("Time to settle", times.duration(time_to_settle(report)), since, looks)
+    return _tile("Time to settle", times.duration(time_to_settle(report)), since, polls)
 
 
 def _requests_tile(report: dict[str, Any]) -> dict[str, str]:
@@ -274,7 +290,7 @@ def _details(report: dict[str, Any]) -> list[list[str]]:
 
 
 def _was_sold(report: dict[str, Any]) -> bool:
-    return report["sale"]["outcome"] not in (None, "dry_run")
+    return report["sale"]["outcome"] in ("accepted", "reconciled", "recorded")
 
 
 def _when(at: str | None) -> str:

@@ -6,8 +6,10 @@ from decimal import Decimal
 from typing import Any
 
 from airflow_provider_3commas.report import exact, texts
-from airflow_provider_3commas.report.build import STATUSES, build_report, fleet_totals
+from airflow_provider_3commas.report.build import build_report
 from airflow_provider_3commas.report.charts import curve_shape, holdings_shape
+from airflow_provider_3commas.report.fleet import fleet_totals
+from airflow_provider_3commas.report.status import STATUSES
 from airflow_provider_3commas.report.xcoms import as_object, as_text, one_of, values_of
 
 _XCOMS = ("account", "holdings_before", "liquidation", "settlement", "history", "facts")

@@ -10,6 +10,10 @@ from airflow_provider_3commas.report import exact, times
 if TYPE_CHECKING:
     from decimal import Decimal
 
+REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+#: A reason is a sentence or several; what an exchange or a server adds to it has to end somewhere.
+MOST_LETTERS = 600
+
 # What breaks lines, ends files or turns the direction of the text around it.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 
@@ -20,7 +24,18 @@ def visible(text: str) -> str:
     :param text: text from outside.
     :return: the same with a replacement character for every control character.
     """
-    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+    return _CONTROL.sub(REPLACEMENT, text)
+
+
+def one_line(text: str, most: int = MOST_LETTERS) -> str:
+    """Make one printable line of a text, and cut it off where it would go on for ever."""
+    line = "".join(letter if letter.isprintable() else REPLACEMENT for letter in " ".join(text.split()))
+    return line if len(line) <= most else line[: most - 1] + "…"
+
+
+def as_line(value: Any) -> str | None:
+    """Read a sentence from outside, such as the reason of a failure."""
+    return one_line(value) or None if isinstance(value, str) else None
 
 
 def as_object(value: Any) -> dict[str, Any]:

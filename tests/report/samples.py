@@ -33,6 +33,7 @@ LIQUIDATION: dict[str, Any] = {
     "decided_at": "2026-11-06T21:00:02.800+00:00",
     "request_id": "9f1c",
     "evidence": [],
+    "reason": None,
 }
 SETTLEMENT: dict[str, Any] = {
     "account_id": 32402783,
@@ -89,7 +90,8 @@ _STATES = [
 _ODD: list[Any] = [
     None, "", "x", "0", "-0", "1e5", "9.52E-5", "-3.5", "0.000000000123", "1" * 60, "0." + "7" * 80, "NaN",
     "1_000", " 1", "1e-99", "9e99", True, False, 0, 7, -2, 2**60, 0.25, [], {}, [[1.5, "2"]], ["a", None],
-    HOSTILE, "ETH", "BTC", "USDT", "USD", "dry_run", "reconciled", "recorded", "accepted", "\u00e9\U0001f680",
+    HOSTILE, "ETH", "BTC", "USDT", "USD", "dry_run", "reconciled", "recorded", "accepted",
+    "refused", "not_sent", "rejected", "unknown", "\u00e9\U0001f680",
     "2026-11-06T21:00:02Z", "2026-02-30T21:00:02Z", "2026-11-06T23:00:03.999999+02:00",
     "0001-01-01T00:00:00+23:00", "2026-11-06T21:00:02", "2027-13-01T00:00:00Z", "\ud800",
 ]  # fmt: skip

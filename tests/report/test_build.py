@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_3commas.report import build_fleet_report, build_report
-from airflow_provider_3commas.report.build import STATUSES
+from airflow_provider_3commas.report.status import STATUSES
 from tests.report.samples import ACCOUNT, BEFORE, COMPLETE, FACTS, HISTORY, LEFT, LIQUIDATION, SETTLEMENT, damaged
 
 
@@ -211,7 +211,7 @@ def test_what_is_left_of_a_wait_that_failed_is_named(state):
         ("DOGE", "dust"),
     ]
     assert report["headline"] == (
-        "The account has not settled. At the last look, assets worth 0.10000000 BTC are left unsold. Look at it in "
+        "The account has not settled. At the last poll, assets worth 0.10000000 BTC are left unsold. Look at it in "
         "3Commas."
     )
     assert report["requests"]["settlement"] == 11

@@ -205,6 +205,6 @@ def test_wait_that_failed_has_no_time_to_settle():
     tiles = {tile["label"]: (tile["value"], tile["detail"]) for tile in describe(report)["tiles"]}
 
     assert "Time to settle" not in tiles
-    assert tiles["Time waited"] == ("2 min", "until the last look \u00b7 5 looks")
+    assert tiles["Time waited"] == ("2 min", "until the last poll \u00b7 5 polls")
     assert tiles["Left unsold"] == ("0.10000000 BTC", "1 as dust, 1 not sold")
     assert "not sold" in render_markdown(report)

@@ -75,7 +75,7 @@ function line({ key, view: { row } }, act) {
       ),
       html("span", { class: "tc-small" }, html("bdi", {}, row.subtitle)),
     ),
-    html("td", {}, badge(row)),
+    html("td", {}, badge(row), row.why ? html("span", { class: "tc-small tc-why" }, html("bdi", {}, row.why)) : null),
     ...COLUMNS.slice(2).map(({ key: column, style }) => html("td", { class: style }, row[column])),
   );
 }

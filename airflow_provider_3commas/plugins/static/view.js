@@ -13,7 +13,7 @@ export function accountView({ texts, holdings, curve }, tasks, footer) {
     assets(texts),
     unsold(texts),
     details([...texts.details, ...tasks]),
-    list("Evidence that the sale was carried out", texts.evidence),
+    list("Evidence", texts.evidence),
     list("Notes", texts.notes),
     html("footer", {}, footer),
   ];
