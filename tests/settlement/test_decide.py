@@ -1,17 +1,9 @@
-"""When is an account settled, stalled, or not yet: by example and by property."""
+"""When is an account settled, stalled, or not yet: by example."""
 
 from __future__ import annotations
 
-import json
-from datetime import timedelta
-from decimal import Decimal
-
-import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from airflow_provider_3commas.api.balance_rows import BalanceRow
 from airflow_provider_3commas.api.errors import (
     AccountNotFound,
     AuthenticationError,
@@ -23,59 +15,16 @@ from airflow_provider_3commas.api.errors import (
     PermissionDenied,
     PlanLimitReached,
     RateLimitExceeded,
-    SettlementFailed,
 )
-from airflow_provider_3commas.money import plain
 from airflow_provider_3commas.settlement.assessment import Reading
 from airflow_provider_3commas.settlement.criteria import Criteria
 from airflow_provider_3commas.settlement.decide import decide, needs_entities, next_interval, on_failed_poll, on_timeout
 from airflow_provider_3commas.settlement.state import (
-    Decision,
     Progress,
     Status,
-    as_json,
     begin,
-    facts,
-    history_points,
-    last_result,
-    residual_btc,
 )
-
-ACCOUNT = 32402783
-IDLE = {"active_bots_count": 0, "active_deals_count": 0}
-BUSY = {"active_bots_count": 2, "active_deals_count": 0}
-START = 1_790_000_000.0
-
-
-def row(currency: str, position: str | None, btc_value: str | None = None, **fields: str | None) -> BalanceRow:
-    """Return a row as exchanges have them; ``btc_value`` of BTC is its position."""
-    if btc_value is None and currency == "BTC":
-        btc_value = position
-    values = {"on_orders": "0", **fields, "position": position, "btc_value": btc_value}
-    return BalanceRow(
-        currency_code=currency, **{name: None if value is None else Decimal(value) for name, value in values.items()}
-    )
-
-
-def reading(*rows: BalanceRow, total: str | None = None, entities: dict | None = IDLE, **account) -> Reading:
-    if total is None:
-        total = format(sum((item.btc_value or Decimal(0) for item in rows), Decimal(0)), "f")
-    return Reading({"id": ACCOUNT, "btc_amount": total, "usd_amount": "60000.50", **account}, list(rows), entities)
-
-
-def run(criteria: Criteria, *readings: Reading, every: float = 60) -> Decision:
-    """Decide on readings that follow each other, and return the last decision."""
-    progress, decision = begin(START), None
-    for number, item in enumerate(readings):
-        assert decision is None or not decision.final, decision.message
-        decision = decide(criteria, progress, item, START + number * every)
-        # What is remembered is what survives JSON.
-        progress = msgspec.convert(json.loads(json.dumps(as_json(decision.progress))), Progress)
-    assert decision is not None
-    return decision
-
-
-SETTLED = (row("BTC", "1.5"), row("DOGE", "21.7", "0.00003"))
+from tests.settlement.readings import ACCOUNT, BUSY, IDLE, SETTLED, START, reading, row, run
 
 
 class TestSettled:
@@ -265,60 +214,6 @@ class TestEntities:
         assert run(criteria, *[reading(*SETTLED, entities=BUSY)] * 2).status is Status.SETTLED
 
 
-class TestStalled:
-    def test_when_nothing_moves(self):
-        left = reading(row("BTC", "1"), row("DOT", "310", "0.02"), row("OLD", "5"))
-        assert run(Criteria.of(), *[left] * 10).status is Status.WAITING
-        decision = run(Criteria.of(), *[left] * 11)
-        assert decision.status is Status.STALLED
-        assert "unsold: 310 DOT (0.02 BTC); incomplete balances: OLD without btc_value" in decision.message
-        assert decision.result["settled_at"] is None
-
-    @pytest.mark.parametrize(
-        "item",
-        [
-            reading(row("DOT", "310", "0.02", on_orders="1")),
-            reading(row("DOT", "310", "0.02"), entities=BUSY),
-        ],
-        ids=["in orders", "running"],
-    )
-    def test_not_while_something_is_going_on(self, item):
-        assert run(Criteria.of(), *[item] * 50).status is Status.WAITING
-
-    def test_clock_starts_when_nothing_goes_on_any_more(self):
-        busy = reading(row("DOT", "310", "0.02"), entities=BUSY)
-        idle = reading(row("DOT", "310", "0.02"))
-        assert run(Criteria.of(), *[busy] * 20, *[idle] * 9).status is Status.WAITING
-        assert run(Criteria.of(), *[busy] * 20, *[idle] * 10).status is Status.STALLED
-
-    def test_not_while_amounts_change(self):
-        selling = [reading(row("BTC", "1"), row("DOT", str(400 - number), "0.02")) for number in range(50)]
-        assert run(Criteria.of(), *selling).status is Status.WAITING
-
-    def test_prices_are_no_change(self):
-        moving = [reading(row("BTC", "1"), row("DOT", "310", f"0.02{number:02}")) for number in range(11)]
-        assert run(Criteria.of(), *moving).status is Status.STALLED
-
-    def test_ignored_rewards_are_no_change(self):
-        rewards = [
-            reading(row("BTC", "1"), row("DOT", "310", "0.02"), row("STETH", f"1.{number:02}", "0.04"))
-            for number in range(11)
-        ]
-        assert run(Criteria.of(ignore_currencies=["STETH"]), *rewards).status is Status.STALLED
-
-    def test_not_on_an_empty_view(self):
-        left, gone = reading(row("DOT", "310", "0.02")), reading(total="0.02")
-        assert run(Criteria.of(), *[left] * 3, *[gone] * 20).status is Status.WAITING
-        decision = run(Criteria.of(), *[left] * 3, *[gone] * 20, left)
-        assert decision.status is Status.STALLED
-        assert "310 DOT" in decision.message
-
-    def test_when_the_view_was_never_more_than_empty(self):
-        decision = run(Criteria.of(), *[reading(total="0.02")] * 11)
-        assert decision.status is Status.STALLED
-        assert "worth 0.02000000 BTC" in decision.message
-
-
 class TestFailed:
     @pytest.mark.parametrize(
         ("account", "why"),
@@ -395,81 +290,6 @@ class TestTimeout:
         assert "settled on only 4 reads" in on_timeout(progress, ACCOUNT, 60).message
 
 
-class TestHistory:
-    def test_keeps_what_changes(self):
-        amounts = ["0.3", "0.2", "0.2", "0"]
-        readings = [reading(row("BTC", "1"), row("ETH", "2", amount)) for amount in amounts]
-        assert history_points(run(Criteria.of(), *readings).progress) == [[0.0, "0.3"], [60.0, "0.2"], [180.0, "0"]]
-
-    def test_stays_small_and_keeps_the_ends(self):
-        readings = [reading(row("BTC", "1"), row("ETH", str(n + 1), f"0.{n + 1:04}")) for n in range(1500)]
-        progress = run(Criteria.of(), *readings).progress
-        points = history_points(progress)
-        assert len(points) <= 100
-        assert points[0] == [0.0, "0.0001"]
-        assert points[-1] == [1499 * 60.0, "0.15"]
-        assert len(json.dumps(as_json(progress))) < 3000
-
-
-class TestCriteria:
-    @pytest.mark.parametrize(
-        ("wrong", "expected"),
-        [
-            ({"target": "EUR"}, "one of BTC, USD, got 'EUR'"),
-            ({"target": None}, "got 'None'"),
-            ({"dust_btc": "-0.1"}, "between 0"),
-            ({"dust_btc": "NaN"}, "exact number"),
-            ({"dust_btc": "Infinity"}, "exact number"),
-            ({"dust_btc": 0.0001}, "Write it as text"),
-            ({"dust_btc": "a little"}, "exact number"),
-            ({"dust_btc": True}, "exact number"),
-            ({"dust_btc": None}, "exact number"),
-            ({"stable_reads": 0}, "between 1"),
-            ({"stable_reads": 1.5}, "whole number"),
-            ({"stable_reads": True}, "whole number"),
-            ({"stall_after": 0}, "between 1"),
-            ({"stall_after": float("nan")}, "between 1"),
-            ({"stall_after": "10 minutes"}, "seconds or a timedelta"),
-            ({"max_failures": -1}, "between 0"),
-            ({"require_no_entities": "yes"}, "True or False"),
-            ({"view_tolerance": "2"}, "between 0 and 1"),
-            ({"ignore_currencies": 5}, "list of currency codes"),
-            ({"ignore_currencies": "None"}, "list of currency codes"),
-            ({"ignore_currencies": "{{ params.x }}"}, "list of currency codes"),
-            ({"ignore_currencies": ["BTC"]}, "counts as the target"),
-            ({"target": "USD", "ignore_currencies": ["usdt"]}, "USDT, which counts as the target"),
-        ],
-    )
-    def test_refuses_what_makes_no_sense(self, wrong, expected):
-        with pytest.raises(ConfigurationError, match=expected):
-            Criteria.of(**wrong)
-
-    def test_takes_what_people_write(self):
-        criteria = Criteria.of(
-            target=" USD ",
-            dust_btc=0,
-            ignore_currencies="luna, ust,",
-            stall_after=timedelta(minutes=5),
-            target_currencies=None,
-            max_failures=0,
-        )
-        assert (criteria.target, criteria.dust_btc, criteria.stall_after) == ("USD", Decimal(0), 300)
-        assert criteria.ignore_currencies == ("LUNA", "UST")
-
-    def test_survives_json(self):
-        criteria = Criteria.of(dust_btc="0.001", ignore_currencies=["X"], stall_after=timedelta(minutes=5))
-        assert msgspec.convert(json.loads(json.dumps(as_json(criteria))), Criteria) == criteria
-
-    def test_reads_what_older_and_newer_versions_wrote(self):
-        assert msgspec.convert({"target": "USD", "new": 1}, Criteria) == Criteria.of(target="USD")
-        assert msgspec.convert({"started_at": 5, "new": 1}, Progress) == Progress(started_at=5.0)
-
-
-def test_failure_takes_the_details_over():
-    error = SettlementFailed("left: 1 ETH", result={"reads": 1}, retry_after=30, status_code=429)
-    assert (error.retry_after, error.status_code, error.result) == (30, 429, {"reads": 1})
-
-
 def test_interval_grows_only_when_asked():
     progress = Progress(reads=3)
     assert next_interval(progress, 10) == 10
@@ -477,139 +297,3 @@ def test_interval_grows_only_when_asked():
     assert next_interval(progress, 10, backoff=True, longest=25) == 25
     assert next_interval(Progress(), 10, backoff=True) == 10
     assert next_interval(progress, 0) > 0
-
-
-@pytest.mark.parametrize(
-    ("number", "text"), [("1E+3", "1000"), ("1.500", "1.5"), ("-0.0", "0"), ("1E-9", "0.000000001")]
-)
-def test_plain(number, text):
-    assert plain(Decimal(number)) == text
-
-
-def test_residual_value_adds_up():
-    assert residual_btc({"residual": [{"btc_value": "0.1"}, {"btc_value": "0.0000002"}]}) == "0.1000002"
-
-
-# Properties
-
-amounts = st.decimals(min_value="0", max_value="1000", places=8, allow_nan=False, allow_infinity=False)
-others = st.sampled_from(["ETH", "SOL", "DOT", "XRP", "DOGE", "USDT"])
-rows = st.builds(
-    lambda code, amount, value, orders: row(code, str(amount), str(value), on_orders=str(orders)),
-    others,
-    amounts,
-    st.one_of(amounts, st.decimals(min_value="0", max_value="0.0003", places=8)),
-    st.one_of(st.just(Decimal(0)), amounts),
-)
-views = st.lists(rows, max_size=8)
-
-
-def value_of(items: list[BalanceRow]) -> dict[str, Decimal]:
-    worth: dict[str, Decimal] = {}
-    for item in items:
-        worth[item.currency_code] = worth.get(item.currency_code, Decimal(0)) + (item.btc_value or 0)
-    return worth
-
-
-@given(view=views, btc=amounts, entities=st.sampled_from([None, IDLE, BUSY]), reads=st.integers(1, 4))
-def test_settles_only_if_nothing_above_dust_or_in_orders_or_running_is_left(view, btc, entities, reads):
-    item = reading(row("BTC", str(btc)), *view, entities=entities)
-    progress, criteria = begin(START), Criteria.of(stable_reads=reads)
-    for number in range(1, reads + 1):
-        decision = decide(criteria, progress, item, START + number)
-        progress = decision.progress
-        assert not decision.final or number == reads
-    clean = all(value <= criteria.dust_btc for value in value_of(view).values())
-    still = not any(item.on_orders for item in view) and entities is IDLE
-    assert (decision.status is Status.SETTLED) == (clean and still)
-
-
-@given(data=st.data(), view=views, btc=amounts)
-def test_order_of_rows_is_irrelevant(data, view, btc):
-    items = [row("BTC", str(btc)), *view]
-    one, other = reading(*items), reading(*data.draw(st.permutations(items)))
-    first, second = (decide(Criteria.of(), begin(START), item, START) for item in (one, other))
-    assert first == second
-
-
-@given(
-    view=views,
-    btc=amounts,
-    name=st.sampled_from(["position", "btc_value"]),
-    which=st.integers(0, 8),
-    steps=st.integers(1, 12),
-)
-def test_absence_never_settles(view, btc, name, which, steps):
-    items = [row("BTC", str(btc + 1)), *view]
-    index = which % len(items)
-    lacking = msgspec.structs.replace(items[index], **{name: None, "position_available": None})
-    if name == "btc_value" and lacking.position == 0:
-        return  # nothing of a coin is worth nothing, whatever its price
-    items[index] = lacking
-    total = format(sum((item.btc_value or Decimal(0) for item in items), Decimal(0)), "f")
-    decision = None
-    progress = begin(START)
-    for number in range(steps):
-        decision = decide(Criteria.of(), progress, reading(*items, total=total), START + number * 60)
-        progress = decision.progress
-        assert decision.status is not Status.SETTLED
-
-
-@given(total=amounts.filter(bool), steps=st.integers(1, 30), before=views)
-def test_an_empty_view_of_something_never_settles(total, steps, before):
-    progress = begin(START)
-    if before:
-        progress = decide(Criteria.of(), progress, reading(*before), START).progress
-    for number in range(steps):
-        decision = decide(Criteria.of(), progress, reading(total=str(total)), START + number * 60)
-        assert decision.status is not Status.SETTLED
-        progress = decision.progress
-
-
-@given(missing=st.decimals(min_value="0.0002", max_value="1000", places=8), btc=amounts)
-def test_a_missing_row_is_never_taken_for_sold(missing, btc):
-    item = reading(row("BTC", str(btc)), total=str(btc + missing))
-    assert run(Criteria.of(), *[item] * 3).status is not Status.SETTLED
-
-
-@given(view=views, btc=amounts)
-def test_what_was_last_seen_is_remembered_as_it_was(view, btc):
-    criteria = Criteria.of(stable_reads=3)
-    decision = run(criteria, reading(row("BTC", str(btc)), *view), reading(row("BTC", str(btc)), *view))
-    assert last_result(criteria, ACCOUNT, decision.progress) == {**decision.result, "settled_at": None}
-    lost = on_failed_poll(criteria, decision.progress, ConnectionFailed("down"), ACCOUNT, START + 600)
-    assert last_result(criteria, ACCOUNT, lost.progress) == last_result(criteria, ACCOUNT, decision.progress)
-
-
-class TestFacts:
-    def test_two_hundred_coins_stay_small(self):
-        coins = [row(f"COIN{number}", "123.45678901", "0.00123456") for number in range(200)]
-        decision = run(Criteria.of(), reading(*coins))
-        assert len(last_result(Criteria.of(), ACCOUNT, decision.progress)["residual"]) == 200
-        assert len(json.dumps(as_json(decision.progress))) < 12_000
-
-    def test_an_empty_view_is_not_remembered_as_nothing_left(self):
-        empty = run(Criteria.of(), reading(total="1"))
-        assert last_result(Criteria.of(), ACCOUNT, empty.progress) is None
-        later = run(Criteria.of(), reading(row("BTC", "1"), row("ETH", "2", "0.09")), reading(total="1.09"))
-        assert last_result(Criteria.of(), ACCOUNT, later.progress)["residual"][0]["currency"] == "ETH"
-
-    def test_unknown_number_of_requests_stays_unknown(self):
-        decision = run(Criteria.of(), reading(row("BTC", "1")))
-        assert decision.counting(3).counting(2).progress.requests == 5
-        forgotten = decision._replace(progress=msgspec.structs.replace(decision.progress, requests=None))
-        assert forgotten.counting(3).progress.requests is None
-
-    def test_what_is_settled_has_its_outcome_elsewhere(self):
-        decision = run(Criteria.of(), *[reading(*SETTLED)] * 2)
-        told = facts(Criteria.of(), ACCOUNT, decision.progress, settled=True)
-        assert (told["result"], told["criteria"]["view_tolerance"]) == (None, "0.01")
-
-
-@given(view=views, btc=amounts)
-def test_everything_said_is_plain_json(view, btc):
-    decision = run(Criteria.of(), reading(row("BTC", str(btc)), *view))
-    event = json.loads(json.dumps(decision.as_event()))
-    numbers = [event["result"]["target_amount"], event["result"]["btc_value"]]
-    numbers += [item[name] for item in event["result"]["residual"] for name in ("amount", "btc_value")]
-    assert all("E" not in number.upper() and Decimal(number).is_finite() for number in numbers)

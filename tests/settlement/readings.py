@@ -1,0 +1,64 @@
+"""Readings of an account, and what is decided on one after the other."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from airflow_provider_3commas.api.balance_rows import BalanceRow
+from airflow_provider_3commas.settlement.assessment import Reading
+from airflow_provider_3commas.settlement.decide import decide
+from airflow_provider_3commas.settlement.state import (
+    Decision,
+    Progress,
+    as_json,
+    begin,
+)
+
+if TYPE_CHECKING:
+    from airflow_provider_3commas.settlement.criteria import Criteria
+
+ACCOUNT = 32402783
+
+
+IDLE = {"active_bots_count": 0, "active_deals_count": 0}
+
+
+BUSY = {"active_bots_count": 2, "active_deals_count": 0}
+
+
+START = 1_790_000_000.0
+
+
+def row(currency: str, position: str | None, btc_value: str | None = None, **fields: str | None) -> BalanceRow:
+    """Return a row as exchanges have them; ``btc_value`` of BTC is its position."""
+    if btc_value is None and currency == "BTC":
+        btc_value = position
+    values = {"on_orders": "0", **fields, "position": position, "btc_value": btc_value}
+    return BalanceRow(
+        currency_code=currency, **{name: None if value is None else Decimal(value) for name, value in values.items()}
+    )
+
+
+def reading(*rows: BalanceRow, total: str | None = None, entities: dict | None = IDLE, **account) -> Reading:
+    if total is None:
+        total = format(sum((item.btc_value or Decimal(0) for item in rows), Decimal(0)), "f")
+    return Reading({"id": ACCOUNT, "btc_amount": total, "usd_amount": "60000.50", **account}, list(rows), entities)
+
+
+def run(criteria: Criteria, *readings: Reading, every: float = 60) -> Decision:
+    """Decide on readings that follow each other, and return the last decision."""
+    progress, decision = begin(START), None
+    for number, item in enumerate(readings):
+        assert decision is None or not decision.final, decision.message
+        decision = decide(criteria, progress, item, START + number * every)
+        # What is remembered is what survives JSON.
+        progress = msgspec.convert(json.loads(json.dumps(as_json(decision.progress))), Progress)
+    assert decision is not None
+    return decision
+
+
+SETTLED = (row("BTC", "1.5"), row("DOGE", "21.7", "0.00003"))

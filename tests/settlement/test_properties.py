@@ -1,0 +1,129 @@
+"""What holds of a decision whatever the account."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from airflow_provider_3commas.api.errors import (
+    ConnectionFailed,
+)
+from airflow_provider_3commas.settlement.criteria import Criteria
+from airflow_provider_3commas.settlement.decide import decide, on_failed_poll
+from airflow_provider_3commas.settlement.state import (
+    Status,
+    begin,
+    last_result,
+)
+from tests.settlement.readings import ACCOUNT, BUSY, IDLE, START, reading, row, run
+
+if TYPE_CHECKING:
+    from airflow_provider_3commas.api.balance_rows import BalanceRow
+
+amounts = st.decimals(min_value="0", max_value="1000", places=8, allow_nan=False, allow_infinity=False)
+
+
+others = st.sampled_from(["ETH", "SOL", "DOT", "XRP", "DOGE", "USDT"])
+
+
+rows = st.builds(
+    lambda code, amount, value, orders: row(code, str(amount), str(value), on_orders=str(orders)),
+    others,
+    amounts,
+    st.one_of(amounts, st.decimals(min_value="0", max_value="0.0003", places=8)),
+    st.one_of(st.just(Decimal(0)), amounts),
+)
+
+
+views = st.lists(rows, max_size=8)
+
+
+def value_of(items: list[BalanceRow]) -> dict[str, Decimal]:
+    worth: dict[str, Decimal] = {}
+    for item in items:
+        worth[item.currency_code] = worth.get(item.currency_code, Decimal(0)) + (item.btc_value or 0)
+    return worth
+
+
+@given(view=views, btc=amounts, entities=st.sampled_from([None, IDLE, BUSY]), reads=st.integers(1, 4))
+def test_settles_only_if_nothing_above_dust_or_in_orders_or_running_is_left(view, btc, entities, reads):
+    item = reading(row("BTC", str(btc)), *view, entities=entities)
+    progress, criteria = begin(START), Criteria.of(stable_reads=reads)
+    for number in range(1, reads + 1):
+        decision = decide(criteria, progress, item, START + number)
+        progress = decision.progress
+        assert not decision.final or number == reads
+    clean = all(value <= criteria.dust_btc for value in value_of(view).values())
+    still = not any(item.on_orders for item in view) and entities is IDLE
+    assert (decision.status is Status.SETTLED) == (clean and still)
+
+
+@given(data=st.data(), view=views, btc=amounts)
+def test_order_of_rows_is_irrelevant(data, view, btc):
+    items = [row("BTC", str(btc)), *view]
+    one, other = reading(*items), reading(*data.draw(st.permutations(items)))
+    first, second = (decide(Criteria.of(), begin(START), item, START) for item in (one, other))
+    assert first == second
+
+
+@given(
+    view=views,
+    btc=amounts,
+    name=st.sampled_from(["position", "btc_value"]),
+    which=st.integers(0, 8),
+    steps=st.integers(1, 12),
+)
+def test_absence_never_settles(view, btc, name, which, steps):
+    items = [row("BTC", str(btc + 1)), *view]
+    index = which % len(items)
+    lacking = msgspec.structs.replace(items[index], **{name: None, "position_available": None})
+    if name == "btc_value" and lacking.position == 0:
+        return  # nothing of a coin is worth nothing, whatever its price
+    items[index] = lacking
+    total = format(sum((item.btc_value or Decimal(0) for item in items), Decimal(0)), "f")
+    decision = None
+    progress = begin(START)
+    for number in range(steps):
+        decision = decide(Criteria.of(), progress, reading(*items, total=total), START + number * 60)
+        progress = decision.progress
+        assert decision.status is not Status.SETTLED
+
+
+@given(total=amounts.filter(bool), steps=st.integers(1, 30), before=views)
+def test_an_empty_view_of_something_never_settles(total, steps, before):
+    progress = begin(START)
+    if before:
+        progress = decide(Criteria.of(), progress, reading(*before), START).progress
+    for number in range(steps):
+        decision = decide(Criteria.of(), progress, reading(total=str(total)), START + number * 60)
+        assert decision.status is not Status.SETTLED
+        progress = decision.progress
+
+
+@given(missing=st.decimals(min_value="0.0002", max_value="1000", places=8), btc=amounts)
+def test_a_missing_row_is_never_taken_for_sold(missing, btc):
+    item = reading(row("BTC", str(btc)), total=str(btc + missing))
+    assert run(Criteria.of(), *[item] * 3).status is not Status.SETTLED
+
+
+@given(view=views, btc=amounts)
+def test_what_was_last_seen_is_remembered_as_it_was(view, btc):
+    criteria = Criteria.of(stable_reads=3)
+    decision = run(criteria, reading(row("BTC", str(btc)), *view), reading(row("BTC", str(btc)), *view))
+    assert last_result(criteria, ACCOUNT, decision.progress) == {**decision.result, "settled_at": None}
+    lost = on_failed_poll(criteria, decision.progress, ConnectionFailed("down"), ACCOUNT, START + 600)
+    assert last_result(criteria, ACCOUNT, lost.progress) == last_result(criteria, ACCOUNT, decision.progress)
+
+
+@given(view=views, btc=amounts)
+def test_everything_said_is_plain_json(view, btc):
+    decision = run(Criteria.of(), reading(row("BTC", str(btc)), *view))
+    event = json.loads(json.dumps(decision.as_event()))
+    numbers = [event["result"]["target_amount"], event["result"]["btc_value"]]
+    numbers += [item[name] for item in event["result"]["residual"] for name in ("amount", "btc_value")]
+    assert all("E" not in number.upper() and Decimal(number).is_finite() for number in numbers)
