@@ -6,13 +6,11 @@ import functools
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
 import uuid
 from bisect import bisect_left
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -24,6 +22,7 @@ from airflow_provider_3commas.budget import Priority, RequestBudget
 from airflow_provider_3commas.budget.ledger import Ledger, Reserve, Rules
 from airflow_provider_3commas.budget.redis_store import RedisStore
 from airflow_provider_3commas.simulator import Simulator
+from tests.budget.redis_servers import redis_server, start_redis
 
 WINDOW = 3.0
 LIMIT = 40
@@ -54,42 +53,6 @@ while time.monotonic() < end:
         print(type(error).__name__, flush=True)
 print("trouble" if budget.status().trouble else "fine", flush=True)
 """
-
-
-@contextmanager
-def redis_server(directory: Path):
-    binary = shutil.which("redis-server")
-    if binary is None:
-        pytest.skip("no redis-server on this machine: install Redis to test the budget on it")
-    pytest.importorskip("redis", reason="the package redis is not installed (extra: redis)")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    process = start_redis(binary, port, directory)
-    try:
-        yield process, f"redis://:a-pass-word@127.0.0.1:{port}/0"
-    finally:
-        process.kill()
-        process.wait()
-
-
-def start_redis(binary: str, port: int, directory: Path) -> subprocess.Popen:
-    command = [binary, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--requirepass", "a-pass-word"]
-    process = subprocess.Popen([*command, "--dir", str(directory)], stdout=subprocess.DEVNULL)
-    for _ in range(500):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return process
-        time.sleep(0.02)
-    process.kill()
-    process.wait()
-    raise RuntimeError("redis-server did not start")
-
-
-@pytest.fixture
-def redis_url(tmp_path):
-    with redis_server(tmp_path) as (_, url):
-        yield url
 
 
 @pytest.fixture(scope="module")
@@ -257,12 +220,6 @@ def test_the_key_is_not_in_redis_and_what_is_there_expires(redis_url):
         assert b"the-api-key" not in keys[0] + client.get(keys[0])
         assert client.pttl(keys[0]) > 0
     budget.close()
-
-
-@pytest.fixture(scope="module")
-def module_redis_url(tmp_path_factory):
-    with redis_server(tmp_path_factory.mktemp("redis")) as (_, url):
-        yield url
 
 
 @settings(max_examples=60, deadline=None)
