@@ -21,17 +21,24 @@ from airflow_provider_3commas.api.errors import (
     RateLimitExceeded,
     ThreeCommasError,
 )
+from airflow_provider_3commas.budget.claims import Claims
 from airflow_provider_3commas.budget.ledger import Ledger, Priority, Reservation, Reserve, Rules
 from airflow_provider_3commas.budget.redis_store import RedisStore, describe_url
-from airflow_provider_3commas.budget.store import MemoryStore, SqliteStore, Store, StoreTrouble
+from airflow_provider_3commas.budget.store import (
+    RETRY_STORE_AFTER,
+    MemoryStore,
+    Reach,
+    SqliteStore,
+    Store,
+    StoreTrouble,
+    Swap,
+    milliseconds,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 T = TypeVar("T")
-
-#: Seconds between two attempts to use a store that failed.
-RETRY_STORE_AFTER = 60.0
 
 _SCHEMES = "sqlite, redis, rediss, unix or memory"
 
@@ -99,6 +106,8 @@ class RequestBudget:
         self._known = Ledger()
         self._offset = 0.0
         self._lock = threading.Lock()
+        #: Who is liquidating which account.
+        self.claims = Claims(self)
         _instances.add(self)
 
     def __repr__(self) -> str:
@@ -153,6 +162,32 @@ class RequestBudget:
         used, polls, sells, waiting, paused = self._update(self._look)
         return BudgetStatus(self.rules.limit, used, polls, sells, waiting, paused, self._trouble)
 
+    @property
+    def reach(self) -> Reach:
+        """Who sees what is counted: all machines, this one, or only this process."""
+        return self._store.reach
+
+    def swap(self, name: str, change: Swap[T]) -> tuple[T, int]:
+        """Change a text that the store keeps beside the ledger, as one step; unlike a count, not without the store.
+
+        :param name: which text.
+        :param change: gets the bytes that are kept, none at first, and the store's time in milliseconds; returns a
+            result and the bytes to keep. May be called more than once.
+        :return: the result, and the store's time.
+        :raises StoreTrouble: nothing was changed, or it cannot be told.
+        """
+        with self._lock:
+            result, now = self._store.swap(name, change)
+            self._offset = now / 1000 - self._clock()
+            return result, now
+
+    def now(self) -> int:
+        """Return the store's time, as far as it is known without asking.
+
+        :return: milliseconds.
+        """
+        return milliseconds(self._clock() + self._offset)
+
     def close(self) -> None:
         """Let go of files and connections; the next call opens them again."""
         with self._lock:
@@ -188,7 +223,7 @@ class RequestBudget:
             return self._alone
         self._trouble = trouble
         offset = self._offset
-        self._alone = MemoryStore(lambda: self._clock() + offset, self._known)
+        self._alone = MemoryStore(self.identity, lambda: self._clock() + offset, self._known)
         _logger.warning(
             "The request budget is not shared at the moment: %s Until it can be used again, this process counts its "
             "own requests only, so that several together may exceed the limit.",
@@ -220,10 +255,10 @@ def make_store(url: str | None, path: Path | None, identity: str, clock: Callabl
     :raises ConfigurationError: the URL cannot be used.
     """
     if not url:
-        return SqliteStore(path, identity, clock or time.time) if path else MemoryStore(clock or time.time)
+        return SqliteStore(path, identity, clock or time.time) if path else MemoryStore(identity, clock or time.time)
     scheme, _, rest = url.partition("://")
     if scheme == "memory" and not rest:
-        return MemoryStore(clock or time.time)
+        return MemoryStore(identity, clock or time.time)
     if scheme == "sqlite":
         return SqliteStore(_sqlite_path(url, rest), identity, clock or time.time)
     if scheme in ("redis", "rediss", "unix") and _names_server(url):

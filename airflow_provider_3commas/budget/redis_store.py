@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import msgspec
 
+from airflow_provider_3commas.api.base_url import is_loopback
 from airflow_provider_3commas.budget.ledger import (
     CATCH_UP,
     MAX_PAUSE,
@@ -22,22 +23,24 @@ from airflow_provider_3commas.budget.store import (
     PARENTS,
     PATIENCE,
     Change,
+    Reach,
     StoreTrouble,
-    apply_change,
+    Swap,
     decode_ledger,
-    encode_ledger,
     milliseconds,
+    of_ledger,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     import redis
 
 T = TypeVar("T")
 
-#: The last argument of each script is for how long the ledger is kept.
-#: Write the ledger if nobody else did; what is held, to try again with, if somebody did or if the time is too old.
+# The last argument of each script is for how long the key is kept.
+
+#: Write the key if nobody else did; what is held, to try again with, if somebody did or if the time is too old.
 _SWAP = """
 local held = redis.call('GET', KEYS[1]) or ''
 local time = redis.call('TIME')
@@ -140,7 +143,7 @@ _SCRIPTS = {"swap": _SWAP, "reserve": _RESERVE}
 
 
 class RedisStore:
-    """Keep the ledger as one key of a Redis server, whose clock counts for everybody.
+    """Keep the ledger as one key of a Redis server, whose clock counts for everybody, and each text as another.
 
     :param url: ``redis://``, ``rediss://`` or ``unix://``.
     :param identity: part of the key.
@@ -148,32 +151,36 @@ class RedisStore:
     """
 
     #: Bans are remembered for as long after their end as the longest one lasts.
-    _EXPIRY = 3 * MAX_PAUSE
+    _LEDGER_EXPIRY = 3 * MAX_PAUSE
+    #: A day longer than anybody may ask for.
+    _TEXT_EXPIRY = 31 * 86_400_000
 
     def __init__(self, url: str, identity: str, clock: Callable[[], float] | None = None) -> None:
         self._url = url
         self._key = f"airflow-provider-3commas:budget:{identity}"
+        self._texts = f"airflow-provider-3commas:text:{identity}"
         self._clock = clock
         self._client: redis.Redis | None = None
         self._scripts: dict[str, Any] = {}
 
     def update(self, change: Change[T], missed: Ledger | None = None) -> tuple[T, Ledger, int]:
         """Apply a change; see ``Store``."""
-        try:
-            import redis
-        except ImportError as error:
-            raise StoreTrouble(
-                f"budget_url names {describe_url(self._url)}, and the package for it is not installed here. "
-                "Install airflow-provider-3commas[redis]."
-            ) from error
-        try:
+        with self._trouble():
             if isinstance(change, Reserve) and missed is None:
                 return cast("tuple[T, Ledger, int]", self._reserve(change))
-            return self._swap(change, missed)
-        except (redis.RedisError, OSError, ValueError, TypeError) as error:
-            # The last two are what redis says of an option in the URL that it does not know.
-            self.close()
-            raise StoreTrouble(f"{describe_url(self._url)} can't be used ({self._hide(error)}).") from None
+            (result, ledger), now = self._swap(self._key, of_ledger(change, missed), self._LEDGER_EXPIRY)
+            return result, ledger, now
+
+    def swap(self, name: str, change: Swap[T]) -> tuple[T, int]:
+        """Change a text; see ``Store``."""
+        with self._trouble():
+            return self._swap(f"{self._texts}:{name}", change, self._TEXT_EXPIRY)
+
+    @property
+    def reach(self) -> Reach:
+        """Who sees what is kept here: a server at a loopback address is another one on every machine."""
+        host = urlsplit(self._url).hostname
+        return Reach.MACHINES if host and not is_loopback(host) else Reach.MACHINE
 
     def close(self) -> None:
         """Close the connections."""
@@ -186,6 +193,23 @@ class RedisStore:
         """Forget the connection; see ``Store``."""
         PARENTS.append(self._client)
         self._client = None
+
+    @contextlib.contextmanager
+    def _trouble(self) -> Iterator[None]:
+        """Turn what goes wrong with Redis into ``StoreTrouble``."""
+        try:
+            import redis
+        except ImportError as error:
+            raise StoreTrouble(
+                f"budget_url names {describe_url(self._url)}, and the package for it is not installed here. "
+                "Install airflow-provider-3commas[redis]."
+            ) from error
+        try:
+            yield
+        except (redis.RedisError, OSError, ValueError, TypeError) as error:
+            # The last two are what redis says of an option in the URL that it does not know.
+            self.close()
+            raise StoreTrouble(f"{describe_url(self._url)} can't be used ({self._hide(error)}).") from None
 
     def _reserve(self, change: Reserve) -> tuple[Reservation, Ledger, int]:
         rules, priority = change.rules, change.priority
@@ -203,34 +227,37 @@ class RedisStore:
         }
         wait, reason, ticket, remaining, ledger, now = self._run(
             "reserve",
+            self._key,
             msgspec.json.encode(numbers),
             str(priority),
             change.ticket or "",
             "" if self._clock is None else milliseconds(self._clock()),
+            self._LEDGER_EXPIRY,
         )
         answer = Reservation(
             wait / 1000, Reason[reason.decode()] if wait else None, ticket or None, remaining if not wait else 0
         )
         return answer, decode_ledger(ledger), now
 
-    def _swap(self, change: Change[T], missed: Ledger | None) -> tuple[T, Ledger, int]:
+    def _swap(self, key: str, change: Swap[T], expiry: int) -> tuple[T, int]:
         until = time.monotonic() + PATIENCE
-        done, held, server_now = self._run("swap", "?", "", 0)
+        done, held, server_now = self._run("swap", key, "?", "", 0, expiry)
         while True:
             now = server_now if self._clock is None else milliseconds(self._clock())
-            ledger = decode_ledger(held)
-            result = apply_change(change, missed, ledger, now)
-            done, held, server_now = self._run("swap", held, encode_ledger(ledger), server_now)
+            result, kept = change(held, now)
+            if kept == held:
+                return result, now
+            done, held, server_now = self._run("swap", key, held, kept, server_now, expiry)
             if done:
-                return result, ledger, now
+                return result, now
             if time.monotonic() > until:
-                raise TimeoutError(f"other processes changed the ledger in between for {PATIENCE:.0f} s")
+                raise TimeoutError(f"other processes changed the same key in between for {PATIENCE:.0f} s")
 
-    def _run(self, name: str, *arguments: object) -> Any:
+    def _run(self, name: str, key: str, *arguments: object) -> Any:
         if self._client is None:
             self._client = self._connect()
             self._scripts = {each: self._client.register_script(text) for each, text in _SCRIPTS.items()}
-        return self._scripts[name](keys=[self._key], args=[*arguments, self._EXPIRY])
+        return self._scripts[name](keys=[key], args=arguments)
 
     def _connect(self) -> redis.Redis:
         import redis

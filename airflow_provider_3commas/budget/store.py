@@ -1,6 +1,8 @@
 """Where the ledger is kept: a SQLite file for the processes of one machine, or this process; Redis is beside it.
 
-A store applies a function to the ledger as one step that no other process can get between: SQLite in a ``BEGIN
+Beside the ledger, a store keeps a text for each account: who is liquidating it.
+
+A store applies a function to either as one step that no other process can get between: SQLite in a ``BEGIN
 IMMEDIATE`` transaction, Redis by writing the new ledger only if the old one is still there. Many that ask Redis at once
 would overtake one another in that for ever, so for the one change that many make at once, counting a request, Redis
 has a script that does what ``Ledger.reserve`` does; a test holds the two against each other.
@@ -14,10 +16,12 @@ step with the count - pause, queue, the sells' share - would have come on top in
 from __future__ import annotations
 
 import contextlib
+import os
 import random
 import threading
 import time
-from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
+from enum import StrEnum
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias, TypeVar
 
 import msgspec
 
@@ -30,9 +34,17 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 Change: TypeAlias = "Callable[[Ledger, int], T]"
+#: Gets the bytes that are kept, none at first, and the store's time in milliseconds; returns what to keep instead.
+Swap: TypeAlias = "Callable[[bytes, int], tuple[T, bytes]]"
 
 #: Longest that a store may keep its caller before it counts as trouble, in seconds.
 PATIENCE = 2.0
+#: Seconds between two attempts to use a store that failed.
+RETRY_STORE_AFTER = 60.0
+
+#: What every ``MemoryStore`` of this process keeps beside its ledger.
+_texts: dict[str, bytes] = {}
+_texts_lock = threading.Lock()
 
 #: Connections of a parent process, kept from being closed when they would be collected.
 PARENTS: list[object] = []
@@ -42,8 +54,20 @@ class StoreTrouble(Exception):
     """The store can't be used at the moment; the message says which and why, and holds no password."""
 
 
+class Reach(StrEnum):
+    """Who sees what is kept in a store; the value is the end of a sentence."""
+
+    MACHINES = "all machines that use the same Redis server"
+    MACHINE = "this machine"
+    PROCESS = "this process"
+
+
 class Store(Protocol):
-    """Keep one ledger."""
+    """Keep one ledger, and texts beside it."""
+
+    @property
+    def reach(self) -> Reach:
+        """Who sees what is kept here."""
 
     def update(self, change: Change[T], missed: Ledger | None = None) -> tuple[T, Ledger, int]:
         """Apply a change as one step.
@@ -51,6 +75,15 @@ class Store(Protocol):
         :param change: gets the ledger and the store's time in milliseconds; may be called more than once.
         :param missed: what was counted while the store was out of reach, to be added first.
         :return: what the change returned, the ledger after it, and the store's time.
+        :raises StoreTrouble: nothing was changed, or it cannot be told.
+        """
+
+    def swap(self, name: str, change: Swap[T]) -> tuple[T, int]:
+        """Change a text as one step.
+
+        :param name: which text, of those that belong to the ledger.
+        :param change: may be called more than once.
+        :return: what the change returned first, and the store's time.
         :raises StoreTrouble: nothing was changed, or it cannot be told.
         """
 
@@ -62,14 +95,18 @@ class Store(Protocol):
 
 
 class MemoryStore:
-    """Keep the ledger in this process.
+    """Keep the ledger in this object, and the texts in this process.
 
+    :param identity: whose texts.
     :param clock: seconds since the epoch.
     :param ledger: what to start with.
     """
 
-    def __init__(self, clock: Callable[[], float], ledger: Ledger | None = None) -> None:
+    reach = Reach.PROCESS
+
+    def __init__(self, identity: str, clock: Callable[[], float], ledger: Ledger | None = None) -> None:
         self.ledger = ledger or Ledger()
+        self._identity = identity
         self._clock = clock
         self._lock = threading.Lock()
 
@@ -77,7 +114,15 @@ class MemoryStore:
         """Apply a change; see ``Store``."""
         with self._lock:
             now = milliseconds(self._clock())
-            return apply_change(change, missed, self.ledger, now), self.ledger, now
+            return _apply(change, missed, self.ledger, now), self.ledger, now
+
+    def swap(self, name: str, change: Swap[T]) -> tuple[T, int]:
+        """Change a text; see ``Store``."""
+        key = f"{self._identity}:{name}"
+        with _texts_lock:
+            now = milliseconds(self._clock())
+            result, _texts[key] = change(_texts.get(key, b""), now)
+        return result, now
 
     def close(self) -> None:
         """Have nothing to let go of."""
@@ -87,8 +132,15 @@ class MemoryStore:
         self._lock = threading.Lock()
 
 
+class _Table(NamedTuple):
+    """The statements that read and write a row."""
+
+    read: str
+    write: str
+
+
 class SqliteStore:
-    """Keep the ledger as a row of a SQLite file.
+    """Keep the ledger as a row of a SQLite file, and each text as a row of another table.
 
     The caller sees to it that one thread at a time is inside, and that an instance is not used on both sides of a
     fork.
@@ -97,6 +149,11 @@ class SqliteStore:
     :param identity: the row.
     :param clock: seconds since the epoch.
     """
+
+    reach = Reach.MACHINE
+    # SQLite keeps whatever type somebody else has written; as bytes it can be judged.
+    _LEDGERS = _Table("SELECT CAST(ledger AS BLOB) FROM budget WHERE id = ?", "REPLACE INTO budget VALUES (?, ?)")
+    _TEXTS = _Table("SELECT CAST(text AS BLOB) FROM texts WHERE id = ?", "REPLACE INTO texts VALUES (?, ?)")
 
     def __init__(self, path: Path, identity: str, clock: Callable[[], float]) -> None:
         self._path = path
@@ -107,22 +164,29 @@ class SqliteStore:
 
     def update(self, change: Change[T], missed: Ledger | None = None) -> tuple[T, Ledger, int]:
         """Apply a change; see ``Store``."""
+        (result, ledger), now = self._swap(self._LEDGERS, self._identity, of_ledger(change, missed))
+        return result, ledger, now
+
+    def swap(self, name: str, change: Swap[T]) -> tuple[T, int]:
+        """Change a text; see ``Store``."""
+        return self._swap(self._TEXTS, f"{self._identity}:{name}", change)
+
+    def _swap(self, table: _Table, row: str, change: Swap[T]) -> tuple[T, int]:
         import sqlite3
 
         try:
             connection = self._connected()
             with _transaction(connection):
-                row = connection.execute(
-                    "SELECT CAST(ledger AS BLOB) FROM budget WHERE id = ?", (self._identity,)
-                ).fetchone()
-                ledger = decode_ledger(row[0] if row else None)
+                found = connection.execute(table.read, (row,)).fetchone()
+                held = found[0] if found else b""
                 now = milliseconds(self._clock())
-                result = apply_change(change, missed, ledger, now)
-                connection.execute("REPLACE INTO budget VALUES (?, ?)", (self._identity, encode_ledger(ledger)))
+                result, kept = change(held, now)
+                if kept != held:
+                    connection.execute(table.write, (row, kept))
         except (sqlite3.Error, OSError) as error:
             self.close()
             raise StoreTrouble(self._explain(error)) from error
-        return result, ledger, now
+        return result, now
 
     def close(self) -> None:
         """Close the file."""
@@ -153,6 +217,7 @@ class SqliteStore:
             connection.execute("PRAGMA synchronous = NORMAL")
             with _transaction(connection):
                 connection.execute("CREATE TABLE IF NOT EXISTS budget (id TEXT PRIMARY KEY, ledger BLOB NOT NULL)")
+                connection.execute("CREATE TABLE IF NOT EXISTS texts (id TEXT PRIMARY KEY, text BLOB NOT NULL)")
             self._inode = self._path.stat().st_ino
         except BaseException:
             connection.close()
@@ -196,14 +261,18 @@ def _when_free(connection: sqlite3.Connection, statement: str) -> None:
             return
 
 
-def apply_change(change: Change[T], missed: Ledger | None, ledger: Ledger, now: int) -> T:
-    """Add what was missed, and change the ledger in place."""
-    if missed is not None:
-        ledger.absorb(missed)
-    return change(ledger, now)
+def of_ledger(change: Change[T], missed: Ledger | None) -> Swap[tuple[T, Ledger]]:
+    """Make a change of a ledger one of the bytes that it is kept as."""
+
+    def swap(held: bytes, now: int) -> tuple[tuple[T, Ledger], bytes]:
+        ledger = decode_ledger(held)
+        result = _apply(change, missed, ledger, now)
+        return (result, ledger), msgspec.json.encode(ledger)
+
+    return swap
 
 
-def decode_ledger(data: bytes | None) -> Ledger:
+def decode_ledger(data: bytes) -> Ledger:
     """Read a ledger, which anybody may have written; one that cannot be read is worth as much as none."""
     if not data:
         return Ledger()
@@ -213,11 +282,21 @@ def decode_ledger(data: bytes | None) -> Ledger:
         return Ledger()
 
 
-def encode_ledger(ledger: Ledger) -> bytes:
-    """Write a ledger as JSON."""
-    return msgspec.json.encode(ledger)
-
-
 def milliseconds(seconds: float) -> int:
     """Return seconds as whole milliseconds, the unit of every time in a store."""
     return int(seconds * 1000)
+
+
+def _apply(change: Change[T], missed: Ledger | None, ledger: Ledger, now: int) -> T:
+    if missed is not None:
+        ledger.absorb(missed)
+    return change(ledger, now)
+
+
+def _after_fork() -> None:
+    """Replace a lock that a thread of the parent may hold for ever."""
+    global _texts_lock  # noqa: PLW0603
+    _texts_lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_after_fork)

@@ -1,9 +1,13 @@
-"""Redis, for the tests that want one."""
+"""Redis, and budgets over every store."""
 
 from __future__ import annotations
 
+import uuid
+
 import pytest
 
+from airflow_provider_3commas.budget import RequestBudget
+from tests.budget.claiming import REAL, Clock
 from tests.budget.redis_servers import redis_server
 
 
@@ -17,3 +21,44 @@ def redis_url(tmp_path):
 def module_redis_url(tmp_path_factory):
     with redis_server(tmp_path_factory.mktemp("redis")) as (_, url):
         yield url
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture(params=["memory", "sqlite", "redis"])
+def stores(request, tmp_path, clock):
+    """Make budgets of a key of this test's own, which share one store."""
+    if request.param == "redis":
+        options = {"url": request.getfixturevalue("module_redis_url")}
+    else:
+        options = {"url": "memory://"} if request.param == "memory" else {"path": tmp_path / "budget.sqlite"}
+    made, key = [], uuid.uuid4().hex
+
+    def make(suffix: str = "", base_url: str = REAL) -> RequestBudget:
+        made.append(RequestBudget(key + suffix, base_url, clock=clock, **options))
+        return made[-1]
+
+    yield make
+    for budget in made:
+        budget.close()
+
+
+@pytest.fixture
+def claims(stores):
+    return stores().claims
+
+
+@pytest.fixture
+def others(stores):
+    """Return the claims as another process would see them."""
+    return stores().claims
+
+
+@pytest.fixture
+def sqlite_budget(tmp_path, clock):
+    budget = RequestBudget(uuid.uuid4().hex, REAL, clock=clock, path=tmp_path / "budget.sqlite")
+    yield budget
+    budget.close()

@@ -1,0 +1,221 @@
+"""The rule of one liquidation at a time, and what is remembered of an account to apply it: no I/O, no clock.
+
+Each task instance has a claim of its own among those of an account; nobody's claim overwrites another's, so that
+whoever gives one up leaves behind what was there before. Nothing is forgotten by time: the rule asks how old a claim
+is, and a clock that is wrong for a moment must not erase one. Only the number is bounded.
+
+All times are milliseconds of one clock, that of the store. Clocks of several writers may differ, and one may be set
+back: a claim from the future counts as made now, so that it holds longer and never shorter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated, TypeAlias
+
+import msgspec
+
+from airflow_provider_3commas.api.errors import ConfigurationError, LiquidationRefused
+
+#: Claims that are kept of an account, the latest.
+MOST = 32
+#: Characters of a task's name: Airflow allows 250 for each of its parts.
+LONGEST_NAME = 1_000
+#: A text longer than this was not written by us, in bytes.
+LONGEST_TEXT = 500_000
+#: Clocks may differ by so much, in milliseconds; a claim from further ahead is written anew as made now, or it would
+#: never grow old.
+CLOCKS_DIFFER = 3_600_000
+#: No time is later: the end of the year 8999, which can still be printed after something was added to it.
+LATEST = int(datetime(9000, 1, 1, tzinfo=UTC).timestamp() * 1000)
+
+
+class Outcome(StrEnum):
+    """What became of a claimed sell."""
+
+    UNDER_WAY = "under way"
+    SOLD = "sold"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Claimant:
+    """Name the task instance that wants to liquidate an account.
+
+    :param task: ``dag_id/run_id/task_id[map_index]``: the same for every try, different for everything else that
+        shares the store.
+    :param try_number: which try.
+    :raises ConfigurationError: one of them cannot be used.
+    """
+
+    task: str
+    try_number: int
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.task, str) or not 0 < len(self.task) <= LONGEST_NAME or not self.task.isprintable():
+            raise ConfigurationError(
+                f"A task that liquidates is named by 1 to {LONGEST_NAME} printable characters, got {self.task!r:.100}."
+            )
+        if type(self.try_number) is not int or not 0 <= self.try_number < 2**31:
+            raise ConfigurationError(f"A try has a whole number from 0, got {self.try_number!r:.100}.")
+
+
+class Claim(msgspec.Struct, frozen=True):
+    """Hold what one task instance has done with an account, or is about to do.
+
+    :param task: its name.
+    :param try_number: which try.
+    :param at: the store's time of the claim, or at which the account was known to be sold.
+    :param outcome: what became of it.
+    """
+
+    task: Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST_NAME)]
+    try_number: Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
+    at: Annotated[int, msgspec.Meta(ge=0, le=LATEST)]
+    outcome: Outcome
+
+    def __post_init__(self) -> None:
+        # It may come from a store that anybody writes to, and goes into messages.
+        if not self.task.isprintable():
+            raise ValueError("the name of a task is printable")
+
+    @property
+    def time(self) -> datetime:
+        """``at`` in UTC."""
+        return _time(self.at)
+
+    def belongs_to(self, claimant: Claimant) -> bool:
+        """Whether this try or an earlier one of the same task made it."""
+        return self.task == claimant.task and self.try_number <= claimant.try_number
+
+    def opened_by(self, claimant: Claimant) -> bool:
+        """Whether it belongs to the claimant, and is not known to have ended in a sale."""
+        return self.belongs_to(claimant) and self.outcome is not Outcome.SOLD
+
+
+History: TypeAlias = tuple[Claim, ...]
+
+
+class AccountTaken(LiquidationRefused):
+    """Another task is liquidating or has sold the account, or a later try of this one is at work; nothing was sent.
+
+    :param message: who, when, what became of it, and what to do.
+    :param claim: the claim in the way.
+    :param until: when it is no longer in the way of this task; ``None`` for a later try's, which always is.
+    """
+
+    def __init__(self, message: str, *, claim: Claim, until: datetime | None) -> None:
+        super().__init__(message)
+        self.claim = claim
+        self.until = until
+
+
+def in_the_way(history: History, claimant: Claimant, not_within: float | None, now: int) -> Claim | None:
+    """Return the claim that keeps a task from liquidating: a later try's, or the latest of another task's."""
+    own = [claim for claim in history if claim.task == claimant.task and claim.try_number > claimant.try_number]
+    if own or not_within is None:
+        return latest(own)
+    return latest([claim for claim in history if claim.task != claimant.task and _age(claim, now) < not_within])
+
+
+def latest(claims: History | list[Claim]) -> Claim | None:
+    """Return the last claim made; of several in one millisecond the last written."""
+    return max(reversed(claims), key=lambda claim: claim.at, default=None)
+
+
+def claimed(history: History, claimant: Claimant, now: int) -> History:
+    """Add a claim, in place of one that earlier asking or an earlier try left open."""
+    return (*released(history, claimant), Claim(claimant.task, claimant.try_number, now, Outcome.UNDER_WAY))
+
+
+def released(history: History, claimant: Claimant) -> History:
+    """Take back what the claimant and its earlier tries left open; sales stay."""
+    return tuple(claim for claim in history if not claim.opened_by(claimant))
+
+
+def sold(history: History, claimant: Claimant, now: int) -> History:
+    """Make of the open claim a sale; a sale that was recorded before is not made later by recording it again."""
+    own = [claim for claim in history if claim.belongs_to(claimant)]
+    if own and all(claim.outcome is Outcome.SOLD for claim in own):
+        return history
+    others = tuple(claim for claim in history if not claim.belongs_to(claimant))
+    return (*others, Claim(claimant.task, claimant.try_number, now, Outcome.SOLD))
+
+
+def left_unknown(history: History, claimant: Claimant, now: int) -> History:
+    """Record that nobody knows what became of the open claim; the sell left when that was made, at the latest."""
+    opened = [claim for claim in history if claim.opened_by(claimant)]
+    at = max((claim.at for claim in opened), default=now)
+    return (*released(history, claimant), Claim(claimant.task, claimant.try_number, at, Outcome.UNKNOWN))
+
+
+def tidied(history: History, now: int) -> History:
+    """Return each claim once, in order, not from too far ahead, and not too many."""
+    kept = dict.fromkeys(
+        claim if claim.at <= now + CLOCKS_DIFFER else msgspec.structs.replace(claim, at=now) for claim in history
+    )
+    return tuple(sorted(kept, key=lambda claim: claim.at)[-MOST:])
+
+
+_decoder = msgspec.json.Decoder(History)
+
+
+def decode_history(text: bytes) -> History | None:
+    """Read what a store holds of an account, which anybody may have written; ``None`` if it can't be read."""
+    if not text:
+        return ()
+    if len(text) > LONGEST_TEXT:
+        return None
+    try:
+        return _decoder.decode(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def encode_history(history: History) -> bytes:
+    """Write it as JSON."""
+    return msgspec.json.encode(history)
+
+
+def refusal(account_id: int, claim: Claim, claimant: Claimant, not_within: float | None, now: int) -> AccountTaken:
+    """Say who is in the way, until when, and what to do."""
+    said = f"{_did(claim)} {_minutes(_age(claim, now))} ago (at {claim.time.isoformat(timespec='seconds')})"
+    if claim.task == claimant.task or not_within is None:
+        return AccountTaken(
+            f"Nothing was sent for account {account_id}: a later try of this task (try {claim.try_number}; this is try "
+            f"{claimant.try_number}) is at work: it {said}. This process has been replaced and must not sell; see the "
+            "later try's log.",
+            claim=claim,
+            until=None,
+        )
+    until = _time(min(claim.at + round(min(not_within, LATEST) * 1000), LATEST) // 1000 * 1000 + 1000)
+    return AccountTaken(
+        f"Nothing was sent for account {account_id}: another task ({claim.task}, try {claim.try_number}) {said}. So "
+        f"this task may not sell it before {until.isoformat(timespec='seconds')}. If it should be sold again all "
+        f"the same, lift this with a shorter not_within on the operator (now {not_within:g} s), or not_within=None.",
+        claim=claim,
+        until=until,
+    )
+
+
+def _did(claim: Claim) -> str:
+    if claim.outcome is Outcome.SOLD:
+        return "sold it"
+    if claim.outcome is Outcome.UNKNOWN:
+        return "sent a sell of it, whose outcome is unknown,"
+    return "began to liquidate it, and has not said what became of it,"
+
+
+def _age(claim: Claim, now: int) -> float:
+    return max(0, now - claim.at) / 1000
+
+
+def _minutes(seconds: float) -> str:
+    minutes = int(seconds // 60)
+    return "less than a minute" if minutes < 1 else f"{minutes} minute{'s' if minutes > 1 else ''}"
+
+
+def _time(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)

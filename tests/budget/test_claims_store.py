@@ -1,0 +1,222 @@
+"""Claims in a store that holds rubbish, or that can't be reached."""
+
+from __future__ import annotations
+
+import sqlite3
+import uuid
+
+import pytest
+
+from airflow_provider_3commas.budget import Claim, Outcome, Reach, RequestBudget
+from airflow_provider_3commas.budget import claims as claims_module
+from airflow_provider_3commas.budget.claim_rules import LONGEST_TEXT, encode_history
+from airflow_provider_3commas.budget.store import RETRY_STORE_AFTER, StoreTrouble
+from tests.budget.claiming import ACCOUNT, ANNA, BERT, CARL, REAL, START, WITHIN, read, refused, warnings, write
+
+# --- what a store may hold -------------------------------------------------------------------------------------------
+
+RUBBISH = [
+    b"[",
+    b"7",
+    b"\xff",
+    b'{"task": "a"}',
+    b"[" * 100_000,
+    b'[{"task": "a", "try_number": 1, "at": 1, "outcome": "sold", "more": ' + b"[" * 100_000,
+    b'[{"task": "a\\nWARNING", "try_number": 1, "at": 1, "outcome": "sold"}]',
+    b'[{"task": "\xff", "try_number": 1, "at": 1, "outcome": "sold"}]',
+    b'[{"task": "", "try_number": 1, "at": 1, "outcome": "sold"}]',
+    b'[{"task": "' + b"x" * 1001 + b'", "try_number": 1, "at": 1, "outcome": "sold"}]',
+    b'[{"task": "a", "try_number": -1, "at": 1, "outcome": "sold"}]',
+    b'[{"task": "a", "try_number": 1, "at": -1, "outcome": "sold"}]',
+    b'[{"task": "a", "try_number": 1, "at": 1e400, "outcome": "sold"}]',
+    b'[{"task": "a", "try_number": 1, "at": 300000000000000, "outcome": "sold"}]',
+    b'[{"task": "a", "try_number": 1, "at": 1, "outcome": "eaten"}]',
+    b"[" + b" " * LONGEST_TEXT + b"]",
+]
+
+
+@pytest.mark.parametrize("rubbish", RUBBISH, ids=[str(number) for number in range(len(RUBBISH))])
+def test_what_cannot_be_read_counts_as_nothing_and_is_told_once(stores, claims, caplog, rubbish):
+    budget = stores()
+    write(budget, rubbish)
+    claims.check(ACCOUNT, ANNA, WITHIN)
+    assert read(budget) == rubbish
+    assert claims.holder(ACCOUNT) is None
+    claims.claim(ACCOUNT, ANNA, WITHIN)
+    assert claims.holder(ACCOUNT).task == ANNA.task
+    assert len(warnings(caplog)) == 1
+    assert str(ACCOUNT) in caplog.text
+    assert len(caplog.text) < 1_000
+
+
+def test_a_field_of_a_later_version_is_no_rubbish(stores, claims, caplog):
+    write(stores(), b'[{"task":"a","try_number":1,"at":%d,"outcome":"sold","colour":"blue"}]' % (START * 1000))
+    refused(claims, BERT)
+    assert warnings(caplog) == []
+
+
+@pytest.mark.parametrize("value", [7, 1.5, "['", "CAST(x'ff' AS TEXT)"])
+def test_a_row_of_another_type_counts_as_nothing(sqlite_budget, tmp_path, caplog, value):
+    claims = sqlite_budget.claims
+    claims.claim(ACCOUNT, ANNA, WITHIN)
+    with sqlite3.connect(tmp_path / "budget.sqlite") as connection:
+        written = value if str(value).startswith("CAST") else "?"
+        connection.execute(f"UPDATE texts SET text = {written}", [] if written == value else [value])
+    connection.close()
+    claims.claim(ACCOUNT, BERT, WITHIN)
+    assert ["can't be read" in warning for warning in warnings(caplog)] == [True]
+
+
+def test_a_file_of_an_earlier_version_learns_to_keep_claims(tmp_path, clock):
+    with sqlite3.connect(tmp_path / "budget.sqlite") as connection:
+        connection.execute("CREATE TABLE budget (id TEXT PRIMARY KEY, ledger BLOB NOT NULL)")
+    connection.close()
+    budget = RequestBudget("key", REAL, clock=clock, path=tmp_path / "budget.sqlite")
+    budget.claims.claim(ACCOUNT, ANNA, WITHIN)
+    assert budget.claims.holder(ACCOUNT).task == ANNA.task
+    budget.close()
+
+
+def test_the_key_is_not_in_redis_and_a_claim_is_kept_for_longer_than_anybody_may_ask(module_redis_url):
+    import redis
+
+    key = uuid.uuid4().hex
+    budget = RequestBudget(key, REAL, url=module_redis_url)
+    budget.claims.claim(ACCOUNT, ANNA, WITHIN)
+    with redis.Redis.from_url(module_redis_url) as client:
+        names = client.keys(f"*{budget.identity}:{ACCOUNT}")
+        assert len(names) == 1
+        assert not client.keys(f"*{key}*")
+        assert client.pttl(names[0]) > 30 * 86_400_000
+    budget.close()
+
+
+# --- a store in trouble ----------------------------------------------------------------------------------------------
+
+
+class Switch:
+    """Break a budget's store, and repair it."""
+
+    def __init__(self, budget: RequestBudget, monkeypatch) -> None:
+        self.broken, self.tried = False, 0
+        works = budget._store.swap
+
+        def swap(name, change):
+            self.tried += 1
+            if self.broken:
+                raise StoreTrouble("the store is out of order.")
+            return works(name, change)
+
+        monkeypatch.setattr(budget._store, "swap", swap)
+
+
+@pytest.fixture
+def ticks(monkeypatch):
+    """Return this process's monotonic clock."""
+    ticks = [1_000.0]
+    monkeypatch.setattr(claims_module.time, "monotonic", lambda: ticks[0])
+    return ticks
+
+
+@pytest.fixture
+def switch(sqlite_budget, monkeypatch):
+    return Switch(sqlite_budget, monkeypatch)
+
+
+def test_without_the_store_tasks_of_one_process_exclude_one_another_and_one_warning_says_so(
+    sqlite_budget, switch, caplog
+):
+    claims = sqlite_budget.claims
+    switch.broken = True
+    claims.check(ACCOUNT, ANNA, WITHIN)
+    claims.claim(ACCOUNT, ANNA, WITHIN)
+    refused(claims, BERT)
+    claims.sold(ACCOUNT, ANNA)
+    assert refused(claims, BERT).claim.outcome is Outcome.SOLD
+    assert claims.reach is Reach.PROCESS
+    assert len(warnings(caplog)) == 1
+    assert "the store is out of order." in warnings(caplog)[0]
+    assert str(ACCOUNT) in warnings(caplog)[0]
+
+
+def test_a_claim_that_was_known_holds_when_the_store_breaks(sqlite_budget, switch):
+    claims = sqlite_budget.claims
+    claims.claim(ACCOUNT, ANNA, WITHIN)
+    switch.broken = True
+    assert refused(claims, BERT).claim.task == ANNA.task
+
+
+def test_what_was_claimed_alone_is_in_the_store_when_it_is_back(sqlite_budget, switch, ticks, caplog):
+    claims = sqlite_budget.claims
+    switch.broken = True
+    claims.claim(ACCOUNT, ANNA, WITHIN)
+    claims.sold(ACCOUNT, ANNA)
+    switch.broken = False
+    assert read(sqlite_budget) == b""
+    refused(claims, BERT)
+    assert ANNA.task.encode() in read(sqlite_budget)
+    assert claims.reach is Reach.MACHINE
+    assert "can be seen again" in warnings(caplog)[-1]
+
+
+def test_what_was_claimed_alone_does_not_bring_back_what_others_have_given_up(sqlite_budget, switch):
+    claims = sqlite_budget.claims
+    claims.claim(ACCOUNT, ANNA, WITHIN)
+    write(sqlite_budget, b"[]")
+    claims.check(ACCOUNT, BERT, WITHIN)
+    switch.broken = True
+    claims.claim(ACCOUNT, BERT, WITHIN)
+    switch.broken = False
+    claims.release(ACCOUNT, BERT)
+    assert claims.holder(ACCOUNT) is None
+
+
+def test_a_claim_that_others_made_meanwhile_stays(sqlite_budget, switch):
+    claims = sqlite_budget.claims
+    switch.broken = True
+    claims.claim(ACCOUNT, ANNA, WITHIN)
+    theirs = Claim(CARL.task, 1, START * 1000, Outcome.SOLD)
+    switch.broken = False
+    write(sqlite_budget, encode_history((theirs,)))
+    claims.release(ACCOUNT, ANNA)
+    assert claims.holder(ACCOUNT) == theirs
+
+
+def test_whoever_asks_again_at_once_is_not_kept_waiting_by_the_store_again(sqlite_budget, switch, ticks):
+    claims = sqlite_budget.claims
+    switch.broken = True
+    claims.claim(ACCOUNT, ANNA, WITHIN)
+    claims.claim(ACCOUNT, ANNA, WITHIN)
+    assert switch.tried == 1
+    claims.check(ACCOUNT, ANNA, WITHIN)
+    assert switch.tried == 2
+    ticks[0] += RETRY_STORE_AFTER
+    switch.broken = False
+    claims.claim(ACCOUNT, ANNA, WITHIN)
+    assert switch.tried == 3
+    claims.claim(ACCOUNT, ANNA, WITHIN)
+    assert switch.tried == 4
+
+
+def test_a_claim_that_could_not_be_given_up_in_the_store_is_told(sqlite_budget, switch, caplog):
+    claims = sqlite_budget.claims
+    claims.claim(ACCOUNT, ANNA, WITHIN)
+    switch.broken = True
+    claims.release(ACCOUNT, ANNA)
+    assert claims.holder(ACCOUNT) is None
+    assert "may still stand" in warnings(caplog)[-1]
+    claims.claim(ACCOUNT, BERT, WITHIN)
+
+
+def test_a_store_that_breaks_for_the_claims_goes_on_counting_requests(sqlite_budget, switch):
+    switch.broken = True
+    sqlite_budget.claims.claim(ACCOUNT, ANNA, WITHIN)
+    assert sqlite_budget.status().trouble is None
+
+
+def test_a_file_that_cannot_be_used(tmp_path, caplog):
+    budget = RequestBudget(uuid.uuid4().hex, REAL, path=tmp_path)
+    budget.claims.claim(ACCOUNT, ANNA, WITHIN)
+    refused(budget.claims, BERT)
+    assert len(warnings(caplog)) == 1
+    assert str(tmp_path) in warnings(caplog)[0]
