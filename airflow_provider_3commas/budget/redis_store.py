@@ -264,13 +264,16 @@ class RedisStore:
         from redis.backoff import NoBackoff
         from redis.retry import Retry
 
-        return redis.Redis.from_url(
+        client = redis.Redis.from_url(
             self._url,
             socket_timeout=PATIENCE,
             socket_connect_timeout=PATIENCE,
             # Once more at once: a connection that was idle for long may have been dropped on the way.
             retry=Retry(NoBackoff(), 1),
         )
+        # An option in the URL would go before an argument here.
+        client.connection_pool.connection_kwargs["decode_responses"] = False
+        return client
 
     def _hide(self, error: Exception) -> str:
         text = f"{type(error).__name__}: {error}"

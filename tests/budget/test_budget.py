@@ -401,6 +401,13 @@ def test_redis_without_its_package_counts_alone_and_says_what_to_install(monkeyp
     assert "secret" not in caplog.text
 
 
+def test_an_option_that_makes_redis_answer_with_text_changes_nothing(redis_url):
+    budget = RequestBudget("key", REAL, url=f"{redis_url}?decode_responses=True", requests_per_minute=5)
+    assert use_up(budget, SELL) == 5
+    assert (budget.status().used, budget.status().trouble) == (5, None)
+    budget.close()
+
+
 def test_an_option_that_redis_does_not_know_counts_alone(caplog):
     pytest.importorskip("redis")
     budget = RequestBudget("key", REAL, url="redis://:secret@127.0.0.1:1/0?colour=blue")
