@@ -40,7 +40,7 @@ def main(dag_id: str, account_id: str, speed: str, result: str) -> None:
     settled = dag.get_task("settled")
     settled.poke_interval = max(settled.poke_interval / float(speed), 0.2)
 
-    run = dag.test(run_conf={"account_id": int(account_id)})
+    run = dag.test(run_conf={"account_id": int(account_id), "dry_run": False})
 
     xcoms = _xcoms(run.dag_id, run.run_id)
     facts = {

@@ -39,8 +39,8 @@ Airflow:    {url}
 3Commas:    {simulator} (a simulator: nothing here is real)
 
 What to try
-  Dags > risk_off_liquidation > Trigger: account id 32402783 (bots, dust), 32500001, 32500002 or 32500003;
-      32500004 is locked, and 32500005 has no sell-all: these fail, and say why.
+  Dags > risk_off_liquidation > Trigger, with "Dry run" off: account id 32402783 (bots, dust), 32500001, 32500002 or
+      32500003; 32500004 is locked, and 32500005 has no sell-all: these fail, and say why.
   In the run, and in its tasks: the tab "Liquidation". While the run goes on, it refreshes itself.
   Dags > risk_off_fleet > Trigger, with "Dry run" off: all of them at once; one fails, the others go on.
   Dags > risk_off_with_approval > Trigger: it asks before it sells; answer under "Required Actions".

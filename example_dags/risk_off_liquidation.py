@@ -5,13 +5,20 @@ balances have settled, and reports what happened.
 
 **A liquidation can't be undone.** It also stops every bot, every deal and every order on the account.
 
-Before the first run: set up the connection `threecommas_default`, put your own account id into `account_id` below
-(or trigger the DAG with another one), and run it once with `dry_run` ticked: that does everything but sell.
+**As it stands, it sells nothing.** Set up the connection `threecommas_default`, then trigger it with your account's id
+and `dry_run` ticked: that does everything but sell. Scheduled runs ask nobody, they take the params' defaults below:
+
+| `account_id` | `dry_run` | a scheduled run |
+|---|---|---|
+| `None`, as it is here | | fails before anything is sent: no account was named |
+| your account's id | `True`, as it is here | is a rehearsal, and says so in its report |
+| your account's id | `False` | **sells everything** |
 """
 
 from __future__ import annotations
 
 import logging
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -31,15 +38,18 @@ log = logging.getLogger(__name__)
     catchup=False,
     max_active_runs=1,
     params={
+        # A scheduled run takes these as they are here: without an id it fails before anything is sent.
         "account_id": Param(
-            32402783,
-            type="integer",
+            None,
+            type=["null", "integer"],
             minimum=1,
             title="Account id",
             description="3Commas id of the exchange account to liquidate: the number in its address in the web app.",
         ),
-        "dry_run": Param(False, type="boolean", title="Dry run", description="Do everything but sell."),
+        "dry_run": Param(True, type="boolean", title="Dry run", description="Do everything but sell."),
     },
+    # Whatever the installation's own default is: what has failed here is for a person to look at first.
+    default_args={"retries": 0},
     doc_md=__doc__,
     tags=["3commas", "risk-off"],
 )
@@ -54,10 +64,12 @@ def risk_off_liquidation() -> None:
     # When the account has settled, its asset, threecommas://account/ID, joins this alias. That starts risk_off_report.
     settled = BalancesSettledSensor(
         task_id="settled",
-        account_id="{{ params.account_id }}",
+        # Not the param again: what is watched is the account that was sold, whatever has changed in between.
+        account_id="{{ ti.xcom_pull('liquidate')['id'] }}",
         dry_run="{{ params.dry_run }}",
         target="BTC",
         deferrable=True,
+        timeout=timedelta(hours=6),
         outlets=[AssetAlias("threecommas_settled")],
     )
 

@@ -23,6 +23,8 @@ SETTLED = AssetAlias("threecommas_settled")
     schedule=[SETTLED],
     start_date=pendulum.datetime(2025, 1, 1, tz="UTC"),
     catchup=False,
+    max_active_runs=1,
+    default_args={"retries": 0},
     doc_md=__doc__,
     tags=["3commas", "risk-off"],
 )

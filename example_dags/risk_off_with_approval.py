@@ -4,8 +4,13 @@ Shows what is on the account, asks whether to sell it, and only then liquidates.
 *Required Actions*. **A liquidation can't be undone.** It also stops every bot, every deal and every order on the
 account.
 
+**As it stands, it asks and sells nothing.** A scheduled run takes the params' defaults below: without an `account_id`
+it fails before anybody is asked, and with `dry_run` on, a yes is a yes to a rehearsal. Fill in the one, then switch the
+other off.
+
 **No answer is a no.** After 45 minutes the question counts as rejected: nothing is sold, and the report says so. Keep
-this deadline shorter than `max_lateness` of `liquidate` (1 hour), after which a scheduled run refuses to sell.
+this deadline (`response_timeout`) shorter than `max_lateness` of `liquidate` (1 hour): an answer that comes after that
+is too late, because a run that was due or triggered longer ago than that refuses to sell.
 
 **Who may answer:** everybody who may edit the DAG's tasks; `assigned_users` of `approve` narrows that down.
 
@@ -14,7 +19,7 @@ this deadline shorter than `max_lateness` of `liquidate` (1 hour), after which a
 | you clear | is anybody asked again? | is anything sold? |
 |---|---|---|
 | only `liquidate`, which **has sold** | no | no: a task that has sold sends nothing when it is cleared |
-| only `liquidate`, which has **not** sold | **no: the old approval counts, however old it is** | **yes** |
+| only `liquidate`, which has **not** sold | **no: the old approval counts** | **yes**, until `max_lateness` is over |
 | only `liquidate`, after a no | no | no: it is skipped again |
 | `approve`, with all that is downstream | yes | after a new yes, and only if this run has not sold before |
 
@@ -48,15 +53,18 @@ log = logging.getLogger(__name__)
     catchup=False,
     max_active_runs=1,
     params={
+        # A scheduled run takes these as they are here: without an id it fails before anything is sent.
         "account_id": Param(
-            32402783,
-            type="integer",
+            None,
+            type=["null", "integer"],
             minimum=1,
             title="Account id",
             description="The 3Commas id of the exchange account: the number in its address in the web app.",
         ),
-        "dry_run": Param(False, type="boolean", title="Dry run", description="Do everything but sell."),
+        "dry_run": Param(True, type="boolean", title="Dry run", description="Do everything but sell."),
     },
+    # Whatever the installation's own default is: what has failed here is for a person to look at first.
+    default_args={"retries": 0},
     doc_md=__doc__,
     tags=["3commas", "risk-off"],
 )
@@ -67,21 +75,24 @@ def risk_off_with_approval() -> None:
     def look(params: dict[str, Any]) -> str:
         """Describe the account, for whoever has to decide."""
         from airflow_provider_3commas.hooks.threecommas import ThreeCommasHook
+        from airflow_provider_3commas.report.markdown import as_markdown
 
         hook = ThreeCommasHook()
         account = hook.get_account(params["account_id"])
         rows = sorted(hook.get_balances(account["id"]), key=lambda row: row.btc_value or 0, reverse=True)
         running = sum(hook.get_active_entities(account["id"]).values())
-        name = account["name"].replace("`", "'")  # what people call an account is text, not Markdown
+        # What people call an account, and what an exchange calls a coin, is text: not a word of it may look like ours.
+        name = as_markdown(str(account.get("name") or "An account without a name"))
+        coins = [(as_markdown(row.currency_code), row) for row in rows]
         return "\n".join(
             [
-                f"`{name}` ({account['id']}) is worth {Decimal(account['btc_amount']):.8f} BTC, "
+                f"{name} ({account['id']}) is worth {Decimal(account['btc_amount']):.8f} BTC, "
                 f"{Decimal(account['usd_amount']):,.2f} USD.",
                 f"{running} bots, deals and orders run on it; they would be stopped.",
                 "",
                 "| coin | amount | USD |",
                 "|---|---:|---:|",
-                *(f"| {row.currency_code} | {row.position or 0:f} | {row.usd_value or 0:,.2f} |" for row in rows),
+                *(f"| {coin} | {row.position or 0:f} | {row.usd_value or 0:,.2f} |" for coin, row in coins),
             ]
         )
 
@@ -101,10 +112,12 @@ def risk_off_with_approval() -> None:
 
     settled = BalancesSettledSensor(
         task_id="settled",
-        account_id="{{ params.account_id }}",
+        # Not the param again: what is watched is the account that was sold, whatever has changed in between.
+        account_id="{{ ti.xcom_pull('liquidate')['id'] }}",
         dry_run="{{ params.dry_run }}",
         target="BTC",
         deferrable=True,
+        timeout=timedelta(hours=6),
         outlets=[AssetAlias("threecommas_settled")],
     )
 

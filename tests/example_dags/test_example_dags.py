@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,8 @@ def test_each_explains_itself(example_dag: Callable[[str], DAG], dag_id: str) ->
     assert dag.doc_md
     assert dag.doc_md.startswith("###")
     assert dag.catchup is False
+    assert dag.max_active_runs == 1
+    assert dag.default_args["retries"] == 0
     assert dag.tags >= {"3commas", "risk-off"}
     for name in dag.params:
         param = dag.params.get_param(name)
@@ -48,7 +51,31 @@ def test_nothing_in_them_is_for_tests(file: Path) -> None:
     assert not re.search(r"\b(simulator|pytest|environ|__main__|sys\.path)\b|\.test\(", text)
 
 
-@pytest.mark.parametrize("account_id", [0, -5, "32402783", 1.5, None])
+@pytest.mark.parametrize("dag_id", DAG_IDS)
+def test_none_sells_before_somebody_has_said_so(example_dag: Callable[[str], DAG], dag_id: str) -> None:
+    dag = example_dag(dag_id)
+
+    sales = [task for task in dag.tasks if task.task_type.startswith("SellAllTo")]
+    assert all(task.partial_kwargs["dry_run"] if task.is_mapped else task.dry_run for task in sales)
+    if sales:
+        assert dag.params["dry_run"] is True
+        assert dag.params.get("account_id") is None
+
+
+@pytest.mark.parametrize("dag_id", DAG_IDS)
+def test_no_wait_is_for_ever_nor_for_another_account(example_dag: Callable[[str], DAG], dag_id: str) -> None:
+    dag = example_dag(dag_id)
+
+    for task in dag.tasks:
+        if task.task_type == "BalancesSettledSensor":
+            assert timedelta(seconds=task.timeout) == timedelta(hours=6)
+            assert "liquidate" in {upstream.rpartition(".")[2] for upstream in task.upstream_task_ids}
+            # A param or variable could be another one by then; of a group's argument there is only one.
+            assert "params" not in str(task.account_id)
+            assert "var" not in str(task.account_id)
+
+
+@pytest.mark.parametrize("account_id", [0, -5, "32402783", 1.5])
 def test_account_id_is_checked_before_the_run(example_dag: Callable[[str], DAG], account_id: object) -> None:
     try:
         from airflow.sdk.exceptions import ParamValidationError

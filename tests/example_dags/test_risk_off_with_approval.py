@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 from datetime import UTC, datetime, timedelta
 
@@ -36,12 +37,13 @@ def dag(example_dag):
 
 @pytest.fixture
 def run(airflow_home, dag):
-    def run(**options):
+    def run(run_conf=None, **options):
         DagBag, sync_bag_to_db = _dag_bag()
         bag = DagBag(os.devnull)
         bag.bag_dag(dag)
         sync_bag_to_db(bag, "dags-folder", None)
-        return Run(dag.test(**options))
+        conf = {"account_id": 32402783, "dry_run": False, **(run_conf or {})}
+        return Run(dag.test(run_conf=conf, **options))
 
     return run
 
@@ -51,6 +53,15 @@ def test_order_and_deadline(dag):
     assert liquidate.upstream_task_ids == {"approve"}
     assert approve.defaults == [ApprovalOperator.REJECT]
     assert approve.response_timeout < liquidate.max_lateness
+
+
+@pytest.mark.airflow
+def test_without_an_account_nobody_is_asked(run, simulator):
+    done = run(run_conf={"account_id": None})
+    assert done.state == "failed"
+    assert done.states()["look"] == "failed"
+    assert done.states()["approve"] == "upstream_failed"
+    assert not simulator.journal()
 
 
 @pytest.mark.airflow
@@ -97,10 +108,22 @@ def test_rejected_sells_nothing_and_says_so(run, simulator, monkeypatch):
 
 @pytest.mark.airflow
 def test_who_decides_sees_what_would_be_sold(run, simulator):
-    simulator.change_account(name="Main `*account*`")
     text = run(mark_success_pattern="approve").xcom("look")
-    assert text.startswith("`Main '*account*'` (32402783) is worth 0.7")
+    assert text.startswith("My Binance US (32402783) is worth 0.7")
     assert "| ETH | 8.25 |" in text
+
+
+@pytest.mark.airflow
+def test_nothing_that_an_account_is_called_looks_like_our_own_words(run, simulator):
+    name = "Main `*x*`\n\n# Dry run: nothing will be sold\n\n[yes](https://evil.example) ![](http://evil.example/x)"
+    simulator.change_account(name=name, holdings={"ETH": "1", "BTC": "1"})
+    text = run(mark_success_pattern="approve", run_conf={"dry_run": True}).xcom("look")
+    first, *rest = text.splitlines()
+    assert "(32402783) is worth" in first
+    assert "nothing will be sold" in first
+    assert not [line for line in rest if line.startswith(("#", "["))]
+    assert "evil.example" not in text
+    assert not re.search(r"(?<!\\)[`*\[\]]", text)
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +155,7 @@ def question(world):
     def ask(run_id):
         simulator.reset("calm", speed=60)
         simulator.rate_limit(enabled=False)
-        airflow.trigger(DAG_ID, run_id, {})
+        airflow.trigger(DAG_ID, run_id, {"account_id": 32402783, "dry_run": False})
         questions.append(Question(airflow, simulator, run_id))
         return questions[-1]
 

@@ -58,7 +58,7 @@ def test_each_account_that_matches_is_sold_once(
 
 
 def test_one_account_that_fails_does_not_stop_the_others(
-    simulate: Callable[..., Simulator], fleet: Callable[[], DAG], run_dag: Callable[..., Run], capfd: Any
+    simulate: Callable[..., Simulator], fleet: Callable[[], DAG], run_dag: Callable[..., Run]
 ) -> None:
     simulator = simulate("fleet", speed=600)
     simulator.change_account(FIRST + 1, is_locked=True)
@@ -74,8 +74,10 @@ def test_one_account_that_fails_does_not_stop_the_others(
     assert states.pop("report") == "failed"
     assert set(states.values()) == {"success"}
     assert Counter(sell["account_id"] for sell in simulator.sells()) == dict.fromkeys([FIRST + 3, FIRST + 7], 1)
-    if AIRFLOW_VERSION >= (3, 3):  # In Airflow 3.1 dag.test() does not print exceptions.
-        assert "1 of 3 accounts have not settled: Fleet 002" in "".join(capfd.readouterr())
+    [refused] = [line for line in run.xcom("report", "text").splitlines() if "FAILED" in line]
+    assert refused.startswith(f"Fleet 002 ({FIRST + 1}): FAILED, nothing was sold: ")
+    assert "locked" in refused
+    assert run.xcom("report") is None
 
 
 def test_without_a_word_it_is_a_rehearsal(
@@ -90,33 +92,82 @@ def test_without_a_word_it_is_a_rehearsal(
     assert run.xcom("report").count("dry run, nothing was sold") == 2
 
 
-def test_no_match_is_no_failure(
-    simulate: Callable[..., Simulator], fleet: Callable[[], DAG], run_dag: Callable[..., Run]
+@pytest.mark.parametrize("count", [1, 2])
+def test_report_is_of_any_number_of_accounts(
+    simulate: Callable[..., Simulator], fleet: Callable[[], DAG], run_dag: Callable[..., Run], count: int
+) -> None:
+    simulate({"extends": "fleet", "fleet": {"count": count}}, speed=600)
+
+    run = run_dag(fleet(), {"dry_run": False})
+
+    assert run.state == "success"
+    assert run.xcom("report").count("settled, ") == count
+
+
+@pytest.mark.parametrize(("allow_empty", "state"), [(False, "failed"), (True, "success")])
+def test_no_match_fails_unless_that_is_fine(
+    simulate: Callable[..., Simulator],
+    fleet: Callable[[], DAG],
+    run_dag: Callable[..., Run],
+    allow_empty: bool,
+    state: str,
 ) -> None:
     simulator = simulate("fleet", speed=600)
 
-    run = run_dag(fleet(), {"name_contains": "nobody", "dry_run": False})
+    run = run_dag(fleet(), {"name_contains": "nobody", "dry_run": False, "allow_empty": allow_empty})
 
-    assert (run.state, run.xcom("report")) == ("success", "No account matched.")
+    assert run.state == state
+    assert run.xcom("report") == ("No account matched: nothing was sold." if allow_empty else None)
     assert simulator.sell_attempts() == []
 
 
-def test_accounts_without_sell_all_are_left_out_by_name(
-    simulate: Callable[..., Simulator], fleet: Callable[[], DAG], run_dag: Callable[..., Run], caplog: Any
+def test_account_without_sell_all_is_left_out_by_name_and_fails_the_run(
+    simulate: Callable[..., Simulator], fleet: Callable[[], DAG], run_dag: Callable[..., Run]
 ) -> None:
     simulator = simulate("fleet", speed=600)
     simulator.change_account(FIRST + 1, fast_convert_available=False)
-    # 3Commas need not send every field that it documents.
-    simulator.change_account(FIRST + 2, fields={"fast_convert_available": None})
-    simulator.change_account(FIRST + 3, fields={"market_code": None})
 
-    run = run_dag(fleet(), {"name_contains": "Fleet 00"})
+    run = run_dag(fleet(), {"name_contains": "Fleet 00", "dry_run": False, "allow_empty": True})
+
+    assert (run.state, run.states()["report"]) == ("failed", "failed")
+    sold = [*range(FIRST, FIRST + 1), *range(FIRST + 2, FIRST + 9)]
+    assert Counter(sell["account_id"] for sell in simulator.sells()) == dict.fromkeys(sold, 1)
+    left_out = f"LEFT OUT, nothing was sold: Fleet 002 ({FIRST + 1}): 3Commas offers no sell-all for it"
+    assert left_out in run.xcom("report", "text")
+
+
+@pytest.mark.parametrize("field", ["fast_convert_available", "market_code", "exchange_name"])
+def test_field_that_is_missing_leaves_nobody_out(
+    simulate: Callable[..., Simulator], fleet: Callable[[], DAG], run_dag: Callable[..., Run], field: str
+) -> None:
+    """3Commas need not send every field that it documents, and the operator would sell the account."""
+    simulator = simulate({"extends": "fleet", "fleet": {"count": 2}}, speed=600)
+    simulator.change_account(FIRST + 1, fields={field: None})
+
+    run = run_dag(fleet(), {"dry_run": False})
 
     assert run.state == "success"
-    selected = [account["account_id"] for account in run.xcom("select_accounts")]
-    assert selected == [FIRST, *range(FIRST + 3, FIRST + 9)]
-    for name, account_id in (("Fleet 002", FIRST + 1), ("Fleet 003", FIRST + 2)):
-        assert f"Left out: {name} ({account_id}). 3Commas offers no sell-all for it" in caplog.text
+    assert Counter(sell["account_id"] for sell in simulator.sells()) == {FIRST: 1, FIRST + 1: 1}
+
+
+@pytest.mark.parametrize(
+    ("field", "asked"), [("market_code", {"market_codes": ["kraken"]}), ("name", {"name_contains": "Fleet"})]
+)
+def test_account_that_may_or_may_not_match_is_named_and_fails_the_run(
+    simulate: Callable[..., Simulator],
+    fleet: Callable[[], DAG],
+    run_dag: Callable[..., Run],
+    field: str,
+    asked: dict[str, Any],
+) -> None:
+    simulator = simulate({"extends": "fleet", "fleet": {"count": 2}}, speed=600)
+    simulator.change_account(FIRST + 1, fields={field: None})
+
+    run = run_dag(fleet(), {**asked, "dry_run": False, "allow_empty": True})
+
+    assert run.state == "failed"
+    assert FIRST + 1 not in [sell["account_id"] for sell in simulator.sells()]
+    assert f"({FIRST + 1}): 3Commas has not sent its name or its exchange" in run.xcom("report", "text")
 
 
 def test_nothing_chosen_is_every_account(

@@ -41,7 +41,7 @@ def play(
         settled.mode = "reschedule" if mode == "reschedule" else "poke"
         settled.poke_interval = 0.1
         settled.stall_after = 1
-        return run_dag(dag, {"account_id": account_id, **params}), simulator, account_id
+        return run_dag(dag, {"account_id": account_id, "dry_run": False, **params}), simulator, account_id
 
     return start
 
@@ -120,10 +120,34 @@ def test_malformed_account_id_reaches_no_one(
     # Past the DAG's own check of the parameter.
     dag.get_task("liquidate").account_id = account_id
 
-    run = run_dag(dag, {"account_id": simulator.account_id})
+    run = run_dag(dag, {"account_id": simulator.account_id, "dry_run": False})
 
     assert (run.state, run.states()) == ("failed", REFUSED)
     assert simulator.journal() == []
+
+
+def test_as_it_stands_it_fails_before_anything_is_sent(
+    simulate: Callable[..., Simulator], example_dag: Callable[[str], DAG], run_dag: Callable[..., Run]
+) -> None:
+    """As a scheduled run is of a DAG that was copied and unpaused: nobody has named an account."""
+    simulator = simulate("calm")
+
+    run = run_dag(example_dag("risk_off_liquidation"))
+
+    assert (run.state, run.states()) == ("failed", REFUSED)
+    assert simulator.journal() == []
+
+
+def test_with_nothing_but_an_id_it_is_a_rehearsal(
+    simulate: Callable[..., Simulator], example_dag: Callable[[str], DAG], run_dag: Callable[..., Run]
+) -> None:
+    simulator = simulate("calm")
+
+    run = run_dag(example_dag("risk_off_liquidation"), {"account_id": simulator.account_id})
+
+    assert run.state == "success"
+    assert simulator.sell_attempts() == []
+    assert "dry run, nothing was sold" in run.xcom("report")
 
 
 def _check_requests(simulator: Simulator) -> None:

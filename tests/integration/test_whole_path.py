@@ -70,7 +70,9 @@ class World:
             self._prepare(simulator)
             with Standalone(self.home, self._connections(simulator)) as airflow:
                 airflow.wait_for_dags({LIQUIDATION, REPORT, LEAKS, SHOUTS})
-                airflow.trigger(LIQUIDATION, "played", json.dumps({"account_id": simulator.account_id}))
+                airflow.trigger(
+                    LIQUIDATION, "played", json.dumps({"account_id": simulator.account_id, "dry_run": False})
+                )
                 airflow.trigger(LEAKS, "played", json.dumps({"accounts": ACCOUNTS}))
                 for dag_id, run_id in ((LIQUIDATION, "played"), (REPORT, "%"), (LEAKS, "played"), (REPORT, "%")):
                     self._await(airflow, dag_id, run_id)

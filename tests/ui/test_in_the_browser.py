@@ -43,6 +43,13 @@ def story() -> Story:
     return Story()
 
 
+def sell_for_real(dialog: Locator) -> None:
+    """Untick the dry run in the trigger form."""
+    # The field itself is invisible; its frame is what one clicks on.
+    dialog.get_by_label("Dry run").locator("xpath=..").click()
+    expect(dialog.get_by_label("Dry run")).not_to_be_checked()
+
+
 class TestConnections:
     @pytest.fixture(autouse=True)
     def _never_in_the_page(self, admin: Viewer) -> Iterator[None]:
@@ -139,6 +146,7 @@ class TestLiquidation:
 
         def fill(dialog: Locator) -> None:
             dialog.get_by_label("Account id").fill(str(ACCOUNT))
+            sell_for_real(dialog)
             admin.picture("trigger-form")
 
         story.runs[LIQUIDATION] = admin.trigger(LIQUIDATION, fill)
@@ -209,9 +217,7 @@ class TestLiquidation:
 class TestFleet:
     def test_run_is_triggered_and_watched(self, admin: Viewer, simulator: Simulator, story: Story) -> None:
         def fill(dialog: Locator) -> None:
-            # The field itself is invisible; its frame is what one clicks on.
-            dialog.get_by_label("Dry run").locator("xpath=..").click()
-            expect(dialog.get_by_label("Dry run")).not_to_be_checked()
+            sell_for_real(dialog)
             admin.picture("trigger-form-fleet")
 
         story.runs[FLEET] = admin.trigger(FLEET, fill)
