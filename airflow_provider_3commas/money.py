@@ -68,3 +68,19 @@ def rounded(amount: Decimal | None, places: int) -> str:
     :return: e.g. ``0.79513955``; ``?`` for ``None``.
     """
     return "?" if amount is None else f"{amount:.{places}f}"
+
+
+def jsonable(value: Any) -> Any:
+    """Return a decoded API value in JSON types that survive XCom and the state store unchanged.
+
+    :param value: dicts, lists and scalars; a ``Decimal`` becomes its exact decimal text, or ``None`` if its exponent is
+        beyond that of any amount: written out, it would fill the memory.
+    :return: the same in JSON types.
+    """
+    if isinstance(value, Decimal):
+        return None if known(value) is None else f"{value:f}"
+    if isinstance(value, dict):
+        return {key: jsonable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [jsonable(item) for item in value]
+    return value

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         SellAllUnavailable,
         SettlementFailed,
         ThreeCommasError,
+        WrongAccountSold,
     )
 
 __all__ = [
@@ -65,6 +66,7 @@ __all__ = [
     "SettlementFailed",
     "ThreeCommasClient",
     "ThreeCommasError",
+    "WrongAccountSold",
     "parse_account_id",
 ]
 

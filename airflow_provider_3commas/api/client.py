@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import threading
-import time
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 import requests
@@ -13,6 +13,7 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, ProxyM
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from airflow_provider_3commas import __version__
+from airflow_provider_3commas.api import clock
 from airflow_provider_3commas.api.account_ids import parse_account_id
 from airflow_provider_3commas.api.balance_rows import BalanceRow, decode_balance_rows
 from airflow_provider_3commas.api.base_url import DEFAULT_BASE_URL, check_base_url
@@ -123,6 +124,11 @@ class ThreeCommasClient:
         self._templates = {
             method: self._session.prepare_request(requests.Request(method, self.base_url)) for method in ("GET", "POST")
         }
+
+    @property
+    def api_key_hash(self) -> str:
+        """Tell API keys apart without naming them."""
+        return hashlib.sha256(self._credentials.api_key.encode()).hexdigest()[:16]
 
     def __repr__(self) -> str:
         return f"ThreeCommasClient(base_url={self.base_url!r}, mode={self.mode!r}, credentials=***)"
@@ -288,10 +294,16 @@ class ThreeCommasClient:
             )
         except _Stopped as stopped:
             raise stopped.error from stopped.error.__cause__
-        except (requests.RequestException, OSError) as error:
+        except Exception as error:
+            # Before it has left, anything but the network's errors is a defect, and says so itself.
+            if not _progress.request_sent and not isinstance(error, (requests.RequestException, OSError)):
+                raise
             raise self._no_reply(method, path, error, writes=writes) from _without_secrets(error)
         reply = Reply(method, path, response.status_code, response.headers, response.content, writes, self._hide)
-        problem = failure(reply)
+        try:
+            problem = failure(reply)
+        except (ValueError, ArithmeticError, RecursionError, TypeError) as error:
+            problem = reply.unknown(f"a reply that can't be read ({type(error).__name__})")
         if problem is None:
             return reply
         if self._gate is not None:
@@ -344,9 +356,9 @@ class _Progress(threading.local):
         """Ask for permission, and take it only while it is fresh: a process may be frozen meanwhile, and replaced."""
         if self.before_sending is not None:
             for _ in range(PERMISSION_TRIES):
-                asked = time.monotonic()
+                asked = clock.instant()
                 self._ask(self.before_sending)
-                if time.monotonic() - asked < PERMISSION_SECONDS:
+                if clock.passed_since(asked) < PERMISSION_SECONDS:
                     break
             else:
                 raise _Stopped(
@@ -481,7 +493,7 @@ def _without_secrets(error: Exception) -> Exception:
 def _decoded(reply: Reply, kind: type[Any]) -> Any:
     try:
         value = decode_json(reply.body)
-    except ValueError:
+    except (ValueError, ArithmeticError, RecursionError):
         raise reply.unknown(describe_body(reply)) from None
     if not isinstance(value, kind):
         raise reply.unknown(f"a JSON {type(value).__name__} in place of a {kind.__name__}")
@@ -493,7 +505,10 @@ def _account(reply: Reply, asked: int) -> dict[str, Any]:
     got = _account_id(reply, account)
     if got != asked:
         raise reply.unknown(f"account {got} in place of {asked}")
-    redacted: dict[str, Any] = redact_credentials(account)
+    try:
+        redacted: dict[str, Any] = redact_credentials(account)
+    except RecursionError:
+        raise reply.unknown("an Account that is nested too deeply") from None
     return redacted
 
 

@@ -166,7 +166,7 @@ class _Said:
     def of(cls, reply: Reply) -> _Said:
         try:
             body = json.loads(reply.body)
-        except ValueError:
+        except (ValueError, RecursionError):
             return cls()
         if not isinstance(body, dict) or not isinstance(body.get("error"), str):
             return cls()
@@ -289,7 +289,7 @@ def _line(text: str) -> str:
 def _http_date(text: str) -> datetime | None:
     try:
         date = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, TypeError, OverflowError):
         return None
     return date if date.tzinfo else date.replace(tzinfo=UTC)
 

@@ -21,6 +21,7 @@
     ├── LiquidationRefused      nothing was sent: a guard does not let this run sell
     ├── JournalUnusable         nothing was sent: what is recorded of this task can't be explained
     ├── PreflightFailed         nothing was sent: the account could not be read before the sale
+    ├── WrongAccountSold        sold, without preflight, and it was a paper account in mode real
     ├── BudgetTimeout           nothing was sent: the time to wait for the request budget was over
     └── SettlementFailed        the account will not settle by waiting
         └── BalancesStalled         nothing moves any more, and something is left
@@ -170,6 +171,12 @@ class JournalUnusable(ThreeCommasError):
 
 class PreflightFailed(ThreeCommasError):
     """The account could not be read before the sale; nothing was sent."""
+
+
+class WrongAccountSold(ThreeCommasError):
+    """The sale was accepted, and the account turned out to be a paper one in mode ``real``, or the other way round."""
+
+    permanent = True
 
 
 class BudgetTimeout(ThreeCommasError):

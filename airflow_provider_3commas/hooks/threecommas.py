@@ -67,9 +67,28 @@ class ThreeCommasHook(BaseHook):
         """
         return self._client
 
+    def conn_that_sells(self) -> ThreeCommasClient:
+        """Return the client of this connection, which has to be understood in full: a typo in ``mode`` would sell.
+
+        :return: the same client as ``get_conn``.
+        :raises ConfigurationError: the connection cannot be used, or has a key in ``extra`` that is not known.
+        """
+        unknown = _unknown_extra(self._connection)
+        if unknown:
+            raise ConfigurationError(
+                f"Connection {self.threecommas_conn_id!r} has keys in extra that are not known: {', '.join(unknown)}. "
+                f"Nothing was sent: one of them may be meant to keep real money from being sold. Known are "
+                f"{', '.join(sorted(EXTRA_KEYS))}; correct or remove the others."
+            )
+        return self._client
+
+    @cached_property
+    def _connection(self) -> Connection:
+        return self.get_connection(self.threecommas_conn_id)
+
     @cached_property
     def _client(self) -> ThreeCommasClient:
-        return self.client_from(self.get_connection(self.threecommas_conn_id), gate=self._gate)
+        return self.client_from(self._connection, gate=self._gate)
 
     @classmethod
     def client_from(cls, connection: Connection, *, gate: GateFactory | None = None) -> ThreeCommasClient:
@@ -139,7 +158,7 @@ class ThreeCommasHook(BaseHook):
         :return: the Account when the orders were created, credentials replaced.
         :raises ThreeCommasError: see ``airflow_provider_3commas.api.errors`` for what each class says of the sell.
         """
-        return self.get_conn().sell_all_to_btc(account_id)
+        return self.conn_that_sells().sell_all_to_btc(account_id)
 
     def sell_all_to_usd(self, account_id: int | str) -> dict[str, Any]:
         """Sell everything on the account into USD, on most exchanges a dollar stablecoin. Can't be undone.
@@ -148,7 +167,7 @@ class ThreeCommasHook(BaseHook):
         :return: as ``sell_all_to_btc``.
         :raises ThreeCommasError: as ``sell_all_to_btc``.
         """
-        return self.get_conn().sell_all_to_usd(account_id)
+        return self.conn_that_sells().sell_all_to_usd(account_id)
 
     def load_balances(self, account_id: int | str) -> dict[str, Any]:
         """Ask 3Commas to fetch the account's balances from the exchange anew.
@@ -215,7 +234,7 @@ def _extra(connection: Connection) -> dict[str, Any]:
         _register_secrets(private_key)
     if isinstance(budget_url, str):
         _register_secrets(*_passwords(budget_url))
-    unknown = sorted(set(extra) - EXTRA_KEYS)
+    unknown = _unknown_extra(connection)
     if unknown:
         warnings.warn(
             f"Connection {connection.conn_id!r} has unknown keys in extra, which are ignored: {', '.join(unknown)}. "
@@ -224,6 +243,10 @@ def _extra(connection: Connection) -> dict[str, Any]:
             stacklevel=2,
         )
     return {key: value for key, value in extra.items() if key in EXTRA_KEYS and value not in (None, "")}
+
+
+def _unknown_extra(connection: Connection) -> list[str]:
+    return sorted(set(connection.extra_dejson) - EXTRA_KEYS)
 
 
 def _passwords(url: str) -> list[str]:

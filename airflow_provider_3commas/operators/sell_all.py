@@ -16,13 +16,36 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
+    from airflow_provider_3commas.api.client import RequestGate
+    from airflow_provider_3commas.budget import Claims, RequestBudget
     from airflow_provider_3commas.hooks.threecommas import ThreeCommasHook
+    from airflow_provider_3commas.liquidation.liquidator import Liquidator
+
+#: What needs no check when the DAG is parsed.
+_DEFAULTS: dict[str, Any] = {
+    "dry_run": False,
+    "preflight": True,
+    "max_lateness": timedelta(hours=1),
+    "not_within": timedelta(minutes=10),
+    "allow_backfill": False,
+    "reconcile_for": timedelta(minutes=2),
+    "account_name": None,
+    "execution_timeout": None,
+}
 
 
 class _SellAllOperator(BaseOperator):
     """Share everything but the target; the parameters are described at ``SellAllToBtcOperator``."""
 
-    template_fields: Sequence[str] = ("account_id", "threecommas_conn_id", "account_name", "dry_run")
+    template_fields: Sequence[str] = (
+        "account_id",
+        "threecommas_conn_id",
+        "account_name",
+        "dry_run",
+        "preflight",
+        "max_lateness",
+        "not_within",
+    )
     operator_extra_links = (ThreeCommasLiquidationLink(),)
     ui_color = "#ffd9cc"
     ui_fgcolor = "#5c1a00"
@@ -37,10 +60,11 @@ class _SellAllOperator(BaseOperator):
         threecommas_conn_id: str = "threecommas_default",
         account_name: str | None = None,
         dry_run: bool | str = False,
-        preflight: bool = True,
-        max_lateness: timedelta | None = timedelta(hours=1),
+        preflight: bool | str = True,
+        max_lateness: timedelta | float | str | None = timedelta(hours=1),
+        not_within: timedelta | float | str | None = timedelta(minutes=10),
         allow_backfill: bool = False,
-        reconcile_for: timedelta = timedelta(minutes=2),
+        reconcile_for: timedelta | float = timedelta(minutes=2),
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -50,8 +74,12 @@ class _SellAllOperator(BaseOperator):
         self.dry_run = dry_run  # type: ignore[method-assign,assignment]  # the CLI's --dry-run method
         self.preflight = preflight
         self.max_lateness = max_lateness
+        self.not_within = not_within
         self.allow_backfill = allow_backfill
         self.reconcile_for = reconcile_for
+        self._budget: RequestBudget | None = None
+        self.liquidator: Liquidator | None = None
+        self._check_literals()
         # Not a class attribute: Airflow's base class sets that back to None.
         if getattr(self, "retry_policy", None) is None:
             self.retry_policy = default_retry_policy()
@@ -59,27 +87,66 @@ class _SellAllOperator(BaseOperator):
     @cached_property
     def hook(self) -> ThreeCommasHook:
         """The hook of the rendered connection id; its requests go before those of the sensors."""
-        from airflow_provider_3commas.budget import Priority, SleepingGate
-        from airflow_provider_3commas.hooks.gates import BudgetMetrics
         from airflow_provider_3commas.hooks.threecommas import ThreeCommasHook
 
-        return ThreeCommasHook(
-            self.threecommas_conn_id,
-            gate=lambda budget: SleepingGate(budget, Priority.SELL, logger=self.log, observer=BudgetMetrics()),
+        return ThreeCommasHook(self.threecommas_conn_id, gate=self._gate)
+
+    def _gate(self, budget: RequestBudget) -> RequestGate:
+        from airflow_provider_3commas.budget import Priority, SleepingGate
+        from airflow_provider_3commas.hooks.gates import BudgetMetrics
+
+        self._budget = budget
+        return SleepingGate(
+            budget,
+            Priority.SELL,
+            time_left=self._time_left,
+            logger=self.log,
+            observer=BudgetMetrics(),
         )
+
+    def _time_left(self) -> float:
+        """Return the seconds for which a request may wait for the budget: none but a liquidation's may."""
+        return 0.0 if self.liquidator is None else self.liquidator.time_left()
+
+    def claims(self) -> Claims:
+        """Return who liquidates which account, from the store in which the hook's requests are counted."""
+        self.hook.get_conn()
+        if self._budget is None:
+            raise RuntimeError("the hook's client was built without its gate")
+        return self._budget.claims
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Liquidate the account, or find out what an earlier try has done about it.
 
         :param context: Airflow's context.
         :return: the Account.
-        :raises AirflowFailException: nothing was sold, and no retry can cure why; the cause is the provider's error.
+        :raises AirflowFailException: nothing was sold by this try, and no retry can cure why; the cause is the
+            provider's error.
         :raises ThreeCommasError: see ``airflow_provider_3commas.api.errors``; ``OutcomeUnknown`` says that there may
             have been a sell.
         """
-        from airflow_provider_3commas.liquidation.liquidator import Liquidator
+        from airflow.providers.common.compat.sdk import AirflowFailException
 
-        return Liquidator(self, context).run()
+        from airflow_provider_3commas.api.errors import ThreeCommasError
+        from airflow_provider_3commas.operators.try_of_sale import TryOfSale
+
+        try:
+            return TryOfSale(self, context).run()
+        except ThreeCommasError as error:
+            if error.permanent:
+                raise AirflowFailException(str(error)) from error
+            raise
+
+    def _check_literals(self) -> None:
+        """Refuse what is wrong before any run; what is templated has to wait for ``execute``."""
+        if all(_is_checked_later(getattr(self, name), default) for name, default in _DEFAULTS.items()) and (
+            _is_checked_later(self.account_id, 0)
+        ):
+            return
+        # What checks is light, but DAG files are parsed again and again.
+        from airflow_provider_3commas.operators.sale_parameters import check_literals
+
+        check_literals(self)
 
     def on_kill(self) -> None:
         """Say that a sell can't be undone; there is nothing to call off."""
@@ -90,18 +157,24 @@ class _SellAllOperator(BaseOperator):
         )
 
 
+def _is_checked_later(value: Any, default: Any) -> bool:
+    return (isinstance(value, str) and "{{" in value) or (type(value) is type(default) and value == default)
+
+
 class SellAllToBtcOperator(_SellAllOperator):
     """Sell everything an exchange account holds into BTC and stop every bot, deal and order on it, at most once.
 
     Can't be undone. The sell is written down before it is sent (in Airflow's task state store, 3.3 and later) and
-    never repeated unless the API refused it for certain, or the account was watched for ``reconcile_for``, shows no
-    trace of it, and Airflow's ``retries`` allow another try. Clearing a task that has sold sends nothing: run the DAG
-    again to liquidate again.
+    never repeated unless the API refused it for certain, or the account was watched for ``reconcile_for``, is proven
+    to be untouched, and Airflow's ``retries`` allow another try. Clearing a task that has sold sends nothing: start a
+    new DAG run to liquidate again.
 
     Returns the Account that 3Commas answered with (credentials replaced by ``***``, fractional numbers as decimal
     strings). It is a snapshot from when the orders were created, not filled: wait with ``BalancesSettledSensor``.
-    XCom ``holdings_before`` is the account before the sale; XCom ``liquidation`` says what became of the sell and how
-    that is known.
+    XCom ``holdings_before`` is the account before the sale. XCom ``liquidation`` says what became of it, whatever the
+    end: ``outcome`` (``accepted``, ``reconciled``, ``recorded`` or ``dry_run``; of a task that failed, ``refused`` or
+    ``not_sent`` if nothing was sent, ``rejected`` if 3Commas refused it for certain, ``unknown`` if there may have
+    been a sale), ``reason``, ``sent_at``, ``evidence``.
 
     :param account_id: id of the 3Commas exchange account: a positive integer, or a template that renders to one.
     :param threecommas_conn_id: id of the connection.
@@ -109,13 +182,20 @@ class SellAllToBtcOperator(_SellAllOperator):
         id. Needs ``preflight``.
     :param dry_run: do everything but send the sell: a bool, or a template that renders to ``True`` or ``False``.
     :param preflight: read the account first (three requests), refuse what can't work, and keep the holdings as the
-        baseline. ``False`` sends the sell as the only request; what became of it is then harder to find out, and a
-        sell whose outcome is unknown is never repeated.
-    :param max_lateness: how long after its due time a *scheduled* run may still sell; ``None`` for any time. Manual,
-        asset-triggered and API-triggered runs are never late.
-    :param allow_backfill: whether a backfill run may sell.
-    :param reconcile_for: how long to watch the account when the outcome of a sell is unknown. Has to be longer than
-        the connection's timeouts, so that a request of an abandoned try has ended in the meantime.
+        baseline; reads that fail are repeated for five minutes. ``"best_effort"``: sell without a baseline if they
+        keep failing for one minute. ``False``: the sell is the only request (in mode ``paper`` the Account is read).
+        Without a baseline, what became of a sell whose answer was lost can't be found out, and it is never repeated.
+        A bool, or a template that renders to one of the three.
+    :param max_lateness: how long after it was due a run may still sell: a ``timedelta`` or seconds; ``None`` for any
+        time. Counts from the run's ``run_after``, for scheduled, manual, triggered and asset runs alike: a run may
+        have waited in a queue, or on a paused DAG.
+    :param not_within: refuse if another task has liquidated this account less than this long ago, or is liquidating
+        it: a ``timedelta`` or seconds, up to 30 days; ``None`` for never. Seen by all tasks with the same API key that
+        count their requests in the same store: on one machine, or through ``budget_url``.
+    :param allow_backfill: whether a backfill run may sell, however late.
+    :param reconcile_for: how long to watch the account when the outcome of a sell is unknown: a ``timedelta`` or
+        seconds. Has to be longer than the connection's timeouts, so that a request of an abandoned try has ended in
+        the meantime, and shorter than ``execution_timeout``.
     """
 
     target: ClassVar[Literal["BTC", "USD"]] = "BTC"

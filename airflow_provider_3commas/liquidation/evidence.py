@@ -1,0 +1,309 @@
+"""Was it sold? What an account shows, compared with the baseline from before the sale. Pure decisions.
+
+There are three answers, and only two of them are certainties:
+
+*sold*       what ran is stopped, every coin is gone or on its way in new orders, and what is gone has become the target
+*untouched*  everything that ran still runs, and next to nothing has moved
+*unknown*    all else, contradictions among it
+
+Bots trade, stop-losses fire, owners stop bots, withdraw, deposit and place orders; views are stale, partial or empty.
+None of these is evidence. Amounts are compared at the baseline's prices, so that a market that moves proves nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from decimal import Decimal, localcontext
+from enum import Enum
+from typing import TYPE_CHECKING, NamedTuple
+
+from airflow_provider_3commas.liquidation.snapshot import ORDERS, STOPPED_ENTITIES, Snapshot, by_value, describe_counts
+from airflow_provider_3commas.money import DUST_BTC, EXACT, TARGETS, plain, rounded
+
+if TYPE_CHECKING:
+    from airflow_provider_3commas.holdings import Holding
+
+#: Share of the sellable value that has to have become the target before an account counts as sold: orders alone could
+#: be anybody's.
+SOLD_SHARE = Decimal("0.5")
+#: Share by which what has become of the sold coins may differ from what they were worth: fees, slippage, prices.
+CONSERVED_WITHIN = Decimal("0.2")
+#: Share of the sellable value below which bots that go on trading have not sold the account.
+UNTOUCHED_SHARE = Decimal("0.1")
+#: Share of its amount that no coin may have lost for the account to be untouched.
+UNTOUCHED_COIN_SHARE = Decimal("0.5")
+#: Polls in a row that have to agree.
+CERTAIN_POLLS = 2
+
+_NAMED_AT_MOST = 10
+_ZERO = Decimal(0)
+
+
+class Verdict(Enum):
+    """Name what an account shows."""
+
+    SOLD = "sold"
+    UNTOUCHED = "untouched"
+    UNKNOWN = "unknown"
+
+
+class Assessment(NamedTuple):
+    """Hold what one poll shows, and the facts that say so, in words."""
+
+    verdict: Verdict
+    facts: tuple[str, ...]
+
+
+_NOTHING_SEEN = Assessment(Verdict.UNKNOWN, ())
+
+
+def assess(baseline: Snapshot | None, now: Snapshot | None, target: str) -> Assessment:
+    """Compare one poll with the baseline.
+
+    :param baseline: the account before the sale; ``None`` if it was not read.
+    :param now: the poll; ``None`` if the account could not be read.
+    :param target: ``BTC`` or ``USD``.
+    :return: what it shows; anything but *unknown* needs a complete baseline and a complete poll.
+    """
+    if baseline is None:
+        return Assessment(Verdict.UNKNOWN, ("there is no baseline from before the sale to compare the account with",))
+    if not baseline.complete:
+        return Assessment(Verdict.UNKNOWN, (f"the baseline is incomplete ({'; '.join(baseline.gaps)})",))
+    if now is None:
+        return Assessment(Verdict.UNKNOWN, ("the account could not be read",))
+    if not now.complete:
+        return Assessment(Verdict.UNKNOWN, (f"the view is incomplete ({'; '.join(now.gaps)})",))
+    if not baseline.sellable(target):
+        return Assessment(Verdict.UNKNOWN, ("there was nothing to sell, so a sale would leave no trace",))
+    with localcontext(EXACT):
+        comparison = _Comparison(baseline, now, target)
+        if comparison.is_sold():
+            verdict = Verdict.SOLD
+        else:
+            verdict = Verdict.UNTOUCHED if comparison.is_untouched() else Verdict.UNKNOWN
+        return Assessment(verdict, comparison.facts())
+
+
+def has_lost_entities(baseline: Snapshot, now: Snapshot) -> bool:
+    """Tell that something which ran before does not run any more: incomplete balances don't matter for that."""
+    return any(
+        (count := now.entities.get(name)) is not None and count < before for name, before in baseline.running().items()
+    )
+
+
+class _Change(NamedTuple):
+    """One coin, before and now; values at the baseline's price."""
+
+    code: str
+    kept: bool
+    price: Decimal | None
+    before: Holding | None
+    now: Holding | None
+
+    @property
+    def moved(self) -> Decimal:
+        """How much more of it there is now, in the coin."""
+        return (self.now.amount if self.now else _ZERO) - (self.before.amount if self.before else _ZERO)
+
+    @property
+    def tied(self) -> Decimal:
+        """How much more of it is in orders now, in the coin."""
+        return (self.now.on_orders if self.now else _ZERO) - (self.before.on_orders if self.before else _ZERO)
+
+    def worth(self, amount: Decimal) -> Decimal:
+        return amount * (self.price or _ZERO)
+
+    def is_dust(self, amount: Decimal) -> bool:
+        """Tell an amount that is worth nothing to speak of; of a coin without a price, only none at all is."""
+        return amount == 0 if self.price is None else abs(self.worth(amount)) <= DUST_BTC
+
+    def lost_most(self) -> bool:
+        """Tell that half of the coin is gone, or half of what was free of it."""
+        if self.before is None or self.is_dust(self.before.amount):
+            return False
+        free_now, amount_now = (self.now.free, self.now.amount) if self.now else (_ZERO, _ZERO)
+        kept = 1 - UNTOUCHED_COIN_SHARE
+        return amount_now <= self.before.amount * kept or (
+            not self.is_dust(self.before.free) and free_now <= self.before.free * kept
+        )
+
+    def is_on_its_way(self) -> bool:
+        """Tell that nothing of the coin is left but dust, or new orders for all of it."""
+        if self.now is None or self.is_dust(self.now.amount):
+            return True
+        if self.before is None or self.moved > 0:
+            return False
+        halved = self.now.amount <= self.before.amount * SOLD_SHARE
+        return self.is_dust(self.now.free) and (self.tied > 0 or halved)
+
+
+class _Comparison:
+    """Weigh a complete poll against a complete baseline."""
+
+    def __init__(self, baseline: Snapshot, now: Snapshot, target: str) -> None:
+        self._baseline = baseline
+        self._now = now
+        self._target = target
+        self._ran = baseline.running()
+        kept = TARGETS[target]
+        self._changes = [
+            _Change(
+                code, code in kept, _price(baseline, now, code), baseline.holdings.get(code), now.holdings.get(code)
+            )
+            for code in sorted({*baseline.holdings, *now.holdings})
+        ]
+        others = [change for change in self._changes if not change.kept]
+        # A coin without a price, as an airdrop is, can't be told from dust: it is no reason to doubt a sale.
+        priced = [change for change in others if change.price is not None]
+        self._sellable = sum((held.btc_value for held in baseline.sellable(target).values()), _ZERO)
+        self._arrived = sum((change.worth(change.moved) for change in self._changes if change.kept), _ZERO)
+        self._gone = -sum((change.worth(change.moved) for change in others), _ZERO)
+        self._bought = [change for change in priced if not change.is_dust(max(change.moved, _ZERO))]
+        self._left = [change for change in priced if not change.is_on_its_way()]
+
+    def is_sold(self) -> bool:
+        return (
+            self._nothing_runs()
+            and not self._left
+            and self._arrived >= SOLD_SHARE * self._sellable
+            and abs(self._arrived - self._gone) <= CONSERVED_WITHIN * self._gone + DUST_BTC
+        )
+
+    def is_untouched(self) -> bool:
+        if not self._everything_still_runs():
+            return False
+        if not self._ran:
+            return self._nothing_moved()
+        return not any(change.lost_most() for change in self._changes) and self._moved() < (
+            UNTOUCHED_SHARE * self._sellable
+        )
+
+    def _nothing_runs(self) -> bool:
+        counts = [self._now.entities.get(name) for name in self._baseline.entities if name in STOPPED_ENTITIES]
+        return all(count == 0 for count in counts) and not self._now.running()
+
+    def _everything_still_runs(self) -> bool:
+        """Tell that no count has fallen; bots cancel orders all the time, so beside them only some have to be left."""
+        counts = self._now.entities
+        orders = self._baseline.entities.get(ORDERS) or 0
+        orders_now = counts.get(ORDERS) or 0
+        return all((counts.get(name) or 0) >= count for name, count in self._ran.items()) and (
+            orders_now >= (1 if self._ran else orders) or not orders
+        )
+
+    def _nothing_moved(self) -> bool:
+        return (
+            all(change.is_dust(change.moved) and change.is_dust(change.tied) for change in self._changes)
+            and self._moved() <= DUST_BTC
+        )
+
+    def _moved(self) -> Decimal:
+        """Return the value that went out of coins or into coins, whichever is more."""
+        flows = [change.worth(change.moved) for change in self._changes]
+        return max(sum((max(flow, _ZERO) for flow in flows), _ZERO), sum((max(-flow, _ZERO) for flow in flows), _ZERO))
+
+    def facts(self) -> tuple[str, ...]:
+        return tuple(fact for fact in (self._about_entities(), self._about_value(), *self._about_coins()) if fact)
+
+    def _about_entities(self) -> str:
+        still = self._now.running()
+        if still:
+            return f"still running: {describe_counts(still)} (before: {describe_counts(self._ran) or 'nothing'})"
+        return f"all that ran before is stopped ({describe_counts(self._ran)})" if self._ran else "nothing ran before"
+
+    def _about_value(self) -> str:
+        return (
+            f"of {rounded(self._sellable, 8)} BTC that could be sold, {rounded(self._gone, 8)} BTC has left its coins "
+            f"and {rounded(self._arrived, 8)} BTC has come into {self._target}"
+        )
+
+    def _about_coins(self) -> list[str]:
+        left = [change for change in self._left if change.now is not None]
+        names = [f"{plain(change.now.amount)} {change.code}" for change in _by_worth(left) if change.now]
+        bought = [f"{plain(change.moved)} {change.code}" for change in _by_worth(self._bought)]
+        if not names:
+            return ["nothing sellable is left outside new orders"]
+        return [_listed("not sold", names), *([_listed("come in", bought)] if bought else [])]
+
+
+def _price(baseline: Snapshot, now: Snapshot, code: str) -> Decimal | None:
+    for snapshot in (baseline, now):
+        held = snapshot.holdings.get(code)
+        if held is not None and held.price is not None:
+            return abs(held.price)
+    return None
+
+
+def _by_worth(changes: list[_Change]) -> list[_Change]:
+    held = {change.code: change.now for change in changes if change.now is not None}
+    order = [holding.currency for holding in by_value(held)]
+    return sorted(changes, key=lambda change: order.index(change.code) if change.code in order else len(order))
+
+
+def _listed(title: str, names: list[str]) -> str:
+    more = len(names) - _NAMED_AT_MOST
+    return f"{title}: {', '.join(names[:_NAMED_AT_MOST])}" + (f" and {more} more" if more > 0 else "")
+
+
+@dataclass(frozen=True)
+class Reconciliation:
+    """Collect polls of an account until they tell whether it was sold.
+
+    :param baseline: the account before the sale; ``None`` if it was not read.
+    :param target: ``BTC`` or ``USD``.
+    """
+
+    baseline: Snapshot | None
+    target: str
+    polls: int = 0
+    complete_polls: int = 0
+    agreeing: int = 0
+    changed: bool = False
+    last: Assessment = _NOTHING_SEEN
+
+    def poll(self, now: Snapshot | None) -> Reconciliation:
+        """Take one more poll into account.
+
+        :param now: what was seen; ``None`` if the read failed, which proves nothing.
+        :return: the reconciliation with it.
+        """
+        assessment = assess(self.baseline, now, self.target)
+        complete = now is not None and now.complete
+        same = assessment.verdict is self.last.verdict
+        return replace(
+            self,
+            polls=self.polls + 1,
+            complete_polls=self.complete_polls + complete,
+            agreeing=self.agreeing + 1 if same else 1,
+            changed=self.changed or self._shows_change(now, assessment),
+            last=assessment,
+        )
+
+    def _shows_change(self, now: Snapshot | None, assessment: Assessment) -> bool:
+        """Tell that the account has been seen otherwise than before the sale: then it is *untouched* no more."""
+        if self.baseline is None or now is None:
+            return False
+        if has_lost_entities(self.baseline, now):
+            return True
+        return now.complete and assessment.verdict is not Verdict.UNTOUCHED
+
+    def finding(self, *, time_is_up: bool) -> Verdict | None:
+        """Say what the polls so far come to.
+
+        :param time_is_up: whether the account was watched for as long as was asked for.
+        :return: the finding, or ``None`` to go on polling.
+        """
+        certain = self.agreeing >= CERTAIN_POLLS
+        if certain and self.last.verdict is Verdict.SOLD:
+            return Verdict.SOLD
+        if not time_is_up:
+            return None
+        untouched = certain and self.last.verdict is Verdict.UNTOUCHED and not self.changed
+        return Verdict.UNTOUCHED if untouched else Verdict.UNKNOWN
+
+    def describe(self) -> str:
+        """Say what was seen, as a clause for a message."""
+        return (
+            f"{self.polls} poll(s) of the account, {self.complete_polls} of them with a complete view; at the last, "
+            f"{'; '.join(self.last.facts) or 'nothing was seen'}"
+        )

@@ -1,0 +1,144 @@
+"""What does not let a run sell: the wrong time, the wrong account, the wrong kind of account."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_3commas.api.errors import JournalUnusable, LiquidationRefused
+from airflow_provider_3commas.holdings import account_problem
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+#: How the API names the exchange of a paper account. Which accounts the mode header acts on is not documented, so this
+#: is what proves that an account is a paper one.
+PAPER_MARKET = "paper_trading"
+
+
+@dataclass(frozen=True)
+class Run:
+    """Hold what Airflow says of the task instance and its DAG run.
+
+    :param task: names the task instance: ``dag_id/run_id/task_id``, with ``[map_index]`` if it is mapped.
+    :param try_number: number of the try; 0 for ``airflow tasks test``.
+    :param mapped: whether the task is mapped.
+    :param clear_number: how often the DAG run was cleared.
+    :param run_type: Airflow's run type, e.g. ``scheduled``.
+    :param run_after: since when the run could run.
+    """
+
+    task: str
+    try_number: int
+    mapped: bool
+    clear_number: int
+    run_type: str
+    run_after: datetime
+
+
+def check_run(run: Run, now: datetime, *, max_lateness: timedelta | None, allow_backfill: bool) -> None:
+    """Refuse a run that was meant for another time.
+
+    :param run: the run.
+    :param now: the time.
+    :param max_lateness: how long after ``run_after`` any run but a backfill may still sell; ``None`` for any time.
+    :param allow_backfill: whether a backfill run may sell, whenever.
+    :raises LiquidationRefused: naming the parameter that lifts the guard.
+    """
+    if run.run_type == "backfill":
+        if allow_backfill:
+            return
+        raise LiquidationRefused(
+            "This is a backfill run: it would sell the account as it is now, for a date that has passed. Nothing was "
+            "sent. Set allow_backfill=True on the operator if that is meant."
+        )
+    if max_lateness is not None and now - run.run_after > max_lateness:
+        raise LiquidationRefused(
+            f"This run ({run.run_type}) was due at {_iso(run.run_after)} and it is {_iso(now)} now: more than "
+            f"max_lateness ({max_lateness}) late. A liquidation that was right then may be wrong now. Nothing was "
+            "sent. Start a new DAG run to sell now, or set a longer max_lateness on the operator (None for any)."
+        )
+
+
+def check_account(account: Mapping[str, Any], account_name: str | None, mode: str) -> None:
+    """Refuse an account that can't be sold, or that is not the one meant.
+
+    :param account: the Account.
+    :param account_name: the name it must bear; ``None`` for any.
+    :param mode: ``real`` or ``paper``.
+    :raises LiquidationRefused: with the reason and what to do.
+    """
+    where = _named(account)
+    name = account.get("name")
+    if account_name is not None and name != account_name:
+        raise LiquidationRefused(
+            f"{where} does not bear the name {account_name!r} that account_name asks for. Nothing was sent. Correct "
+            "account_id or account_name."
+        )
+    kind = wrong_kind(account, mode)
+    if kind:
+        raise LiquidationRefused(f"Nothing was sent. {kind}")
+    problem = account_problem(account)
+    if problem:
+        raise LiquidationRefused(
+            f"{where} can't be sold: {problem}. Nothing was sent. Unlock it or renew its exchange's API keys in "
+            "3Commas, or close the positions on the exchange."
+        )
+    if account.get("fast_convert_available") is False:
+        raise LiquidationRefused(
+            f"{where} has no sell-all (fast_convert_available is false). Nothing was sent. Close the positions on the "
+            "exchange."
+        )
+
+
+def wrong_kind(account: Mapping[str, Any], mode: str) -> str | None:
+    """Say that an account is a real one in mode ``paper``, or a paper one in mode ``real``.
+
+    :param account: the Account.
+    :param mode: ``real`` or ``paper``.
+    :return: the sentences, without what was done about it; ``None`` if it is of the right kind.
+    """
+    market = account.get("market_code")
+    if mode == "paper" and market != PAPER_MARKET:
+        return (
+            f"{_named(account)} is not proven to be a paper account: its market_code is {market!r}, not "
+            f"{PAPER_MARKET!r}, and the connection's mode is 'paper'. Take the id of a paper account, or a connection "
+            "whose mode is 'real'."
+        )
+    if mode == "real" and market == PAPER_MARKET:
+        return (
+            f"{_named(account)} is a paper account, and the connection's mode is 'real'. Take the id of a real "
+            "account, or a connection whose mode is 'paper'."
+        )
+    return None
+
+
+def check_recorded(run: Run, *, has_store: bool) -> None:
+    """Refuse a task instance of which nothing is recorded although it may have sold.
+
+    :param run: the run.
+    :param has_store: whether this Airflow has a task state store (3.3 and later).
+    :raises JournalUnusable: it may have sold before.
+    """
+    if run.mapped and run.clear_number:
+        raise JournalUnusable(
+            "This DAG run was cleared, and nothing is recorded of this mapped index from before: its account may have "
+            "been sold under another index. Nothing was sent. Look at the account in 3Commas; to liquidate it, start "
+            "a new DAG run."
+        )
+    if has_store and run.try_number > 1:
+        raise JournalUnusable(
+            f"This is try {run.try_number}, and nothing is recorded of an earlier one: Airflow's task state store was "
+            "emptied ([state_store] clear_on_success, or by hand), or the earlier try died before it began. It may "
+            "have sold the account. Nothing was sent. Look at the account in 3Commas; to liquidate it, start a new "
+            "DAG run."
+        )
+
+
+def _named(account: Mapping[str, Any]) -> str:
+    return f"Account {account['id']} ({account.get('name')!r}, {account.get('exchange_name')})"
+
+
+def _iso(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,164 @@
+"""Before the sale: read the account patiently, refuse what can't be sold, say what will be."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from airflow_provider_3commas.api import clock
+from airflow_provider_3commas.api.errors import (
+    ConnectionFailed,
+    LiquidationRefused,
+    OutcomeUnknown,
+    PreflightFailed,
+    RateLimitExceeded,
+    ThreeCommasError,
+)
+from airflow_provider_3commas.holdings import unknown_key_state
+from airflow_provider_3commas.liquidation.guards import check_account
+from airflow_provider_3commas.liquidation.snapshot import Snapshot, by_value, describe_counts
+from airflow_provider_3commas.money import plain, rounded
+from airflow_provider_3commas.parameters import BEST_EFFORT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow_provider_3commas.liquidation.sale import Sale, World
+
+#: XCom key of the account before the sale.
+HOLDINGS_KEY = "holdings_before"
+#: For how long a read that fails is repeated, in seconds; with ``best_effort`` the sell then leaves without it.
+READ_PATIENCE = 300.0
+BEST_EFFORT_PATIENCE = 60.0
+#: Longest pause between two tries of a read, in seconds.
+LONGEST_PAUSE = 30.0
+
+T = TypeVar("T")
+
+
+class Preflight:
+    """Read the account before it is sold.
+
+    :param sale: what is to be done.
+    :param world: the client and the rest.
+    :param time_left: for how many seconds the sale may still wait.
+    """
+
+    def __init__(self, sale: Sale, world: World, time_left: Callable[[], float]) -> None:
+        self._sale = sale
+        self._client = world.client
+        self._log = world.log
+        self._tell = world.tell
+        self._time_left = time_left
+        #: When the first of the last reads began: the baseline is as old as its oldest part.
+        self.read_at = clock.instant()
+
+    def baseline(self) -> Snapshot | None:
+        """Return the account as it is, or ``None`` where it is to be sold without having been read.
+
+        :raises LiquidationRefused: it can't or must not be sold.
+        :raises PreflightFailed: it could not be read.
+        """
+        # In mode paper the Account is what proves that no real money is sold: nothing replaces it.
+        paper = self._client.mode == "paper"
+        if self._sale.preflight is False:
+            if paper:
+                self._account(READ_PATIENCE)
+            return None
+        if self._sale.preflight != BEST_EFFORT:
+            return self._snapshot(READ_PATIENCE)
+        try:
+            return self._snapshot(READ_PATIENCE if paper else BEST_EFFORT_PATIENCE)
+        except PreflightFailed as error:
+            if paper:
+                raise
+            self._log.warning("%s Selling without a baseline, as preflight='best_effort' says.", error)
+            return None
+
+    def _snapshot(self, patience: float) -> Snapshot:
+        account_id = self._sale.account_id
+        self.read_at, taken_at = clock.instant(), clock.now()
+        account = self._account(patience)
+        rows = self._read(lambda: self._client.get_balances(account_id), patience)
+        entities = self._read(lambda: self._client.get_active_entities(account_id), patience)
+        baseline = Snapshot.of(account, rows, entities, taken_at)
+        self._announce(baseline)
+        return baseline
+
+    def _account(self, patience: float) -> dict[str, Any]:
+        account = self._read(lambda: self._client.get_account(self._sale.account_id), patience)
+        check_account(account, self._sale.account_name, self._client.mode)
+        state = unknown_key_state(account)
+        if state:
+            self._log.warning(
+                "The state of the exchange's API keys is %r, of which nothing is known: going on, 3Commas will refuse "
+                "if they are of no use.",
+                state,
+            )
+        return account
+
+    def _read(self, read: Callable[[], T], patience: float) -> T:
+        """Repeat a read that brought no answer: a liquidation should not be lost to a bad minute."""
+        until, pause = clock.monotonic() + patience, 1.0
+        problem: ThreeCommasError
+        while True:
+            try:
+                return read()
+            except RateLimitExceeded as error:
+                # The budget makes the next request wait for as long as the server said.
+                refuse_if_too_late(error, self._time_left())
+                until, problem = clock.monotonic() + patience, error
+            except (OutcomeUnknown, ConnectionFailed) as error:
+                problem = error
+            if clock.monotonic() + pause > until or self._time_left() < pause:
+                raise PreflightFailed(
+                    "Nothing was sent: the account could not be read before the sale, although that was tried for up "
+                    f"to {patience:.0f} s. The last time: {problem}"
+                ) from problem
+            self._log.warning("%s Trying again in %.0f s.", problem, pause)
+            clock.sleep(pause)
+            pause = min(pause * 2, LONGEST_PAUSE)
+
+    def _announce(self, baseline: Snapshot) -> None:
+        """Log what the sale will do before it is done, and hand it on."""
+        self._tell(HOLDINGS_KEY, baseline.as_json())
+        self._log.warning(
+            "%s account %s (%r on %s, %s mode) to %s: worth %s BTC, %s USD. This stops %s, and can't be undone.",
+            "DRY RUN: would sell" if self._sale.dry_run else "Selling",
+            baseline.account_id,
+            baseline.account_name,
+            baseline.exchange_name,
+            self._client.mode,
+            self._sale.target,
+            rounded(baseline.btc_value, 8),
+            rounded(baseline.usd_value, 2),
+            describe_counts(baseline.running()) or "no bot or deal",
+        )
+        for held in by_value(baseline.holdings):
+            self._log.info(
+                "  %s %s, %s of it in orders, worth %s BTC (%s USD)",
+                plain(held.amount),
+                held.currency,
+                plain(held.on_orders),
+                rounded(held.btc_value, 8),
+                rounded(held.usd_value, 2),
+            )
+        if not baseline.complete:
+            self._log.warning(
+                "The view of the account is incomplete (%s): if the answer to the sell is lost, what became of it "
+                "can't be found out.",
+                "; ".join(baseline.gaps),
+            )
+
+
+def refuse_if_too_late(error: RateLimitExceeded, time_left: float) -> None:
+    """Refuse to wait for longer than the run may be late.
+
+    :param error: what says for how long to wait.
+    :param time_left: seconds for which the sale may still wait.
+    :raises LiquidationRefused: it would be too late by then.
+    """
+    if (error.retry_after or 0.0) > time_left:
+        raise LiquidationRefused(
+            f"{error} By then this run would be later than it may sell. Nothing was sold. Start a new DAG run then, or "
+            "set a longer max_lateness on the operator."
+        ) from error

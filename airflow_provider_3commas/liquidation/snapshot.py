@@ -1,0 +1,169 @@
+"""What an account showed at one moment: the baseline before a sale, or a poll after it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_3commas.holdings import Holding, gaps, hold, mismatch
+from airflow_provider_3commas.money import DUST_BTC, TARGETS, plain, read_amount
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from datetime import datetime
+
+    from airflow_provider_3commas.api.balance_rows import BalanceRow
+
+#: What a sell-all stops for good. Open orders are left out: the sale itself creates some.
+STOPPED_ENTITIES = (
+    "active_bots_count",
+    "active_deals_count",
+    "active_smart_trades_count",
+    "active_grid_bots_count",
+)
+ORDERS = "active_orders_count"
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """Hold what an account showed at one moment.
+
+    :param account_id: id of the account.
+    :param account_name: the name the user gave it.
+    :param exchange_name: the exchange it is on.
+    :param taken_at: when, as ISO 8601 text in UTC.
+    :param btc_value: the account's total in BTC; ``None`` if it did not say.
+    :param usd_value: the account's total in USD; ``None`` if it did not say.
+    :param holdings: its coins by code, in upper case.
+    :param entities: what was active on it, by the API's names; ``None`` for a count that could not be read.
+    :param gaps: why this can't be believed in full, in words; empty for a complete snapshot. Only in a complete one
+        does a missing coin mean that there is none.
+    """
+
+    account_id: int
+    account_name: str
+    exchange_name: str
+    taken_at: str
+    btc_value: Decimal | None
+    usd_value: Decimal | None
+    holdings: Mapping[str, Holding]
+    entities: Mapping[str, int | None]
+    gaps: tuple[str, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        account: Mapping[str, Any],
+        rows: Iterable[BalanceRow],
+        entities: Mapping[str, int | None],
+        taken_at: datetime,
+    ) -> Snapshot:
+        """Build a snapshot from what the API sent."""
+        holdings = hold(rows)
+        return cls(
+            account_id=account["id"],
+            account_name=str(account.get("name") or ""),
+            exchange_name=str(account.get("exchange_name") or ""),
+            taken_at=taken_at.isoformat(),
+            btc_value=read_amount(account.get("btc_amount")),
+            usd_value=read_amount(account.get("usd_amount")),
+            holdings=holdings,
+            entities=dict(entities),
+            gaps=tuple(_gaps(account, holdings, entities)),
+        )
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything could be read, and the coins add up to the account's value."""
+        return not self.gaps
+
+    def sellable(self, target: str) -> dict[str, Holding]:
+        """Return what a sell-all would sell: coins other than the target, worth more than dust, in orders or not."""
+        kept = TARGETS[target]
+        return {code: held for code, held in self.holdings.items() if code not in kept and held.btc_value > DUST_BTC}
+
+    def running(self) -> dict[str, int]:
+        """Return the counts above zero of what a sell-all would stop."""
+        return {name: count for name in STOPPED_ENTITIES if (count := self.entities.get(name) or 0) > 0}
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the snapshot in JSON types, money as decimal text; also the XCom ``holdings_before``."""
+        return {
+            "account_id": self.account_id,
+            "account_name": self.account_name,
+            "exchange_name": self.exchange_name,
+            "taken_at": self.taken_at,
+            "btc_value": _text(self.btc_value),
+            "usd_value": _text(self.usd_value),
+            "holdings": [
+                {
+                    "currency": held.currency,
+                    "amount": plain(held.amount),
+                    "on_orders": plain(held.on_orders),
+                    "btc_value": plain(held.btc_value),
+                    "usd_value": plain(held.usd_value),
+                }
+                for held in by_value(self.holdings)
+            ],
+            "entities": dict(self.entities),
+            "complete": self.complete,
+            "gaps": list(self.gaps),
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Snapshot:
+        """Read a snapshot back.
+
+        :raises KeyError, TypeError, ValueError, ArithmeticError: it is something else.
+        """
+        return cls(
+            account_id=value["account_id"],
+            account_name=value["account_name"],
+            exchange_name=value["exchange_name"],
+            taken_at=value["taken_at"],
+            btc_value=None if value["btc_value"] is None else Decimal(value["btc_value"]),
+            usd_value=None if value["usd_value"] is None else Decimal(value["usd_value"]),
+            holdings={
+                item["currency"]: Holding(
+                    item["currency"],
+                    *(Decimal(item[name]) for name in ("amount", "on_orders", "btc_value", "usd_value")),
+                )
+                for item in value["holdings"]
+            },
+            entities={name: None if count is None else int(count) for name, count in value["entities"].items()},
+            gaps=tuple(value["gaps"]),
+        )
+
+
+def by_value(holdings: Mapping[str, Holding]) -> list[Holding]:
+    """Return holdings, the most valuable first."""
+    return sorted(holdings.values(), key=lambda held: held.btc_value, reverse=True)
+
+
+def describe_counts(counts: Mapping[str, int]) -> str:
+    """Say how many of what there are, e.g. ``3 bots, 2 deals``.
+
+    :param counts: counts by the API's names, such as ``active_bots_count``.
+    """
+    words = {name: name.removeprefix("active_").removesuffix("_count").replace("_", " ") for name in counts}
+    return ", ".join(
+        f"{count} {words[name].removesuffix('s') if count == 1 else words[name]}" for name, count in counts.items()
+    )
+
+
+def _gaps(
+    account: Mapping[str, Any], holdings: Mapping[str, Holding], entities: Mapping[str, int | None]
+) -> Iterable[str]:
+    """Name what keeps a view from being believed; a coin without a price does not: the total has none either."""
+    uneven = mismatch(holdings, account)
+    if uneven:
+        yield uneven
+    yield from (gaps(held) for held in holdings.values() if "position" in held.unknown)
+    unread = [name for name, count in entities.items() if count is None]
+    if unread:
+        yield f"no number for {', '.join(unread)}"
+
+
+def _text(amount: Decimal | None) -> str | None:
+    return None if amount is None else plain(amount)

@@ -1,0 +1,60 @@
+"""After a sell whose outcome is unknown: poll the account until it shows what became of it. Only reads."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_3commas.api import clock
+from airflow_provider_3commas.api.errors import ConnectionFailed, OutcomeUnknown, RateLimitExceeded, ThreeCommasError
+from airflow_provider_3commas.liquidation.evidence import Reconciliation
+from airflow_provider_3commas.liquidation.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from airflow_provider_3commas.liquidation.sale import Sale, World
+
+#: Polls over the time for which the account is watched.
+POLLS = 8
+
+
+def watch(sale: Sale, world: World, baseline: Snapshot | None, why: str) -> tuple[dict[str, Any], Reconciliation]:
+    """Poll until there is a finding; what a rate limit makes it wait for is not taken from its time.
+
+    :param sale: what was to be sold, and for how long to watch.
+    :param world: the client and the log.
+    :param baseline: the account before the sale.
+    :param why: what is unknown, for a message.
+    :return: the Account of the last poll, and what all polls came to.
+    :raises OutcomeUnknown: the account can't be read at all.
+    """
+    total = sale.reconcile_for.total_seconds()
+    world.log.warning(
+        "Watching account %s for up to %g s to find out whether it was sold. Only reading.", sale.account_id, total
+    )
+    polls = Reconciliation(baseline, sale.target)
+    until, extended = clock.monotonic() + total, False
+    while True:
+        account, snapshot, wait = _poll(sale, world, why)
+        if wait and not extended:
+            until, extended = clock.monotonic() + wait + total, True
+        polls = polls.poll(snapshot)
+        left = until - clock.monotonic()
+        if polls.finding(time_is_up=left <= 0) is not None:
+            return account, polls
+        clock.sleep(min(total / POLLS, max(left, 0.0)))
+
+
+def _poll(sale: Sale, world: World, why: str) -> tuple[dict[str, Any], Snapshot | None, float]:
+    """Read the account once; a read without an answer saw nothing. The last value: the pause the server wants."""
+    client, account_id = world.client, sale.account_id
+    try:
+        account = client.load_balances(account_id)
+        rows = client.get_balances(account_id)
+        entities = client.get_active_entities(account_id)
+    except (OutcomeUnknown, ConnectionFailed, RateLimitExceeded) as error:
+        world.log.warning("%s", error)
+        return {}, None, error.retry_after or 0.0
+    except ThreeCommasError as error:
+        raise OutcomeUnknown(
+            f"{why} The account can't be read to find out: {error}", retry_after=error.retry_after
+        ) from error
+    return account, Snapshot.of(account, rows, entities, clock.now()), 0.0

@@ -1,0 +1,108 @@
+"""The parameters of a sell-all task, checked when the DAG is parsed and again when they are rendered."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_3commas.api.account_ids import parse_account_id
+from airflow_provider_3commas.api.errors import ConfigurationError, ThreeCommasError
+from airflow_provider_3commas.liquidation.sale import Sale
+from airflow_provider_3commas.parameters import is_literal, parse_bool, parse_preflight, parse_seconds
+
+if TYPE_CHECKING:
+    from airflow_provider_3commas.operators.sell_all import _SellAllOperator
+
+#: Longest that ``max_lateness`` and ``not_within`` may be; who sold an account is not remembered for longer.
+LONGEST = timedelta(days=30)
+#: Longest that an account may be watched.
+LONGEST_WATCH = timedelta(days=1)
+
+
+def check_literals(operator: _SellAllOperator) -> None:
+    """Check what does not have to be rendered first, when the DAG is parsed.
+
+    :param operator: the task as it was written.
+    :raises ConfigurationError, InvalidAccountId: naming the parameter that can't be used.
+    """
+    if is_literal(operator.account_id):
+        parse_account_id(operator.account_id)
+    if is_literal(operator.dry_run):
+        parse_bool(operator.dry_run, "dry_run")
+    preflight: Any = parse_preflight(operator.preflight) if is_literal(operator.preflight) else None
+    if operator.account_name is not None and is_literal(operator.account_name) and preflight is not None:
+        _account_name(operator.account_name, preflight=preflight)
+    for name in ("max_lateness", "not_within"):
+        if is_literal(getattr(operator, name)):
+            _optional_seconds(operator, name)
+    _allow_backfill(operator)
+    _reconcile_for(operator)
+
+
+def read_sale(operator: _SellAllOperator) -> Sale:
+    """Return what a rendered task is to do.
+
+    :param operator: the task.
+    :raises ConfigurationError, InvalidAccountId: naming the parameter that can't be used; nothing was sent.
+    """
+    preflight = parse_preflight(operator.preflight)
+    return Sale(
+        account_id=parse_account_id(operator.account_id),
+        target=operator.target,
+        dry_run=parse_bool(operator.dry_run, "dry_run"),
+        preflight=preflight,
+        account_name=_account_name(operator.account_name, preflight=preflight),
+        max_lateness=_optional_seconds(operator, "max_lateness"),
+        not_within=_optional_seconds(operator, "not_within"),
+        allow_backfill=_allow_backfill(operator),
+        reconcile_for=_reconcile_for(operator),
+    )
+
+
+def _optional_seconds(operator: _SellAllOperator, name: str) -> timedelta | None:
+    value = getattr(operator, name)
+    return None if value is None else parse_seconds(value, name, longest=LONGEST)
+
+
+def _allow_backfill(operator: _SellAllOperator) -> bool:
+    """Return the switch; it is not templated, so a text is a mistake and no truth value."""
+    if not isinstance(operator.allow_backfill, bool):
+        raise ConfigurationError(
+            f"allow_backfill must be True or False, got {operator.allow_backfill!r}. Nothing was sent."
+        )
+    return operator.allow_backfill
+
+
+def _reconcile_for(operator: _SellAllOperator) -> timedelta:
+    watch = parse_seconds(operator.reconcile_for, "reconcile_for", longest=LONGEST_WATCH)
+    limit = operator.execution_timeout
+    if isinstance(limit, timedelta) and limit <= watch:
+        raise ConfigurationError(
+            f"execution_timeout ({limit}) must be longer than reconcile_for ({watch}): Airflow would end the task "
+            "while it finds out what became of a sell. Nothing was sent. Make it longer, or reconcile_for shorter."
+        )
+    return watch
+
+
+def _account_name(name: str | None, *, preflight: Any) -> str | None:
+    if name is None:
+        return None
+    if not isinstance(name, str) or not name.strip() or name == "None":
+        raise ConfigurationError(
+            f"account_name is {name!r}, which is no account's name. Nothing was sent. Leave it out to sell whatever "
+            "the account is called."
+        )
+    if preflight is not True:
+        raise ConfigurationError(
+            f"account_name needs preflight=True, got {preflight!r}: the account has to be read, or its name can't be "
+            "checked. Nothing was sent."
+        )
+    return name
+
+
+def account_id_or_none(value: Any) -> int | None:
+    """Return an account id if the value is one."""
+    try:
+        return parse_account_id(value)
+    except ThreeCommasError:
+        return None

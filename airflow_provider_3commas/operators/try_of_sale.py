@@ -1,0 +1,144 @@
+"""From Airflow to a liquidation: parameters and context in, XComs and asset events out.
+
+Kept apart from the operators so that DAG files that name them do not pay for it at every parse.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from airflow_provider_3commas.api import clock
+from airflow_provider_3commas.api.errors import LiquidationRefused, ThreeCommasError
+from airflow_provider_3commas.assets.account import emit_account_event
+from airflow_provider_3commas.liquidation.guards import Run
+from airflow_provider_3commas.liquidation.journal import Journal, Phase
+from airflow_provider_3commas.liquidation.liquidator import JOURNAL_KEY, OUTCOME_KEY, Liquidator, reason_of
+from airflow_provider_3commas.liquidation.sale import World
+from airflow_provider_3commas.operators.sale_parameters import account_id_or_none, read_sale
+
+if TYPE_CHECKING:
+    from airflow.sdk import Context
+
+    from airflow_provider_3commas.operators.sell_all import _SellAllOperator
+
+
+class TryOfSale:
+    """Carry out one try of a sell-all task.
+
+    :param operator: the task, rendered.
+    :param context: Airflow's context.
+    """
+
+    def __init__(self, operator: _SellAllOperator, context: Context) -> None:
+        self._operator = operator
+        self._context = context
+        self._ti = context["ti"]
+        self._outcome: dict[str, Any] = {}
+        store = context.get("task_state_store")
+        self._store = None if store is None else _Store(store)
+
+    def run(self) -> dict[str, Any]:
+        """Liquidate the account, or find out what an earlier try has done about it.
+
+        :return: the Account, in JSON types.
+        :raises ThreeCommasError: what went wrong.
+        """
+        liquidator = self._prepare()
+        account = liquidator.run()
+        self._emit_event()
+        return account
+
+    def _prepare(self) -> Liquidator:
+        """Check every parameter, and what the connection says, before anything is sent."""
+        operator = self._operator
+        try:
+            _refuse_silent_teardown(operator)
+            sale = read_sale(operator)
+            client = operator.hook.conn_that_sells()
+            world = World(client, self._store, operator.claims(), self._state, operator.log, self._tell)
+            operator.liquidator = Liquidator(sale, self._run_info(), world)
+        except ThreeCommasError as error:
+            self._tell_refusal(error)
+            raise
+        return operator.liquidator
+
+    def _run_info(self) -> Run:
+        ti, dag_run = self._ti, self._context["dag_run"]
+        mapped = ti.map_index is not None and ti.map_index >= 0
+        index = f"[{ti.map_index}]" if mapped else ""
+        return Run(
+            task=f"{ti.dag_id}/{ti.run_id}/{ti.task_id}{index}",
+            try_number=ti.try_number,
+            mapped=mapped,
+            clear_number=getattr(dag_run, "clear_number", 0) or 0,
+            run_type=str(getattr(dag_run.run_type, "value", dag_run.run_type)),
+            run_after=dag_run.run_after,
+        )
+
+    def _state(self) -> str:
+        """Ask Airflow for the state of this very task instance."""
+        ti = self._ti
+        index = -1 if ti.map_index is None else ti.map_index
+        states = ti.get_task_states(dag_id=ti.dag_id, task_ids=[ti.task_id], run_ids=[ti.run_id], map_index=index)
+        found = list(states.get(ti.run_id, {}).values())
+        if len(found) != 1:
+            return f"not known ({len(found)} task instances found)"
+        return str(getattr(found[0], "value", found[0]))
+
+    def _tell(self, key: str, value: Any) -> None:
+        if key == OUTCOME_KEY:
+            self._outcome = value
+        self._ti.xcom_push(key, value)
+
+    def _tell_refusal(self, error: ThreeCommasError) -> None:
+        """Hand on and record that this try ended before it could begin: a later one may then go on."""
+        operator = self._operator
+        facts: dict[str, Any] = {
+            "outcome": "refused",
+            "reason": reason_of(error),
+            "account_id": account_id_or_none(operator.account_id),
+            "target": operator.target,
+            "mode": None,
+            "sent_at": None,
+            "decided_at": None,
+            "request_id": None,
+            "evidence": [],
+            "requests": 0,
+        }
+        try:
+            if self._store is not None and self._store.get(JOURNAL_KEY, default=None) is None:
+                self._store.set(JOURNAL_KEY, Journal(None, Phase.BEGUN, clock.iso()).as_json())
+            self._tell(OUTCOME_KEY, facts)
+        except Exception:
+            operator.log.exception("What became of the liquidation (refused) could not be handed on.")
+
+    def _emit_event(self) -> None:
+        """Tell the assets among the outlets of a sale that this task has just made."""
+        facts = self._outcome
+        if facts["outcome"] in ("accepted", "reconciled") and self._operator.outlets:
+            event = {**facts, "dag_id": self._ti.dag_id, "run_id": self._ti.run_id}
+            emit_account_event(self._context, self._operator.outlets, facts["account_id"], event)
+
+
+class _Store:
+    """Airflow's task state store, with values that never expire."""
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return self._store.get(key, default=default)
+
+    def set(self, key: str, value: Any) -> None:
+        # Airflow has this if it has the store; its type stub has not.
+        from airflow.sdk import NEVER_EXPIRE  # type: ignore[attr-defined]
+
+        self._store.set(key, value, retention=NEVER_EXPIRE)
+
+
+def _refuse_silent_teardown(operator: _SellAllOperator) -> None:
+    if operator.is_teardown and not operator.on_failure_fail_dagrun:
+        raise LiquidationRefused(
+            "This task is a teardown whose failure does not fail the DAG run: a liquidation that failed would go "
+            "unnoticed. Nothing was sent. Use as_teardown(on_failure_fail_dagrun=True), or an ordinary task."
+        )
