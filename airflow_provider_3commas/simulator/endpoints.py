@@ -173,7 +173,7 @@ def _authenticate(call: Call, endpoint: Endpoint) -> None:
 
 def _mode(call: Call) -> Mode:
     forced = call.headers.get(b"forced-mode")
-    if forced is None:
+    if forced is None or call.world.scenario.ignores_forced_mode:
         return call.world.mode
     if forced == b"real":
         return "real"

@@ -265,6 +265,8 @@ class Scenario(_Strict):
     :param description: what it shows.
     :param seed: decides how prices jitter.
     :param mode: which accounts a call without ``Forced-Mode`` means.
+    :param ignores_forced_mode: whether calls with ``Forced-Mode`` mean those accounts too: the header is not
+        documented, and it has been reported to be ignored.
     :param keys: who may call.
     :param rate_limit: how often.
     :param prices: the market.
@@ -280,6 +282,7 @@ class Scenario(_Strict):
     description: str = ""
     seed: int = 1
     mode: Mode = "real"
+    ignores_forced_mode: bool = False
     rate_limit: RateLimitSpec = msgspec.field(default_factory=RateLimitSpec)
     fills: FillSpec = msgspec.field(default_factory=FillSpec)
     view: ViewSpec = msgspec.field(default_factory=ViewSpec)

@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_3commas import api
-from airflow_provider_3commas.api.errors import JournalUnusable, LiquidationRefused
-from airflow_provider_3commas.liquidation import liquidator
+from airflow_provider_3commas.api.errors import JournalUnusable
+from airflow_provider_3commas.liquidation import liquidator, watch
 from tests.operators.conftest import Killed, TaskRun, connect
 
 LOST_ANSWERS = [
@@ -46,7 +46,7 @@ class TestLostAnswers:
     @pytest.mark.parametrize("fault", LOST_ANSWERS)
     def test_not_applied_fails_after_one_sell_and_says_what_was_seen(self, simulator, run, fault, clock):
         lose(simulator, fault, applied=False)
-        with pytest.raises(api.OutcomeUnknown, match="shows no trace of a sell"):
+        with pytest.raises(api.OutcomeUnknown, match="as it was before"):
             run.attempt()
         assert len(simulator.sell_attempts()) == 1
         assert clock.slept >= 120, "the account was watched for the whole time"
@@ -69,18 +69,16 @@ class TestLostAnswers:
         run = TaskRun(simulator, preflight=False)
         lose(simulator, {"action": "drop"}, applied=applied)
         for _ in range(3):
-            if applied:
+            with pytest.raises(api.OutcomeUnknown, match="no baseline"):
                 run.attempt()
-            else:
-                with pytest.raises(api.OutcomeUnknown, match="preflight was off"):
-                    run.attempt()
+            assert run.outcome == "unknown"
         assert len(simulator.sell_attempts()) == 1
 
     def test_an_account_that_cannot_be_read_afterwards_is_never_sold_again(self, simulator, run):
         lose(simulator, {"action": "drop"}, applied=True)
         simulator.fault("status", path="load_balances", status=502, times=None)
         for _ in range(3):
-            with pytest.raises(api.OutcomeUnknown, match="none of which showed a consistent view"):
+            with pytest.raises(api.OutcomeUnknown, match="could not be read"):
                 run.attempt()
         assert len(simulator.sell_attempts()) == 1
         simulator.clear_faults()
@@ -88,12 +86,18 @@ class TestLostAnswers:
         assert run.outcome == "reconciled"
         assert len(simulator.sell_attempts()) == 1
 
-    def test_a_rate_limit_while_finding_out_passes_its_wait_on_and_keeps_the_intent(self, simulator, run):
+    def test_a_rate_limit_while_finding_out_is_waited_out(self, simulator, run):
         lose(simulator, {"action": "drop"}, applied=True)
         simulator.fault("status", path="load_balances", status=429, headers={"Retry-After": "33"})
-        with pytest.raises(api.OutcomeUnknown) as caught:
+        run.attempt()
+        assert run.outcome == "reconciled"
+        assert len(simulator.sell_attempts()) == 1
+
+    def test_reads_that_are_refused_while_finding_out_end_loudly_and_keep_the_intent(self, simulator, run):
+        lose(simulator, {"action": "drop"}, applied=True)
+        simulator.fault("json", path="load_balances", status=403, body={"error": "access_denied"})
+        with pytest.raises(api.OutcomeUnknown, match="can't be read to find out"):
             run.attempt()
-        assert caught.value.retry_after == 33
         assert run.store.phase == "intent"
         run.attempt()
         assert run.outcome == "reconciled"
@@ -101,25 +105,22 @@ class TestLostAnswers:
 
     def test_a_bots_ordinary_trade_is_no_evidence(self, simulator, run):
         lose(simulator, {"action": "drop"}, applied=False)
-        simulator.fault("delay", path="load_balances", seconds=0)
-        original = liquidator.Liquidator._look
+        poll, trades = watch._poll, ["ETH"]
 
-        def look_after_a_trade(self, why):
-            if not look_after_a_trade.traded:
-                simulator.trade("ETH", fraction="0.1")
-                look_after_a_trade.traded = True
-            return original(self, why)
+        def poll_after_a_trade(*args):
+            while trades:
+                simulator.trade(trades.pop(), fraction="0.05")
+            return poll(*args)
 
-        look_after_a_trade.traded = False
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(liquidator.Liquidator, "_look", look_after_a_trade)
-            with pytest.raises(api.OutcomeUnknown):
+            patch.setattr(watch, "_poll", poll_after_a_trade)
+            with pytest.raises(api.OutcomeUnknown, match="as it was before"):
                 run.attempt()
-        assert look_after_a_trade.traded
+        assert not trades
         run.attempt()
         assert len(simulator.sells()) == 1
 
-    @pytest.mark.parametrize("scenario", ["slow", "dust", "unsellable", "stale-view"])
+    @pytest.mark.parametrize("scenario", ["slow", "dust", "stale-view"])
     def test_applied_is_found_out_however_the_account_behaves(self, simulator, scenario):
         simulator.reset(scenario)
         run = TaskRun(simulator)
@@ -127,6 +128,16 @@ class TestLostAnswers:
         run.attempt()
         assert run.outcome == "reconciled"
         assert len(simulator.sells()) == 1
+
+    def test_applied_but_for_what_cannot_be_sold_is_told_and_never_repeated(self, simulator):
+        simulator.reset("unsellable")
+        run = TaskRun(simulator)
+        lose(simulator, {"action": "drop"}, applied=True)
+        for _ in range(2):
+            with pytest.raises(api.OutcomeUnknown, match=r"not sold: 310 DOT, 6\.4 XMR"):
+                run.attempt()
+        assert run.xcoms["liquidation"]["evidence"]
+        assert len(simulator.sell_attempts()) == 1
 
 
 class TestCrashes:
@@ -208,7 +219,7 @@ class TestCrashes:
         counts = []
         run.store.before_set = lambda value: counts.append(len(simulator.journal()))
         run.attempt()
-        assert counts == [3, 4], "three reads, the intent, the sell, the outcome"
+        assert counts == [0, 3, 4], "the beginning, three reads, the intent, the sell, the outcome"
 
 
 class TestTheJournal:
@@ -223,13 +234,23 @@ class TestTheJournal:
         assert isinstance(caught.value.__cause__, JournalUnusable)
         assert simulator.journal() == []
 
-    @pytest.mark.parametrize("phase", ["intent", "accepted", "rejected"])
-    @pytest.mark.parametrize(("field", "other"), [("account_id", 99), ("mode", "paper"), ("target", "USD")])
-    def test_one_about_another_sell_stops_the_task(self, simulator, run, phase, field, other):
+    @pytest.mark.parametrize("phase", ["begun", "intent", "accepted", "rejected"])
+    @pytest.mark.parametrize(
+        ("field", "other", "says"),
+        [
+            ("account_id", 99, "account_id"),
+            ("mode", "paper", "mode"),
+            ("target", "USD", "target"),
+            ("base_url", "https://api.3commas.io", "the API at https://api.3commas.io"),
+            ("api_key_hash", "0123456789abcdef", "another API key"),
+        ],
+    )
+    def test_one_about_another_sell_stops_the_task(self, simulator, run, phase, field, other, says):
         run.attempt()
         journal = run.store.get(liquidator.JOURNAL_KEY)
-        run.store.set(liquidator.JOURNAL_KEY, {**journal, "phase": phase, field: other})
-        with pytest.raises(AirflowFailException, match=field) as caught:
+        subject, unresolved = {**journal["subject"], field: other}, int(phase == "intent")
+        run.store.set(liquidator.JOURNAL_KEY, {**journal, "phase": phase, "subject": subject, "unresolved": unresolved})
+        with pytest.raises(AirflowFailException, match=says) as caught:
             run.attempt()
         assert isinstance(caught.value.__cause__, JournalUnusable)
         assert len(simulator.sell_attempts()) == 1
@@ -268,22 +289,61 @@ class TestClearing:
         run.attempt()
         assert len(simulator.sell_attempts()) == 1
 
-    def test_cleared_where_airflow_forgets_refuses(self, simulator, run, monkeypatch):
-        monkeypatch.setattr(liquidator, "_clears_on_success", lambda: True)
+    def test_cleared_where_airflow_has_forgotten_refuses(self, simulator, run):
         run.attempt()
         run.store.values.clear()
         run.clear()
         with pytest.raises(AirflowFailException, match="clear_on_success") as caught:
             run.attempt()
-        assert isinstance(caught.value.__cause__, LiquidationRefused)
+        assert isinstance(caught.value.__cause__, JournalUnusable)
+        assert run.outcome == "unknown"
         assert len(simulator.sell_attempts()) == 1
 
-    def test_a_retry_where_airflow_forgets_only_successes_still_sells(self, simulator, run, monkeypatch):
-        monkeypatch.setattr(liquidator, "_clears_on_success", lambda: True)
-        run.store.before_set = _kill_on("intent")
+    def test_a_retry_of_a_try_that_died_before_it_began_refuses(self, simulator, run):
+        run.store.before_set = _kill_on("begun")
         with pytest.raises(Killed):
             run.attempt()
         run.store.before_set = lambda value: None
+        with pytest.raises(AirflowFailException, match="died before it began"):
+            run.attempt()
+        assert simulator.journal() == []
+
+    def test_a_mapped_index_that_appears_after_a_clear_refuses(self, simulator, run):
+        run.map_index = 3
+        run.clear()
+        with pytest.raises(AirflowFailException, match="under another index") as caught:
+            run.attempt()
+        assert isinstance(caught.value.__cause__, JournalUnusable)
+        assert simulator.journal() == []
+
+    def test_a_mapped_index_that_was_there_before_a_clear_goes_on(self, simulator, run):
+        run.map_index = 3
+        simulator.fault("json", path="sell_all", status=403, body={"error": "access_denied"})
+        with pytest.raises(AirflowFailException):
+            run.attempt()
+        run.clear()
+        run.attempt()
+        assert len(simulator.sells()) == 1
+
+    def test_a_task_that_could_not_begin_is_cleared_when_its_parameters_are_mended(self, simulator, run):
+        with pytest.raises(AirflowFailException, match="dry_run"):
+            run.attempt(dry_run="maybe")
+        assert run.outcome == "refused"
+        run.clear()
+        run.attempt()
+        assert len(simulator.sells()) == 1
+
+    def test_a_mapped_one_that_could_not_begin_is_not(self, simulator, run):
+        run.map_index = 0
+        with pytest.raises(AirflowFailException, match="dry_run"):
+            run.attempt(dry_run="maybe")
+        run.clear()
+        with pytest.raises(AirflowFailException, match="under another index"):
+            run.attempt()
+        assert simulator.journal() == []
+
+    def test_an_unmapped_task_that_never_ran_sells_after_a_clear(self, simulator, run):
+        run.clear()
         run.attempt()
         assert len(simulator.sells()) == 1
 
@@ -308,17 +368,28 @@ class TestWithoutAStore:
         assert len(simulator.sells()) == 1
         assert capsys.readouterr().out.count("no task state store") == 1
 
-    def test_a_later_try_finds_out(self, simulator, run):
+    def test_the_try_that_lost_the_answer_finds_out(self, simulator, run):
         lose(simulator, {"action": "drop"}, applied=True)
-        run.attempt()
-        simulator.advance(60)
         run.attempt()
         assert run.outcome == "reconciled"
         assert len(simulator.sell_attempts()) == 1
 
+    def test_a_mapped_index_refuses_after_a_clear(self, simulator, run):
+        run.map_index = 0
+        run.clear()
+        with pytest.raises(AirflowFailException, match="under another index"):
+            run.attempt()
+        assert simulator.journal() == []
+
+    def test_the_fence_is_asked_all_the_same(self, simulator, run):
+        run.state = "failed"
+        with pytest.raises(AirflowFailException, match="given this try up"):
+            run.attempt()
+        assert simulator.sell_attempts() == []
+
     def test_a_later_try_never_sells(self, simulator, run):
-        simulator.fault("json", path="sell_all", status=429, body={"error": "Too many requests"})
-        with pytest.raises(api.RateLimitExceeded):
+        simulator.fault("json", path="sell_all", status=403, body={"error": "access_denied"})
+        with pytest.raises(AirflowFailException):
             run.attempt()
         for _ in range(2):
             with pytest.raises(api.OutcomeUnknown, match="start a new DAG run"):
@@ -380,10 +451,13 @@ class TestAnySchedule:
                 run.xcom_push = lambda key, value: None
             simulator.advance(10)
             assert len(simulator.sells()) <= 1, schedule
-        # Whatever happened, undisturbed tries end it well.
+        # Whatever happened, undisturbed tries end it well, or say loudly that they can't know.
         for _ in range(2):
-            run.attempt()
-        assert len(simulator.sells()) == 1, schedule
+            try:
+                run.attempt()
+            except (api.OutcomeUnknown, AirflowFailException):
+                assert run.outcome in ("unknown", "refused"), schedule
+        assert len(simulator.sells()) <= 1, schedule
 
     def provoke(self, event, simulator, run, fault) -> None:
         if event in KILLS:
@@ -400,7 +474,7 @@ class TestAnySchedule:
         elif event == "clear":
             run.clear()
         elif event == "bot trades":
-            simulator.trade("ETH", fraction="0.1")
+            simulator.trade("ETH", fraction="0.05")
         elif event == "view goes blind":
             simulator.fault("status", path="account_table_data", status=502, times=3)
 

@@ -12,6 +12,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.sdk import AssetAlias
 
 from airflow_provider_3commas import api
+from airflow_provider_3commas.api import client
 from airflow_provider_3commas.api.errors import LiquidationRefused
 from airflow_provider_3commas.operators.sell_all import SellAllToBtcOperator, SellAllToUsdOperator
 from airflow_provider_3commas.retry_policy import default_retry_policy
@@ -128,6 +129,17 @@ class TestBadInput:
             ({"account_name": ""}, "account_name"),
             ({"account_name": "None"}, "account_name"),
             ({"account_name": "x", "preflight": False}, "needs preflight"),
+            ({"account_name": "x", "preflight": "best_effort"}, "needs preflight"),
+            ({"preflight": "maybe"}, "preflight must be True, False or 'best_effort'"),
+            ({"preflight": None}, "preflight must be"),
+            ({"not_within": "None"}, "not_within must be a timedelta or a number of seconds"),
+            ({"not_within": ""}, "not_within"),
+            ({"not_within": True}, "not_within"),
+            ({"not_within": timedelta(0)}, "not_within"),
+            ({"not_within": timedelta(days=31)}, "not_within"),
+            ({"max_lateness": "None"}, "max_lateness"),
+            ({"max_lateness": "nan"}, "max_lateness"),
+            ({"max_lateness": float("nan")}, "max_lateness"),
             ({"reconcile_for": timedelta(seconds=0.5)}, "reconcile_for"),
         ],
     )
@@ -155,9 +167,10 @@ class TestBadInput:
     @pytest.mark.parametrize("action", ["wrong_account", "empty", "html"])
     def test_an_account_reply_that_is_not_this_account_stops_before_the_sell(self, simulator, run, action):
         simulator.fault(action, method="GET", times=None, path="accounts/", status=200)
-        with pytest.raises(api.OutcomeUnknown):
+        with pytest.raises(api.PreflightFailed, match="Nothing was sent"):
             run.attempt()
         assert simulator.sell_attempts() == []
+        assert run.outcome == "not_sent"
 
     def test_a_passing_fault_of_a_read_does_not_lose_the_liquidation(self, simulator, run):
         simulator.fault("status", path="account_table_data", status=502, times=2)
@@ -170,7 +183,7 @@ class TestGuards:
         ("scenario", "says"),
         [
             ("locked", "locked"),
-            ("keys-expired", "Renew them"),
+            ("keys-expired", "rejects the API keys"),
             ("unsupported", "no sell-all"),
         ],
     )
@@ -195,7 +208,7 @@ class TestGuards:
         assert run.outcome == "dry_run"
         assert run.xcoms["holdings_before"]["holdings"]
         assert simulator.sell_attempts() == []
-        assert run.store.values == {}
+        assert run.store.phase == "begun"
 
     def test_dry_run_without_preflight_sends_no_sell_either(self, simulator, run):
         run.attempt(dry_run=True, preflight=False)
@@ -224,11 +237,17 @@ class TestGuards:
         run.attempt(allow_backfill=True)
         assert len(simulator.sells()) == 1
 
-    @pytest.mark.parametrize("run_type", ["manual", "asset_triggered"])
-    def test_manual_and_asset_triggered_runs_are_never_late(self, simulator, run, run_type):
+    @pytest.mark.parametrize(
+        "run_type", ["scheduled", "manual", "asset_triggered", "operator_triggered", "something_new"]
+    )
+    def test_a_run_of_any_kind_that_has_waited_too_long(self, simulator, run, run_type):
         run.dag_run.run_type = run_type
         run.dag_run.run_after = pendulum.now("UTC").subtract(days=3)
-        run.attempt()
+        with pytest.raises(AirflowFailException, match="max_lateness"):
+            run.attempt()
+        assert simulator.journal() == []
+        assert run.outcome == "refused"
+        run.attempt(max_lateness=None)
         assert len(simulator.sells()) == 1
 
 
@@ -240,7 +259,6 @@ REFUSALS = [
     (404, {"error": "not_found"}, api.AccountNotFound, True),
     (418, {"error": "banned"}, api.IpBanned, False),
     (422, {"error": "invalid_api_key"}, api.ExchangeKeysInvalid, True),
-    (429, {"error": "Too many requests"}, api.RateLimitExceeded, False),
     (
         429,
         {"error": "The request type is not available with your current subscription plan"},
@@ -273,10 +291,11 @@ class TestRefusals:
 
     def test_a_sell_that_could_not_leave_may_be_sent_by_a_later_try(self, simulator, run):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("socket.getaddrinfo", _unreachable)
+            patch.setattr(client._HttpConnection, "connect", _unreachable)
             with pytest.raises(api.ConnectionFailed):
                 run.attempt(preflight=False)
-        assert run.store.phase == "rejected"
+        assert run.store.phase == "begun"
+        assert run.outcome == "not_sent"
         run.attempt(preflight=False)
         assert len(simulator.sells()) == 1
 

@@ -140,3 +140,10 @@ def test_without_forced_mode_the_last_chosen_one_counts(sim, api):
 def test_public_key_that_is_none_is_refused(sim):
     with pytest.raises(RuntimeError, match="400"):
         sim.put_key("bad", public_key="-----BEGIN NONSENSE-----")
+
+
+def test_the_mode_header_may_be_ignored(sim, api):
+    sim.reset("mode-ignored")
+    for mode in ("real", "paper", "demo"):
+        codes = {account["market_code"] for account in api("GET", "/ver1/accounts", forced_mode=mode).json}
+        assert codes == {"binance_us"}

@@ -1,0 +1,132 @@
+"""XCom ``liquidation`` says what became of it, whatever the end."""
+
+from __future__ import annotations
+
+import pendulum
+import pytest
+from airflow.providers.common.compat.sdk import AirflowFailException
+
+from airflow_provider_3commas import api
+from tests.operators.conftest import connect
+
+KEYS = {
+    "outcome",
+    "reason",
+    "account_id",
+    "target",
+    "mode",
+    "sent_at",
+    "decided_at",
+    "request_id",
+    "evidence",
+    "requests",
+}
+
+
+def lose(simulator, *, applied: bool) -> None:
+    simulator.fault("drop", path="sell_all", when="after" if applied else "before")
+
+
+def late(run) -> None:
+    run.dag_run.run_after = pendulum.now("UTC").subtract(days=3)
+
+
+#: What happens; the outcome, whether something was sent that may count, and a word of the reason.
+ENDS = {
+    "sold": (lambda simulator, run: None, "accepted", True, None),
+    "answer lost, sold": (lambda simulator, run: lose(simulator, applied=True), "reconciled", True, None),
+    "answer lost, not sold": (
+        lambda simulator, run: lose(simulator, applied=False),
+        "unknown",
+        True,
+        "as it was before",
+    ),
+    "late": (lambda simulator, run: late(run), "refused", False, "max_lateness"),
+    "given up": (lambda simulator, run: setattr(run, "state", "failed"), "refused", False, "given this try up"),
+    "locked": (lambda simulator, run: simulator.reset("locked"), "refused", False, "locked"),
+    "unreadable": (
+        lambda simulator, run: simulator.fault("status", path="accounts/", status=503, times=None),
+        "not_sent",
+        False,
+        "could not be read",
+    ),
+    "key refused": (
+        lambda simulator, run: simulator.fault(
+            "json", path="accounts/", status=401, body={"error": "signature_invalid"}
+        ),
+        "not_sent",
+        False,
+        "401",
+    ),
+    "sell refused": (
+        lambda simulator, run: simulator.fault("json", path="sell_all", status=403, body={"error": "access_denied"}),
+        "rejected",
+        True,
+        "403",
+    ),
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_every_end_is_told(simulator, run, end):
+    happen, outcome, sent, reason = ENDS[end]
+    happen(simulator, run)
+    if reason is None:
+        run.attempt()
+    else:
+        with pytest.raises((api.ThreeCommasError, AirflowFailException), match=reason):
+            run.attempt()
+    facts = run.xcoms["liquidation"]
+    assert set(facts) == KEYS
+    assert facts["outcome"] == outcome
+    assert bool(facts["sent_at"]) is sent
+    assert (facts["reason"] is None) is (reason is None)
+    assert reason is None or reason in facts["reason"]
+    assert facts["account_id"] == simulator.account_id
+
+
+def test_a_wrong_parameter_is_told_too(simulator, run):
+    with pytest.raises(AirflowFailException):
+        run.attempt(account_id="summary")
+    facts = run.xcoms["liquidation"]
+    assert set(facts) == KEYS
+    assert (facts["outcome"], facts["account_id"], facts["sent_at"]) == ("refused", None, None)
+    assert "positive integer" in facts["reason"]
+
+
+def test_an_unknown_outcome_brings_what_was_seen(simulator, run):
+    simulator.reset("unsellable")
+    lose(simulator, applied=True)
+    with pytest.raises(api.OutcomeUnknown):
+        run.attempt()
+    facts = run.xcoms["liquidation"]
+    assert facts["outcome"] == "unknown"
+    assert any("not sold: 310 DOT" in fact for fact in facts["evidence"])
+
+
+def test_a_reason_is_one_line_of_bounded_length_without_a_secret(simulator, run):
+    noise = f"{simulator.api_key} \n\x1b[2J" + "x" * 100_000
+    simulator.fault("json", path="sell_all", status=403, body={"error": "access_denied", "error_description": noise})
+    with pytest.raises(AirflowFailException):
+        run.attempt()
+    reason = run.xcoms["liquidation"]["reason"]
+    assert len(reason) <= 1000
+    assert reason.isprintable()
+    assert simulator.api_key not in reason
+
+
+def test_a_connection_that_cannot_be_used_is_told(simulator, run, monkeypatch):
+    connect(monkeypatch, simulator, timeout="soon")
+    with pytest.raises(AirflowFailException):
+        run.attempt()
+    assert "timeout" in run.xcoms["liquidation"]["reason"]
+
+
+def test_a_recorded_sale_is_no_news_for_other_dags(simulator, run, monkeypatch):
+    from airflow.sdk import AssetAlias
+
+    run.attempt()
+    monkeypatch.setattr(run, "outlet_events", None)
+    run.clear()
+    run.attempt(outlets=[AssetAlias("sold")])
+    assert run.outcome == "recorded"
