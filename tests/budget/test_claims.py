@@ -272,6 +272,13 @@ def test_a_clock_that_is_set_back_lifts_nothing(claims, others, clock):
     others.claim(ACCOUNT, BERT, WITHIN)
 
 
+def test_a_clock_that_is_set_back_by_more_than_not_within_lifts_nothing_either(claims, others, clock):
+    claims.claim(ACCOUNT, ANNA, WITHIN)
+    clock.now -= 2 * WITHIN
+    refused(others, BERT)
+    others.claim(ACCOUNT, BERT, 0.0)
+
+
 def test_a_claim_from_far_ahead_grows_old_from_now_on(claims, others, clock):
     clock.now += 365 * 86_400
     claims.claim(ACCOUNT, ANNA, WITHIN)

@@ -151,6 +151,7 @@ def test_what_was_claimed_alone_is_in_the_store_when_it_is_back(sqlite_budget, s
     switch.broken = True
     claims.claim(ACCOUNT, ANNA, WITHIN)
     claims.sold(ACCOUNT, ANNA)
+    claims.check(ACCOUNT, ANNA, WITHIN)
     switch.broken = False
     assert read(sqlite_budget) == b""
     refused(claims, BERT)
@@ -168,6 +169,16 @@ def test_what_was_claimed_alone_does_not_bring_back_what_others_have_given_up(sq
     claims.claim(ACCOUNT, BERT, WITHIN)
     switch.broken = False
     claims.release(ACCOUNT, BERT)
+    assert claims.holder(ACCOUNT) is None
+
+
+def test_what_was_only_read_alone_does_not_bring_back_what_others_have_given_up(sqlite_budget, switch):
+    claims = sqlite_budget.claims
+    claims.claim(ACCOUNT, ANNA, WITHIN)
+    switch.broken = True
+    claims.check(ACCOUNT, ANNA, WITHIN)
+    switch.broken = False
+    write(sqlite_budget, b"[]")
     assert claims.holder(ACCOUNT) is None
 
 
@@ -206,6 +217,15 @@ def test_a_claim_that_could_not_be_given_up_in_the_store_is_told(sqlite_budget, 
     assert claims.holder(ACCOUNT) is None
     assert "may still stand" in warnings(caplog)[-1]
     claims.claim(ACCOUNT, BERT, WITHIN)
+
+
+def test_what_is_claimed_alone_has_the_stores_time_as_far_as_it_is_known(sqlite_budget, switch, monkeypatch, clock):
+    claims = sqlite_budget.claims
+    monkeypatch.setattr(sqlite_budget._store, "_clock", lambda: clock() + 100)
+    claims.check(ACCOUNT, ANNA, WITHIN)
+    switch.broken = True
+    claims.claim(ACCOUNT, ANNA, WITHIN)
+    assert claims.holder(ACCOUNT).at == (START + 100) * 1000
 
 
 def test_a_store_that_breaks_for_the_claims_goes_on_counting_requests(sqlite_budget, switch):
