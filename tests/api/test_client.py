@@ -25,6 +25,7 @@ from airflow_provider_3commas.api import (
     OutcomeUnknown,
     RateLimitExceeded,
     RedirectRefused,
+    clock,
 )
 from airflow_provider_3commas.api import client as client_module
 from airflow_provider_3commas.api.client import ThreeCommasClient
@@ -220,9 +221,8 @@ class TestSell:
         assert asked == []
 
     def test_permission_that_took_too_long_is_asked_for_again(self, server, client, monkeypatch):
-        times = iter([0, 60, 60, 61])
-        monkeypatch.setattr(client_module, "time", SimpleNamespace(monotonic=lambda: next(times)))
-        asked = []
+        asked, passed = [], iter([60, 1])
+        monkeypatch.setattr(clock, "passed_since", lambda then: next(passed))
         server.actions = [reply(ACCOUNT, "201 Created")]
         client.sell_all(12, "BTC", before_sending=lambda: asked.append(1))
         assert (len(asked), len(server.requests)) == (2, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -21,6 +22,7 @@ if AIRFLOW_VERSION < (3, 2):
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 
 DAG_ID = "risk_off_with_approval"
+ACCOUNT_IDS = itertools.count(32500001)
 
 
 @pytest.fixture
@@ -153,10 +155,13 @@ def question(world):
     questions = []
 
     def ask(run_id):
-        simulator.reset("calm", speed=60)
+        # An account of its own: one that another run has just sold is refused for ten minutes.
+        account_id = next(ACCOUNT_IDS)
+        account = {"id": account_id, "name": "Main", "holdings": {"BTC": "0.2114", "ETH": "8.25"}, "bots": 3}
+        simulator.reset({"extends": "calm", "name": run_id, "accounts": [account]}, speed=60)
         simulator.rate_limit(enabled=False)
-        airflow.trigger(DAG_ID, run_id, {"account_id": 32402783, "dry_run": False})
-        questions.append(Question(airflow, simulator, run_id))
+        airflow.trigger(DAG_ID, run_id, {"account_id": account_id, "dry_run": False})
+        questions.append(Question(airflow, simulator, run_id, account_id))
         return questions[-1]
 
     yield ask
@@ -196,13 +201,13 @@ class TestAnswers:
 
     def test_old_approval_counts_for_a_cleared_task_that_has_not_sold(self, question):
         asked = question("refused")
-        asked.simulator.change_account(fast_convert_available=False)
+        asked.change_account(fast_convert_available=False)
         asked.wait_for("approve", "awaiting_input")
         asked.answer("Approve")
         asked.wait_for("liquidate", "failed")
         assert not asked.simulator.sell_attempts()
 
-        asked.simulator.change_account(fast_convert_available=True)
+        asked.change_account(fast_convert_available=True)
         asked.clear("liquidate")
         asked.wait_for("liquidate", "success", try_number=2)
         assert asked.state("approve") == "success"
@@ -235,9 +240,12 @@ class TestAnswers:
 class Question:
     """A run that asks."""
 
-    def __init__(self, airflow, simulator, run_id):
-        self.airflow, self.simulator, self.run_id = airflow, simulator, run_id
+    def __init__(self, airflow, simulator, run_id, account_id):
+        self.airflow, self.simulator, self.run_id, self.account_id = airflow, simulator, run_id, account_id
         self.tasks = f"dags/{DAG_ID}/dagRuns/{run_id}/taskInstances"
+
+    def change_account(self, **change):
+        self.simulator.change_account(self.account_id, **change)
 
     def task(self, task_id):
         return self.airflow.get(f"{self.tasks}/{task_id}")
