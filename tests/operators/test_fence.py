@@ -12,7 +12,7 @@ from airflow_provider_3commas import api
 from airflow_provider_3commas.api import clock as clocks
 from airflow_provider_3commas.budget import SleepingGate
 from airflow_provider_3commas.liquidation import liquidator
-from tests.operators.conftest import Killed
+from tests.operators.conftest import Killed, TaskRun
 
 
 def wait_at_the_gate(monkeypatch, clock, seconds: float, request: int) -> None:
@@ -194,12 +194,56 @@ class TestTheIntent:
             run.attempt()
         assert len(simulator.sell_attempts()) == 1
 
+    def test_half_a_change_in_the_preflight_is_enough_to_stop(self, simulator, run, monkeypatch):
+        """Neither sold nor untouched: what the preflight sees after the watch is in between."""
+        simulator.fault("drop", path="sell_all", when="before")
+        with pytest.raises(api.OutcomeUnknown):
+            run.attempt()
+        real = liquidator.watch
+
+        def watch_then_stop_a_bot(*args):
+            seen = real(*args)
+            simulator.change_account(bots=2)
+            return seen
+
+        monkeypatch.setattr(liquidator, "watch", watch_then_stop_a_bot)
+        with pytest.raises(api.OutcomeUnknown, match="after all"):
+            run.attempt()
+        assert len(simulator.sell_attempts()) == 1
+
+    def test_finding_out_about_an_earlier_try_waits_for_the_budget_however_late_the_run_is(self, simulator, run):
+        simulator.fault("drop", path="sell_all", when="after")
+        run.store.before_set = lambda value: None
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(liquidator, "watch", _killed)
+            with pytest.raises(Killed):
+                run.attempt()
+        run.dag_run.run_after = pendulum.now("UTC").subtract(days=3)
+        left = []
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(SleepingGate, "admit", lambda gate: left.append(run.operator._time_left()))
+            run.attempt()
+        assert run.outcome == "reconciled"
+        assert min(left) > 60
+
+    def test_a_sale_that_was_found_out_is_a_sale_to_other_tasks(self, simulator, run):
+        simulator.fault("drop", path="sell_all", when="after")
+        run.attempt()
+        other = TaskRun(simulator)
+        other.run_id = "another_run"
+        with pytest.raises(AirflowFailException, match="sold it"):
+            other.attempt()
+
 
 def sell_late(simulator) -> None:
     """Do to the account what a sell does that 3Commas carries out late."""
     for coin in ("ETH", "SOL", "USDT", "DOGE"):
         simulator.trade(coin, fraction="1")
     simulator.change_account(bots=0, deals=0)
+
+
+def _killed(*args):
+    raise Killed
 
 
 class TestInterrupted:
