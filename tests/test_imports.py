@@ -71,6 +71,7 @@ def test_a_dag_of_both_loads_none_of_their_workings() -> None:
         "airflow_provider_3commas.retry_policy",
         "airflow_provider_3commas.sensors",
         "airflow_provider_3commas.sensors.balances",
+        "airflow_provider_3commas.teardown",
     }
     assert not HEAVY & {name.partition(".")[0] for name in names}
 

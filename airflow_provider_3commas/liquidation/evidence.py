@@ -17,7 +17,8 @@ from decimal import Decimal, localcontext
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
-from airflow_provider_3commas.liquidation.snapshot import ORDERS, STOPPED_ENTITIES, Snapshot, by_value, describe_counts
+from airflow_provider_3commas.holdings import describe_counts
+from airflow_provider_3commas.liquidation.snapshot import ORDERS, STOPPED_ENTITIES, Snapshot, by_value
 from airflow_provider_3commas.money import DUST_BTC, EXACT, TARGETS, plain, rounded
 
 if TYPE_CHECKING:

@@ -141,17 +141,6 @@ def by_value(holdings: Mapping[str, Holding]) -> list[Holding]:
     return sorted(holdings.values(), key=lambda held: held.btc_value, reverse=True)
 
 
-def describe_counts(counts: Mapping[str, int]) -> str:
-    """Say how many of what there are, e.g. ``3 bots, 2 deals``.
-
-    :param counts: counts by the API's names, such as ``active_bots_count``.
-    """
-    words = {name: name.removeprefix("active_").removesuffix("_count").replace("_", " ") for name in counts}
-    return ", ".join(
-        f"{count} {words[name].removesuffix('s') if count == 1 else words[name]}" for name, count in counts.items()
-    )
-
-
 def _gaps(
     account: Mapping[str, Any], holdings: Mapping[str, Holding], entities: Mapping[str, int | None]
 ) -> Iterable[str]:

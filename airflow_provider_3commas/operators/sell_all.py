@@ -10,6 +10,7 @@ from airflow.sdk import BaseOperator
 
 from airflow_provider_3commas.links.account import ThreeCommasLiquidationLink
 from airflow_provider_3commas.retry_policy import default_retry_policy
+from airflow_provider_3commas.teardown import LoudTeardown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,7 +35,7 @@ _DEFAULTS: dict[str, Any] = {
 }
 
 
-class _SellAllOperator(BaseOperator):
+class _SellAllOperator(LoudTeardown, BaseOperator):
     """Share everything but the target; the parameters are described at ``SellAllToBtcOperator``."""
 
     template_fields: Sequence[str] = (

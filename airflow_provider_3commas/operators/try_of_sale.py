@@ -15,6 +15,7 @@ from airflow_provider_3commas.liquidation.journal import Journal, Phase
 from airflow_provider_3commas.liquidation.liquidator import JOURNAL_KEY, OUTCOME_KEY, Liquidator, reason_of
 from airflow_provider_3commas.liquidation.sale import World
 from airflow_provider_3commas.operators.sale_parameters import account_id_or_none, read_sale
+from airflow_provider_3commas.teardown import silent_teardown
 
 if TYPE_CHECKING:
     from airflow.sdk import Context
@@ -52,7 +53,9 @@ class TryOfSale:
         """Check every parameter, and what the connection says, before anything is sent."""
         operator = self._operator
         try:
-            _refuse_silent_teardown(operator)
+            unnoticed = silent_teardown(operator)
+            if unnoticed:
+                raise LiquidationRefused(unnoticed)
             sale = read_sale(operator)
             client = operator.hook.conn_that_sells()
             world = World(client, self._store, operator.claims(), self._state, operator.log, self._tell)
@@ -134,11 +137,3 @@ class _Store:
         from airflow.sdk import NEVER_EXPIRE  # type: ignore[attr-defined]
 
         self._store.set(key, value, retention=NEVER_EXPIRE)
-
-
-def _refuse_silent_teardown(operator: _SellAllOperator) -> None:
-    if operator.is_teardown and not operator.on_failure_fail_dagrun:
-        raise LiquidationRefused(
-            "This task is a teardown whose failure does not fail the DAG run: a liquidation that failed would go "
-            "unnoticed. Nothing was sent. Use as_teardown(on_failure_fail_dagrun=True), or an ordinary task."
-        )

@@ -10,6 +10,7 @@ from airflow.providers.common.compat.sdk import conf
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
 from airflow_provider_3commas.links.account import ThreeCommasLiquidationLink
+from airflow_provider_3commas.teardown import LoudTeardown, silent_teardown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +37,7 @@ _BACKSTOP = 120.0
 _SHORT_PAUSE = 10.0
 
 
-class BalancesSettledSensor(BaseSensorOperator):
+class BalancesSettledSensor(LoudTeardown, BaseSensorOperator):
     """Wait until nothing sellable is left on an exchange account but what it was to be sold into.
 
     Settled: no asset but the target is worth more than ``dust_btc``, nothing is in orders, nothing is owed, no bot,
@@ -53,7 +54,9 @@ class BalancesSettledSensor(BaseSensorOperator):
     Decides the same in poke, reschedule and deferrable mode. Fails with ``BalancesStalled`` when nothing moves any
     more and something is left; with ``SettlementFailed`` when the account is locked, the keys are refused, or too many
     reads fail in a row; with ``AirflowSensorTimeout`` when ``timeout`` is over. All name what is left unsold.
-    ``soft_fail`` turns the timeout into a skip, and nothing else; ``never_fail`` turns all of them into one.
+    ``soft_fail`` turns the timeout into a skip, and nothing else: the log says so at level ERROR, and XCom
+    ``settlement_facts`` what is left; whether that fails the DAG run is Airflow's to decide (a skip does not).
+    ``silent_fail`` and ``never_fail`` are refused, and a teardown has to be told to fail the run.
 
     ``timeout`` counts from the start of the try; in reschedule mode, as everywhere in Airflow, from the first poll of
     the first try. In reschedule mode, Airflow before 3.3 remembers nothing between polls: there, each poll makes its
@@ -63,11 +66,13 @@ class BalancesSettledSensor(BaseSensorOperator):
     :param threecommas_conn_id: id of the connection.
     :param target: what everything is sold into: ``BTC``, or ``USD`` for the dollar and its stablecoins.
     :param target_currencies: currency codes that count as the target, in place of those.
-    :param dust_btc: value in BTC up to which an asset may be left, because it is too little to sell: a ``Decimal``, an
+    :param dust_btc: value in BTC up to which an asset may be left or be in orders, because it is too little to sell,
+        and a twentieth of what all such assets together may be worth: a ``Decimal``, an
         ``int`` or text.
     :param ignore_currencies: currency codes that may be left, whatever they are worth: coins that can't be sold.
     :param stable_reads: reads in a row that have to show the account settled; at least 1.
-    :param stall_after: seconds (or ``timedelta``) without any change after which the rest counts as unsellable.
+    :param stall_after: seconds (or ``timedelta``) after which to give up if something is left, in orders or still
+        running, and no amount, no order and no count has changed.
     :param require_no_entities: whether bots, deals, trades and orders have to be gone. ``False`` for an account on
         which something keeps running, such as a Signal Bot, which a sell-all does not stop.
     :param max_failures: failed reads in a row to put up with; ``Retry-After`` is honoured between them.
@@ -207,8 +212,12 @@ class BalancesSettledSensor(BaseSensorOperator):
         return self._conclude(context, {"status": "error", "message": message})
 
     def _begin(self, context: Context) -> Watch:
+        from airflow_provider_3commas.api.errors import ConfigurationError
         from airflow_provider_3commas.settlement.watch import Watch
 
+        unnoticed = silent_teardown(self)
+        if unnoticed:
+            raise ConfigurationError(unnoticed)
         return Watch(self, context)
 
     def _gate(self, budget: RequestBudget) -> RequestGate:
@@ -224,8 +233,9 @@ class BalancesSettledSensor(BaseSensorOperator):
 
     def _check_literals(self) -> None:
         """Refuse what is wrong before any run; what is templated has to wait for ``execute``."""
-        if self.silent_fail:
-            raise ValueError("silent_fail would hide a liquidation that failed; failed reads: see max_failures.")
+        for name in ("silent_fail", "never_fail"):
+            if getattr(self, name):
+                raise ValueError(f"{name} would hide a liquidation that failed; failed reads: see max_failures.")
         # What checks is imported only for what there is to check: DAG files are parsed again and again.
         if _is_literal(self.account_id):
             from airflow_provider_3commas.api.account_ids import parse_account_id
@@ -347,7 +357,7 @@ class BalancesSettledSensor(BaseSensorOperator):
         status = event.get("status")
         known = status in {known.value for known in Status} | {"error"}
         message = str(event.get("message")) if known else f"The trigger sent an event with the status {status!r}."
-        if self.never_fail or (self.soft_fail and status == Status.TIMEOUT.value):
+        if self.soft_fail and status == Status.TIMEOUT.value:
             return AirflowSkipException(message)
         if status == Status.TIMEOUT.value:
             return AirflowSensorTimeout(message)

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from airflow_provider_3commas.holdings import Holding
     from airflow_provider_3commas.settlement.criteria import Criteria
 
+#: How many times ``dust_btc`` all dust together may be worth.
+DUST_SUM = 20
+
 _NAMED_AT_MOST = 10
 _ZERO = Decimal(0)
 
@@ -34,7 +37,7 @@ class Reading:
     __slots__ = ("_assessed", "account", "entities", "rows")
 
     def __init__(
-        self, account: dict[str, Any], rows: Sequence[BalanceRow] | None, entities: dict[str, int] | None = None
+        self, account: dict[str, Any], rows: Sequence[BalanceRow] | None, entities: dict[str, int | None] | None = None
     ) -> None:
         self.account = account
         self.rows = rows
@@ -73,6 +76,7 @@ class Assessment:
         "blockers",
         "digest",
         "has_rows",
+        "nothing",
         "orders",
         "residual",
         "target_text",
@@ -88,8 +92,16 @@ class Assessment:
         others = [holding for holding in judged if holding.currency not in criteria.kept]
         self.has_rows = bool(rows)
         self.target_text = plain(added(held.amount for code, held in holdings.items() if code in criteria.kept))
-        self.digest = _digest(judged)
-        self.orders = [held for held in judged if held.on_orders > 0]
+        self.orders = [held for held in judged if _counts_as_order(held, criteria.dust_btc)]
+        self.digest = _digest(judged, self.orders)
+        #: Whether the account and everything on it is worth nothing.
+        self.nothing = read_amount(account.get("btc_amount")) == 0 and all(
+            not held.btc_value
+            and not held.debt_btc
+            and not held.unknown
+            and (not held.amount or code not in criteria.kept)
+            for code, held in holdings.items()
+        )
         self.unsold_btc = plain(places(added(held.assets_btc for held in others)))
         left = _by_value(
             held
@@ -109,10 +121,27 @@ class Assessment:
             *listed(
                 "owed (debt is not settled): ", (_owed(held) for held in judged if held.debt_btc > criteria.dust_btc)
             ),
+            *_much_dust([held for held in others if held.assets_btc <= criteria.dust_btc], criteria.dust_btc),
             *listed("in orders: ", (f"{plain(held.on_orders)} {held.currency}" for held in self.orders)),
             *listed("incomplete balances: ", (gaps(held) for held in judged if held.unknown)),
             *([inconsistent] if inconsistent else []),
         ]
+
+
+def _counts_as_order(held: Holding, dust_btc: Decimal) -> bool:
+    """Tell an order that is worth waiting for; of one whose worth is not known that can't be told."""
+    if held.on_orders <= 0:
+        return False
+    return held.price is None or held.on_orders * abs(held.price) > dust_btc
+
+
+def _much_dust(dust: list[Holding], dust_btc: Decimal) -> list[str]:
+    """Name dust that is none in sum: ten thousand coins of next to nothing are an account."""
+    total, most = added(held.assets_btc for held in dust), DUST_SUM * dust_btc
+    if total <= most:
+        return []
+    title = f"dust worth {plain(places(total))} BTC together (more than {plain(places(most))}): "
+    return listed(title, map(str, _by_value(held for held in dust if held.assets_btc > 0)))
 
 
 def _owed(held: Holding) -> str:
@@ -132,9 +161,13 @@ def _by_value(holdings: Iterable[Holding]) -> list[_Residual]:
     return sorted(found, key=lambda item: (-abs(item.btc_value), item.currency))
 
 
-def _digest(holdings: Iterable[Holding]) -> str:
-    """Return a short text that changes when an amount does, whatever the order of the rows; prices don't count."""
-    lines = sorted(f"{held.currency}={plain(held.amount)}/{plain(held.on_orders)}" for held in holdings)
+def _digest(holdings: Iterable[Holding], orders: list[Holding]) -> str:
+    """Return a short text that changes when an amount or an order does; prices and the rows' order don't count."""
+    ordered = {held.currency for held in orders}
+    lines = sorted(
+        f"{held.currency}={plain(held.amount)}/{plain(held.on_orders) if held.currency in ordered else 0}"
+        for held in holdings
+    )
     return hashlib.blake2b("\n".join(lines).encode(), digest_size=12).hexdigest()
 
 

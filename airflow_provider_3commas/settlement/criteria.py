@@ -23,11 +23,12 @@ class Criteria(msgspec.Struct, frozen=True, kw_only=True):
     :param target: ``BTC`` or ``USD``: what everything was sold into.
     :param target_currencies: the currency codes that count as the target, upper case; empty for the target's own:
         BTC, or the dollar and its stablecoins.
-    :param dust_btc: value in BTC up to which a holding may be left: it cannot be sold anyway.
+    :param dust_btc: value in BTC up to which a holding may be left, or be in orders: it cannot be sold anyway. All dust
+        together may be worth 20 times as much.
     :param ignore_currencies: currency codes that may be left whatever they are worth, e.g. delisted or staked coins.
     :param stable_reads: how many reads in a row have to show the account settled, with the same amount of the target.
-    :param stall_after: seconds after which an account with something left, nothing in orders, nothing running on it
-        and no amount changing is given up.
+    :param stall_after: seconds after which an account is given up if something is left, in orders or still running,
+        and no amount, no order and no count has changed.
     :param require_no_entities: whether an account on which a bot, deal, trade or order is active can be settled: with
         ``True`` it can't.
     :param max_failures: failed reads in a row to put up with.

@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from airflow_provider_3commas.holdings import account_problem
+from airflow_provider_3commas.holdings import account_problem, describe_counts, describe_names
 from airflow_provider_3commas.money import EXACT, plain
-from airflow_provider_3commas.settlement.assessment import Reading, added, listed, places
+from airflow_provider_3commas.settlement.assessment import Reading, added, places
 from airflow_provider_3commas.settlement.state import Decision, Progress, Status, extended, iso
 
 if TYPE_CHECKING:
@@ -34,6 +34,10 @@ if TYPE_CHECKING:
 SHORTEST_INTERVAL = 0.1
 
 _TROUBLE_LENGTH = 500
+# How often what runs is asked for while nothing moves, in the time after which that is a stall.
+_ASKED_PER_STALL = 5
+# Polls that have to show an account empty before it is.
+_FEWEST_EMPTIES = 2
 _replace = msgspec.structs.replace
 
 
@@ -78,53 +82,106 @@ class _Judgement(NamedTuple):
 
     def after(self, progress: Progress) -> Decision:
         """Decide; what is running comes last, because asking costs a request."""
-        if not self.seen.has_rows and progress.amounts not in ("", self.seen.digest):
+        if self.seen.nothing:
+            return self._nothing(progress)
+        if not self.seen.has_rows and progress.seen:
             return self._vanished(progress)
-        blockers = self.seen.blockers
-        step = self._step(progress, settled=not blockers)
-        stable = step.stable >= self.criteria.stable_reads
-        idle_for = self.now - step.unchanged_since
-        stalled = bool(blockers) and not self.seen.orders and idle_for >= self.criteria.stall_after
-        # Once something was running, the time without it counts from when it was last seen.
-        asked_again = bool(blockers) and progress.running
-        if stalled or asked_again or (stable and self.criteria.require_no_entities):
-            if self.reading.entities is None:
-                return self._waiting(step, [*blockers, "whether anything is running is unknown"], Status.UNDECIDED)
-            running = listed("running: ", _active(self.reading.entities))
-            step = _replace(step, running=bool(running))
-            if running:
-                step = _replace(step, stable=0, unchanged_since=self.now)
-                return self._waiting(step, [*blockers, *running])
-        if stable:
-            return self._settled(step)
-        return self._stalled(step, blockers) if stalled else self._waiting(step, blockers)
+        step = self._step(progress)
+        runs = [step.runs] if step.runs and self.criteria.require_no_entities else []
+        if self.reading.entities is None:
+            return self._without_entities(step, runs)
+        return self._with_entities(step, runs)
 
-    def _step(self, progress: Progress, *, settled: bool) -> Progress:
+    def _without_entities(self, step: Progress, runs: list[str]) -> Decision:
+        if self._has_to_ask(step):
+            return self._waiting(step, ["whether anything is running is unknown"], Status.UNDECIDED)
+        return self._settled(step) if step.stable >= self.criteria.stable_reads else self._waiting(step, runs)
+
+    def _with_entities(self, step: Progress, runs: list[str]) -> Decision:
+        if runs:
+            step = _replace(step, stable=0)
+        elif step.stable >= self.criteria.stable_reads:
+            return self._settled(step)
+        blocked = bool(runs or self.seen.blockers)
+        if blocked and self.now - step.unchanged_since >= self.criteria.stall_after:
+            return self._stalled(step, runs)
+        return self._waiting(step, runs)
+
+    def _has_to_ask(self, step: Progress) -> bool:
+        """Tell whether the decision depends on what runs; now and then, to know in the end that nothing has changed."""
+        if step.stable >= self.criteria.stable_reads:
+            return self.criteria.require_no_entities
+        share = self.criteria.stall_after / _ASKED_PER_STALL
+        idle_for = self.now - step.unchanged_since
+        return idle_for >= self.criteria.stall_after or (idle_for >= share and self.now - step.asked_at >= share)
+
+    def _step(self, progress: Progress) -> Progress:
         """Remember this reading."""
-        seen = self.seen
+        seen, entities = self.seen, self.reading.entities
         target_amount = seen.target_text
         same_target = progress.stable > 0 and progress.target_amount == target_amount
-        moves = seen.digest != progress.amounts or bool(seen.orders)
+        counts = progress.counts if entities is None else _counts(entities)
+        changed = seen.digest != progress.amounts or progress.counts not in ("", counts)
         return _replace(
             progress,
             reads=progress.reads + 1,
             failures=0,
             trouble="",
             not_before=0.0,
-            stable=0 if not settled else progress.stable + 1 if same_target else 1,
+            stable=0 if seen.blockers else progress.stable + 1 if same_target else 1,
             target_amount=target_amount,
             amounts=seen.digest,
-            unchanged_since=self.now if moves else progress.unchanged_since,
+            counts=counts,
+            runs=progress.runs if entities is None else _runs(entities),
+            asked_at=progress.asked_at if entities is None else self.now,
+            unchanged_since=self.now if changed else progress.unchanged_since,
+            empty_since=0.0,
+            empties=0,
             history=extended(progress, seen.unsold_btc, self.now) if seen.has_rows else progress.history,
             seen=seen.text if seen.has_rows else progress.seen,
             seen_at=self.now if seen.has_rows else progress.seen_at,
         )
 
+    def _without_balances(self, progress: Progress, *, empties: int) -> Progress:
+        """Remember a reading without balances; what was there before is not forgotten."""
+        return _replace(
+            progress,
+            reads=progress.reads + 1,
+            failures=0,
+            trouble="",
+            not_before=0.0,
+            stable=0,
+            empty_since=progress.empty_since or self.now,
+            empties=empties,
+        )
+
     def _vanished(self, progress: Progress) -> Decision:
         """Learn nothing from rows that are gone after earlier polls had some: the view is being rebuilt."""
-        step = _replace(progress, reads=progress.reads + 1, failures=0, trouble="", not_before=0.0, stable=0)
-        sentence = f"has not settled yet: its balances are empty for the moment.{_last_left(progress)}"
-        return self._decision(Status.WAITING, step, sentence)
+        step = self._without_balances(progress, empties=0)
+        why = "; ".join(self.seen.blockers)
+        if self.now - step.empty_since < self.criteria.stall_after:
+            sentence = f"has not settled yet: its balances are empty for the moment ({why}).{_last_left(progress)}"
+            return self._decision(Status.WAITING, step, sentence)
+        sentence = f"has stalled: for {self.now - step.empty_since:.0f} s, {why}.{_last_left(progress)}"
+        return self._decision(Status.STALLED, step, sentence)
+
+    def _nothing(self, progress: Progress) -> Decision:
+        """End a wait for an account with nothing on it: absence of data settles nothing, and won't go away either."""
+        step = self._without_balances(progress, empties=progress.empties + 1)
+        if progress.seen:
+            if step.empties < max(self.criteria.stable_reads, _FEWEST_EMPTIES):
+                return self._decision(
+                    Status.WAITING, step, f"has not settled yet: it looks empty for the moment.{_last_left(progress)}"
+                )
+            sentence = f"can't settle: the account is empty: what was on it has been withdrawn.{_last_left(progress)}"
+            return self._decision(Status.FAILED, step, sentence)
+        if self.now - step.empty_since < self.criteria.stall_after:
+            return self._decision(Status.WAITING, step, "has not settled yet: it looks empty.")
+        sentence = (
+            f"can't settle: for {self.now - step.empty_since:.0f} s the account has been empty, as it was from the "
+            "first poll on. Check the account id, the connection's mode, and what 3Commas shows of the account."
+        )
+        return self._decision(Status.FAILED, step, sentence)
 
     def _settled(self, step: Progress) -> Decision:
         others = self.seen.residual
@@ -136,19 +193,28 @@ class _Judgement(NamedTuple):
             f"worth {worth} BTC.",
         )
 
-    def _stalled(self, step: Progress, blockers: list[str]) -> Decision:
-        left = "; ".join(blockers)
+    def _stalled(self, step: Progress, runs: list[str]) -> Decision:
+        left = "; ".join([*self.seen.blockers, *runs])
+        hints = []
+        if self.seen.blockers:
+            hints.append("What can't be sold can be named in ignore_currencies.")
+        if runs:
+            hints.append("Something still runs on the account: stop it, or allow it with require_no_entities=False.")
+        elif step.runs:
+            hints.append(f"Still {step.runs}.")
         return self._decision(
             Status.STALLED,
             _replace(step, left=left),
-            f"has stalled: for {self.now - step.unchanged_since:.0f} s no amount has changed, nothing was in orders, "
-            f"and nothing is running, but {left}. What can't be sold can be named in ignore_currencies.",
+            f"has stalled: for {self.now - step.unchanged_since:.0f} s no amount, no order and no count has changed, "
+            f"but {left}. {' '.join(hints)}",
         )
 
-    def _waiting(self, step: Progress, blockers: list[str], status: Status = Status.WAITING) -> Decision:
-        left = "; ".join(blockers)
+    def _waiting(self, step: Progress, runs: list[str], status: Status = Status.WAITING) -> Decision:
+        left = "; ".join([*self.seen.blockers, *runs])
         seen_settled = f"seen settled {step.stable} of {self.criteria.stable_reads} times in a row"
-        return self._decision(status, _replace(step, left=left), f"has not settled yet: {left or seen_settled}.")
+        return self._decision(
+            status, _replace(step, left=left or step.left), f"has not settled yet: {left or seen_settled}."
+        )
 
     def _decision(self, status: Status, step: Progress, sentence: str) -> Decision:
         account = self.reading.account
@@ -156,7 +222,7 @@ class _Judgement(NamedTuple):
             "account_id": account["id"],
             "target": self.criteria.target,
             "settled_at": iso(self.now) if status is Status.SETTLED else None,
-            "target_amount": step.target_amount,
+            "target_amount": step.target_amount or self.seen.target_text,
             **self.seen.worth,
             "residual": self.seen.residual,
             "reads": step.reads,
@@ -231,10 +297,10 @@ def on_timeout(progress: Progress, account_id: int, timeout: float) -> Decision:
     """
     if not progress.reads:
         left = "it could not be read once" if progress.failures else "there was no request budget to poll it"
-    elif progress.left:
-        left = progress.left
+    elif progress.stable or not progress.left:
+        left = f"it was seen settled on only {progress.stable} polls in a row.{_last_left(progress)}".removesuffix(".")
     else:
-        left = f"it was seen settled on only {progress.stable} reads in a row"
+        left = progress.left
     failing = f" The last reads failed ({progress.failures}): {progress.trouble}" if progress.failures else ""
     return Decision(
         Status.TIMEOUT,
@@ -259,8 +325,17 @@ def next_interval(progress: Progress, interval: float, *, backoff: bool = False,
     return grown if longest is None else min(grown, longest)
 
 
-def _active(entities: dict[str, int]) -> list[str]:
-    return [f"{count} {name.removesuffix('_count')}" for name, count in entities.items() if count]
+def _counts(entities: dict[str, int | None]) -> str:
+    return " ".join(f"{name}={count}" for name, count in sorted(entities.items()))
+
+
+def _runs(entities: dict[str, int | None]) -> str:
+    """Say what runs, and what may: a count that could not be read is not zero."""
+    running = describe_counts({name: count for name, count in entities.items() if count})
+    unread = describe_names(name for name, count in entities.items() if count is None)
+    return "; ".join(
+        [*([f"running: {running}"] if running else []), *([f"incomplete counts: {unread}"] if unread else [])]
+    )
 
 
 def _last_left(progress: Progress) -> str:

@@ -36,8 +36,13 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     :param stable: reads in a row that showed the account settled.
     :param target_amount: what there was of the target at the last of them.
     :param amounts: digest of all amounts at the last read that had rows.
-    :param unchanged_since: since when the amounts have not changed with nothing in orders and nothing running.
-    :param running: whether something was running on the account when that was last asked.
+    :param counts: what was running on the account when that was last asked, all counts.
+    :param runs: the same in words; empty if nothing was.
+    :param asked_at: when that was.
+    :param unchanged_since: since when no amount, no order and no count has changed.
+    :param running: as older versions remembered it.
+    :param empty_since: since when the polls have shown no balances; 0 if the last one did.
+    :param empties: polls in a row that showed the account empty.
     :param not_before: when the next poll may be made at the earliest: the server asked for it.
     :param left: what stood between the account and being settled at the last poll, in words.
     :param trouble: what the last failed poll said, if the last poll failed.
@@ -54,8 +59,13 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     stable: int = 0
     target_amount: str = ""
     amounts: str = ""
+    counts: str = ""
+    runs: str = ""
+    asked_at: float = 0.0
     unchanged_since: float = 0.0
     running: bool = False
+    empty_since: float = 0.0
+    empties: int = 0
     not_before: float = 0.0
     left: str = ""
     trouble: str = ""

@@ -89,6 +89,11 @@ def test_one_that_reads_does_not(simulator, monkeypatch):
     assert simulator.sell_attempts() == []
 
 
+def test_a_teardown_has_to_fail_the_run_when_the_dag_is_parsed():
+    with pytest.raises(ValueError, match="on_failure_fail_dagrun=True"):
+        SellAllToBtcOperator(task_id="liquidate", account_id=12).as_teardown()
+
+
 @pytest.mark.parametrize("fails_the_run", [False, True])
 def test_a_liquidation_whose_failure_goes_unnoticed_is_refused(simulator, run, fails_the_run):
     class Teardown(SellAllToBtcOperator):

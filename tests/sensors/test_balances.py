@@ -18,7 +18,6 @@ from airflow.sdk.execution_time.context import OutletEventAccessors
 
 from airflow_provider_3commas.api.errors import (
     AccountNotFound,
-    AuthenticationError,
     BalancesStalled,
     ConfigurationError,
     InvalidAccountId,
@@ -134,8 +133,8 @@ class TestSameInAllModes:
     @pytest.mark.parametrize("criteria", [{}, {"dust_btc": "0.2"}])
     def test_report_of_a_wait_that_failed_names_what_is_left(self, lab, exchange, criteria):
         exchange((0, View([row("BTC", "1"), row("ETH", "2", "0.09")], entities={"active_bots_count": 1})))
-        with pytest.raises(AirflowSensorTimeout):
-            lab.run(timeout=900, **criteria)
+        with pytest.raises(AirflowSensorTimeout, match="running: 1 bot"):
+            lab.run(timeout=500, **criteria)
         xcoms = lab.ti.xcoms
         report = build_report(
             history=xcoms["settlement_history"], facts=xcoms["settlement_facts"], settlement_state="failed"
@@ -153,6 +152,26 @@ class TestSameInAllModes:
         assert 600 <= lab.elapsed() < 680
         assert failure.value.result["residual"] == [{"currency": "ETH", "amount": "2", "btc_value": "0.09"}]
         assert lab.ti.xcoms["settlement_history"] == [[0.0, "0.09"]]
+
+    def test_a_bot_that_runs_on_is_a_stall(self, lab, exchange):
+        exchange((0, View([row("BTC", "1")], entities={"active_bots_count": 1})))
+        with pytest.raises(BalancesStalled, match="running: 1 bot"):
+            lab.run()
+        assert 600 <= lab.elapsed() < 680
+
+    def test_an_account_that_its_owner_has_emptied_is_a_failure(self, lab, exchange):
+        exchange((0, UNSOLD), (100, View([], account={"btc_amount": "0"})))
+        with pytest.raises(SettlementFailed, match="has been withdrawn"):
+            lab.run()
+
+    @pytest.mark.parametrize("fails_the_run", [None, False, True])
+    def test_a_teardown_has_to_fail_the_run(self, lab, exchange, fails_the_run):
+        sensor = lab.sensor()
+        if fails_the_run:
+            assert sensor.as_teardown(on_failure_fail_dagrun=True) is sensor
+        else:
+            with pytest.raises(ValueError, match="on_failure_fail_dagrun=True"):
+                sensor.as_teardown(on_failure_fail_dagrun=fails_the_run)
 
     def test_timeout_names_what_is_left(self, lab, exchange):
         exchange((0, UNSOLD))
@@ -182,19 +201,6 @@ class TestSameInAllModes:
             lab.run(soft_fail=True)
         assert not isinstance(failure.value, AirflowException)
         assert "2 ETH" in str(failure.value)
-
-    @pytest.mark.parametrize(
-        "script", [[(0, UNSOLD)], [(0, View([], account={"is_locked": True}))], [(0, AuthenticationError("401"))]]
-    )
-    def test_never_fail_skips_on_everything(self, lab, exchange, script):
-        exchange(*script)
-        with pytest.raises(AirflowSkipException):
-            lab.run(never_fail=True)
-
-    def test_never_fail_skips_on_a_timeout(self, lab, exchange):
-        exchange((0, UNSOLD))
-        with pytest.raises(AirflowSkipException):
-            lab.run(never_fail=True, timeout=150)
 
     def test_failed_reads_are_put_up_with(self, lab, exchange):
         exchange((0, OutcomeUnknown("502")), (590, SETTLED))
@@ -445,8 +451,6 @@ class TestDeferrable:
         broke = {"error": "Trigger failure", "traceback": ["boom"]}
         with pytest.raises(SettlementFailed, match="is unknown: the trigger broke"):
             lab.sensor(soft_fail=True).resume_execution("__fail__", broke, lab.context)
-        with pytest.raises(AirflowSkipException):
-            lab.sensor(never_fail=True).resume_execution("__fail__", broke, lab.context)
 
     @DEFERRABLE
     def test_airflows_own_timeout_means_the_same(self, lab):
@@ -473,6 +477,7 @@ class TestParameters:
             ({"ignore_currencies": ["BTC"]}, "ignore_currencies"),
             ({"dry_run": "maybe"}, "dry_run"),
             ({"silent_fail": True}, "silent_fail"),
+            ({"never_fail": True}, "never_fail"),
         ],
     )
     def test_literals_are_refused_at_parse_time(self, wrong, expected):

@@ -74,9 +74,6 @@ class TestSettled:
         settled = run(Criteria.of(), *readings)
         assert settled.result["target_amount"] == other
 
-    def test_an_account_without_value_is_settled(self):
-        assert run(Criteria.of(), *[reading(total="0.0")] * 2).status is Status.SETTLED
-
     def test_rows_of_one_currency_add_up(self):
         twice = (row("BTC", "1"), row("btc", "0.5", "0.5"))
         assert run(Criteria.of(), *[reading(*twice)] * 2).result["target_amount"] == "1.5"
@@ -105,7 +102,7 @@ WAITING = {
         reading(row("BTC", "1"), row("ETH", "1", "0.03"), row("ETH", "-1", "-0.03")),
         "unsold: 0 ETH",
     ),
-    "in orders": (reading(row("BTC", "1"), row("ETH", "1", "0.00001", on_orders="0.5")), "in orders: 0.5 ETH"),
+    "in orders": (reading(row("BTC", "1"), row("ETH", "1", "0.0003", on_orders="0.5")), "in orders: 0.5 ETH"),
     "target in orders": (reading(row("BTC", "1", on_orders="0.25")), "in orders: 0.25 BTC"),
     "in orders by what is available": (
         reading(row("BTC", "1", on_orders=None, position_available="0.75")),
@@ -180,10 +177,11 @@ class TestNotSettled:
 
     def test_rows_that_vanish_after_there_were_some_are_a_view_being_rebuilt(self):
         sold = reading(*SETTLED)
-        gone = reading(total="0")
+        gone = reading(total="0.09")
         decision = run(Criteria.of(), reading(row("ETH", "2", "0.09")), gone, gone, gone)
         assert decision.status is Status.WAITING
-        assert "empty for the moment. Before that: unsold: 2 ETH" in decision.message
+        assert "empty for the moment (the balances are empty, but the account is worth 0.09" in decision.message
+        assert "Before that: unsold: 2 ETH" in decision.message
         assert "unsold: 2 ETH" in on_timeout(decision.progress, ACCOUNT, 60).message
         assert run(Criteria.of(), sold, gone, sold).status is Status.WAITING
 
@@ -206,7 +204,7 @@ class TestEntities:
     def test_active_ones_start_over_and_are_named(self):
         decision = run(Criteria.of(), *[reading(*SETTLED, entities=BUSY)] * 2)
         assert decision.status is Status.WAITING
-        assert "running: 2 active_bots" in decision.message
+        assert "running: 2 bots" in decision.message
         assert decision.progress.stable == 0
 
     def test_can_be_allowed(self):
@@ -287,7 +285,7 @@ class TestTimeout:
 
     def test_says_if_it_was_nearly_settled(self):
         progress = run(Criteria.of(stable_reads=5), *[reading(*SETTLED)] * 4).progress
-        assert "settled on only 4 reads" in on_timeout(progress, ACCOUNT, 60).message
+        assert "settled on only 4 polls" in on_timeout(progress, ACCOUNT, 60).message
 
 
 def test_interval_grows_only_when_asked():

@@ -7,14 +7,14 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import msgspec
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from airflow_provider_3commas.api.errors import (
     ConnectionFailed,
 )
 from airflow_provider_3commas.settlement.criteria import Criteria
-from airflow_provider_3commas.settlement.decide import decide, on_failed_poll
+from airflow_provider_3commas.settlement.decide import decide, needs_entities, on_failed_poll
 from airflow_provider_3commas.settlement.state import (
     Status,
     begin,
@@ -59,8 +59,12 @@ def test_settles_only_if_nothing_above_dust_or_in_orders_or_running_is_left(view
         progress = decision.progress
         assert not decision.final or number == reads
     clean = all(value <= criteria.dust_btc for value in value_of(view).values())
-    still = not any(item.on_orders for item in view) and entities is IDLE
-    assert (decision.status is Status.SETTLED) == (clean and still)
+    if decision.status is Status.SETTLED:
+        assert clean
+        assert entities is IDLE
+        assert btc > 0 or any(value_of(view).values())
+    elif clean and entities is IDLE and btc > 0:
+        assert any(item.on_orders for item in view)
 
 
 @given(data=st.data(), view=views, btc=amounts)
@@ -114,6 +118,7 @@ def test_a_missing_row_is_never_taken_for_sold(missing, btc):
 @given(view=views, btc=amounts)
 def test_what_was_last_seen_is_remembered_as_it_was(view, btc):
     criteria = Criteria.of(stable_reads=3)
+    assume(btc or any(value_of(view).values()))
     decision = run(criteria, reading(row("BTC", str(btc)), *view), reading(row("BTC", str(btc)), *view))
     assert last_result(criteria, ACCOUNT, decision.progress) == {**decision.result, "settled_at": None}
     lost = on_failed_poll(criteria, decision.progress, ConnectionFailed("down"), ACCOUNT, START + 600)
@@ -127,3 +132,26 @@ def test_everything_said_is_plain_json(view, btc):
     numbers = [event["result"]["target_amount"], event["result"]["btc_value"]]
     numbers += [item[name] for item in event["result"]["residual"] for name in ("amount", "btc_value")]
     assert all("E" not in number.upper() and Decimal(number).is_finite() for number in numbers)
+
+
+@given(
+    view=views,
+    btc=amounts,
+    total=st.sampled_from([None, "0", "1.5"]),
+    entities=st.sampled_from([IDLE, BUSY, {"active_bots_count": None}]),
+    require=st.booleans(),
+)
+def test_every_wait_ends_when_the_world_stands_still(view, btc, total, entities, require):
+    criteria = Criteria.of(require_no_entities=require)
+    item = reading(row("BTC", str(btc)), *view, total=total, entities=entities)
+    without = reading(row("BTC", str(btc)), *view, total=total, entities=None)
+    progress, polls = begin(START), 0
+    while polls < 15:
+        now = START + polls * 60
+        seen = item if needs_entities(criteria, progress, without, now) else without
+        decision = decide(criteria, progress, seen, now)
+        progress, polls = decision.progress, polls + 1
+        if decision.final:
+            break
+    assert decision.final, decision.message
+    assert decision.status is not Status.TIMEOUT

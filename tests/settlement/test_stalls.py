@@ -2,48 +2,111 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from airflow_provider_3commas.settlement.criteria import Criteria
-from airflow_provider_3commas.settlement.state import (
-    Status,
-)
-from tests.settlement.readings import BUSY, reading, row, run
+from airflow_provider_3commas.settlement.decide import decide, needs_entities, on_timeout
+from airflow_provider_3commas.settlement.state import Status, begin, last_result
+from tests.settlement.readings import ACCOUNT, BUSY, SETTLED, START, reading, row, run
+
+STALLS = {
+    "unsold": (reading(row("BTC", "1"), row("DOT", "310", "0.02")), "unsold: 310 DOT (0.02 BTC)"),
+    "an order that never fills": (reading(row("BTC", "1", on_orders="0.5")), "in orders: 0.5 BTC"),
+    "a sell order that never fills": (
+        reading(row("BTC", "1"), row("DOT", "310", "0.02", on_orders="310")),
+        "unsold: 310 DOT (0.02 BTC); in orders: 310 DOT",
+    ),
+    "staked, shown as not available": (
+        reading(row("BTC", "1"), row("DOT", "30", "0.02", on_orders=None, position_available="0")),
+        "in orders: 30 DOT",
+    ),
+    "a value that never comes": (reading(*SETTLED, row("OLD", "5")), "incomplete balances: OLD without btc_value"),
+    "a coin without a name": (reading(*SETTLED, row("?", "5", "0")), "incomplete balances: ? without currency_code"),
+    "a view that never adds up": (reading(row("BTC", "1"), total="1.5"), "add up to 1.00000000 BTC"),
+    "an empty view of something": (reading(total="0.02"), "empty, but the account is worth 0.02"),
+    "a total that never comes": (reading(*SETTLED, btc_amount=None), "btc_amount is missing"),
+    "debt": (reading(row("BTC", "1", borrowed="0.5")), "owed (debt is not settled): BTC"),
+    "unsold beside what runs": (
+        reading(row("DOT", "310", "0.02"), entities=BUSY),
+        "310 DOT (0.02 BTC); running: 2 bots",
+    ),
+    "a bot that runs on": (reading(*SETTLED, entities=BUSY), "running: 2 bots"),
+    "a count that never comes": (
+        reading(*SETTLED, entities={"active_bots_count": None, "active_deals_count": 0}),
+        "incomplete counts: bots",
+    ),
+    "much dust": (
+        reading(row("BTC", "1"), *[row(f"C{number:03}", "7", "0.00009") for number in range(100)]),
+        "dust worth 0.009 BTC together",
+    ),
+}
 
 
 class TestStalled:
-    def test_when_nothing_moves(self):
-        left = reading(row("BTC", "1"), row("DOT", "310", "0.02"), row("OLD", "5"))
-        assert run(Criteria.of(), *[left] * 10).status is Status.WAITING
-        decision = run(Criteria.of(), *[left] * 11)
+    @pytest.mark.parametrize("case", STALLS)
+    def test_when_nothing_has_changed_for_as_long_as_asked_for(self, case):
+        item, why = STALLS[case]
+        assert run(Criteria.of(), *[item] * 10).status is Status.WAITING
+        decision = run(Criteria.of(), *[item] * 11)
         assert decision.status is Status.STALLED
-        assert "unsold: 310 DOT (0.02 BTC); incomplete balances: OLD without btc_value" in decision.message
+        assert "for 600 s" in decision.message
+        assert why in decision.message
         assert decision.result["settled_at"] is None
 
+    def test_says_what_to_do_about_what_runs_on(self):
+        message = run(Criteria.of(), *[reading(*SETTLED, entities=BUSY)] * 11).message
+        assert "still runs" in message
+        assert "require_no_entities=False" in message
+        assert "ignore_currencies" not in message
+
+    def test_says_what_to_do_about_what_is_left(self):
+        message = run(Criteria.of(), *[reading(row("DOT", "310", "0.02"))] * 11).message
+        assert "ignore_currencies" in message
+        assert "require_no_entities" not in message
+
+    def test_names_what_runs_where_it_is_allowed_to(self):
+        criteria = Criteria.of(require_no_entities=False)
+        message = run(criteria, *[reading(row("DOT", "310", "0.02"), entities=BUSY)] * 11).message
+        assert "Still running: 2 bots" in message
+
+    def test_what_runs_is_no_stall_where_it_is_allowed_to(self):
+        criteria = Criteria.of(require_no_entities=False)
+        assert run(criteria, *[reading(*SETTLED, entities=BUSY)] * 2).status is Status.SETTLED
+
     @pytest.mark.parametrize(
-        "item",
+        "change",
         [
-            reading(row("DOT", "310", "0.02", on_orders="1")),
-            reading(row("DOT", "310", "0.02"), entities=BUSY),
+            reading(row("BTC", "1"), row("DOT", "309", "0.02", on_orders="9"), entities=BUSY),
+            reading(row("BTC", "1.1"), row("DOT", "310", "0.02", on_orders="9"), entities=BUSY),
+            reading(row("BTC", "1"), row("DOT", "310", "0.02", on_orders="8"), entities=BUSY),
+            reading(
+                row("BTC", "1"), row("DOT", "310", "0.02", on_orders="9"), entities={**BUSY, "active_deals_count": 1}
+            ),
+            reading(
+                row("BTC", "1"), row("DOT", "310", "0.02", on_orders="9"), entities={**BUSY, "active_deals_count": None}
+            ),
         ],
-        ids=["in orders", "running"],
+        ids=["amount", "target", "order", "count", "unknown count"],
     )
-    def test_not_while_something_is_going_on(self, item):
-        assert run(Criteria.of(), *[item] * 50).status is Status.WAITING
-
-    def test_clock_starts_when_nothing_goes_on_any_more(self):
-        busy = reading(row("DOT", "310", "0.02"), entities=BUSY)
-        idle = reading(row("DOT", "310", "0.02"))
-        assert run(Criteria.of(), *[busy] * 20, *[idle] * 9).status is Status.WAITING
-        assert run(Criteria.of(), *[busy] * 20, *[idle] * 10).status is Status.STALLED
-
-    def test_not_while_amounts_change(self):
-        selling = [reading(row("BTC", "1"), row("DOT", str(400 - number), "0.02")) for number in range(50)]
-        assert run(Criteria.of(), *selling).status is Status.WAITING
+    def test_a_change_of_any_of_them_restarts_the_clock(self, change):
+        left = reading(row("BTC", "1"), row("DOT", "310", "0.02", on_orders="9"), entities=BUSY)
+        assert run(Criteria.of(), *[left] * 9, *[change] * 10).status is Status.WAITING
+        assert run(Criteria.of(), *[left] * 9, *[change] * 11).status is Status.STALLED
 
     def test_prices_are_no_change(self):
         moving = [reading(row("BTC", "1"), row("DOT", "310", f"0.02{number:02}")) for number in range(11)]
         assert run(Criteria.of(), *moving).status is Status.STALLED
+
+    def test_noise_of_floats_is_no_change(self):
+        noisy = [
+            reading(
+                row("BTC", "1"),
+                row("DOT", "30", "0.02", on_orders=None, position_available=f"29.{'9' * 13}{number % 7}"),
+            )
+            for number in range(11)
+        ]
+        assert run(Criteria.of(), *noisy).status is Status.STALLED
 
     def test_ignored_rewards_are_no_change(self):
         rewards = [
@@ -52,14 +115,172 @@ class TestStalled:
         ]
         assert run(Criteria.of(ignore_currencies=["STETH"]), *rewards).status is Status.STALLED
 
-    def test_not_on_an_empty_view(self):
+    def test_an_empty_view_in_between_is_no_change(self):
         left, gone = reading(row("DOT", "310", "0.02")), reading(total="0.02")
-        assert run(Criteria.of(), *[left] * 3, *[gone] * 20).status is Status.WAITING
-        decision = run(Criteria.of(), *[left] * 3, *[gone] * 20, left)
+        assert run(Criteria.of(), *[left] * 3, *[gone] * 8).status is Status.WAITING
+        decision = run(Criteria.of(), *[left] * 3, *[gone] * 8, left)
         assert decision.status is Status.STALLED
         assert "310 DOT" in decision.message
 
-    def test_when_the_view_was_never_more_than_empty(self):
-        decision = run(Criteria.of(), *[reading(total="0.02")] * 11)
+    def test_a_view_that_stays_empty_is_told_with_what_was_there_before(self):
+        left, gone = reading(row("DOT", "310", "0.02")), reading(total="0.02")
+        decision = run(Criteria.of(), *[left] * 3, *[gone] * 11)
         assert decision.status is Status.STALLED
-        assert "worth 0.02000000 BTC" in decision.message
+        assert "empty, but the account is worth 0.02" in decision.message
+        assert "Before that: unsold: 310 DOT" in decision.message
+
+    def test_a_settled_account_whose_view_blinks_is_not_settled(self):
+        sold = reading(*SETTLED)
+        assert run(Criteria.of(), sold, reading(total="1.5"), sold).status is Status.WAITING
+
+
+class TestOrders:
+    def test_worth_less_than_dust_block_nothing(self):
+        rows = (row("BTC", "1", on_orders="0.0001"), row("DOGE", "21.7", "0.00003", on_orders="21.7"))
+        assert run(Criteria.of(), *[reading(*rows)] * 2).status is Status.SETTLED
+
+    def test_worth_more_than_dust_do(self):
+        rows = (row("BTC", "1", on_orders="0.00010001"),)
+        assert "in orders: 0.00010001 BTC" in run(Criteria.of(), *[reading(*rows)] * 3).message
+
+    def test_of_unknown_worth_do(self):
+        rows = (row("BTC", "1"), row("ETH", "0", "0", on_orders="5"))
+        assert "in orders: 5 ETH" in run(Criteria.of(), *[reading(*rows)] * 3).message
+
+
+class TestDust:
+    def rows(self, number: int) -> list:
+        return [row("BTC", "1"), *[row(f"C{index:03}", "7", "0.0001") for index in range(number)]]
+
+    def test_is_bounded_in_sum_and_named(self):
+        assert run(Criteria.of(), *[reading(*self.rows(20))] * 2).status is Status.SETTLED
+        decision = run(Criteria.of(), *[reading(*self.rows(21))] * 2)
+        assert decision.status is Status.WAITING
+        assert "dust worth 0.0021 BTC together (more than 0.002): 7 C000 (0.0001 BTC), " in decision.message
+        assert "and 11 more" in decision.message
+
+    def test_that_may_be_left_is_not_counted(self):
+        criteria = Criteria.of(ignore_currencies=["C000"])
+        assert run(criteria, *[reading(*self.rows(21))] * 2).status is Status.SETTLED
+
+
+EMPTY = {
+    "no rows": reading(total="0"),
+    "rows of nothing": reading(row("BTC", "0"), row("ETH", "0", "0")),
+    "nothing worth anything": reading(row("BTC", "0"), row("SCAM", "5000000", "0")),
+}
+
+
+class TestEmptied:
+    @pytest.mark.parametrize("case", EMPTY)
+    @pytest.mark.parametrize("before", [reading(row("ETH", "2", "0.09")), reading(*SETTLED)], ids=["unsold", "sold"])
+    def test_ends_loudly_when_it_is_seen_often_enough(self, case, before):
+        gone = EMPTY[case]
+        decision = run(Criteria.of(), before, gone)
+        assert decision.status is Status.WAITING
+        assert "empty" in decision.message
+        decision = run(Criteria.of(), before, gone, gone)
+        assert decision.status is Status.FAILED
+        assert "the account is empty: what was on it has been withdrawn" in decision.message
+        assert decision.result["settled_at"] is None
+        # What the account held is not forgotten.
+        assert last_result(Criteria.of(), ACCOUNT, decision.progress)["residual"] == [
+            {**item} for item in run(Criteria.of(), before).result["residual"]
+        ]
+
+    def test_needs_as_many_polls_in_a_row_as_a_settlement_and_never_one(self):
+        left, gone = reading(row("ETH", "2", "0.09")), EMPTY["no rows"]
+        assert run(Criteria.of(stable_reads=3), left, gone, gone).status is Status.WAITING
+        assert run(Criteria.of(stable_reads=3), left, gone, gone, gone).status is Status.FAILED
+        assert run(Criteria.of(stable_reads=1), left, gone).status is Status.WAITING
+        assert run(Criteria.of(), left, gone, left, gone).status is Status.WAITING
+        assert run(Criteria.of(), left, gone, reading(total="0.09"), gone).status is Status.WAITING
+
+    @pytest.mark.parametrize("case", EMPTY)
+    def test_from_the_first_poll_on_is_not_settled_either(self, case):
+        assert run(Criteria.of(), *[EMPTY[case]] * 10).status is Status.WAITING
+        decision = run(Criteria.of(), *[EMPTY[case]] * 11)
+        assert decision.status is Status.FAILED
+        assert "empty" in decision.message
+        assert "Check" in decision.message
+
+    def test_is_not_what_came_late(self):
+        decision = run(Criteria.of(), *[EMPTY["no rows"]] * 9, *[reading(*SETTLED)] * 2)
+        assert decision.status is Status.SETTLED
+
+    def test_what_is_worth_something_by_a_row_alone_is_not_empty(self):
+        decision = run(Criteria.of(), reading(*SETTLED), *[reading(row("ETH", "2", None), total="0")] * 3)
+        assert decision.status is Status.WAITING
+
+
+class TestEntitiesAreAskedFor:
+    def asked(self, item, polls: int, every: float = 60, **criteria) -> list[int]:
+        """Return at which polls the entities were asked for."""
+        wanted, progress, found = Criteria.of(**criteria), begin(START), []
+        for number in range(polls):
+            now = START + number * every
+            without = reading_without(item)
+            if needs_entities(wanted, progress, without, now):
+                found.append(number)
+                without = item
+            progress = decide(wanted, progress, without, now).progress
+        return found
+
+    def test_not_while_amounts_move(self):
+        wanted, progress = Criteria.of(), begin(START)
+        for number in range(50):
+            item = reading(row("DOT", str(400 - number), "0.02"), entities=None)
+            assert not needs_entities(wanted, progress, item, START + number * 60)
+            progress = decide(wanted, progress, item, START + number * 60).progress
+
+    def test_now_and_then_while_nothing_moves_and_when_it_is_to_end(self):
+        left = reading(row("DOT", "310", "0.02"), entities=BUSY)
+        assert self.asked(left, 11) == [2, 4, 6, 8, 10]
+        assert len(self.asked(left, 121, every=5)) <= 6
+
+    def test_when_the_account_is_to_settle(self):
+        assert self.asked(reading(*SETTLED), 2) == [1]
+        assert self.asked(reading(*SETTLED), 2, require_no_entities=False) == []
+
+    def test_a_count_that_changes_is_found_in_time(self):
+        left = reading(row("DOT", "310", "0.02"), entities=BUSY)
+        fewer = reading(row("DOT", "310", "0.02"), entities={**BUSY, "active_bots_count": 1})
+        wanted, progress, polls = Criteria.of(), begin(START), 0
+        for _ in range(40):
+            item, now = left if polls < 5 else fewer, START + polls * 60
+            if not needs_entities(wanted, progress, reading_without(item), now):
+                item = reading_without(item)
+            decision = decide(wanted, progress, item, now)
+            if decision.final:
+                break
+            progress, polls = decision.progress, polls + 1
+        assert decision.status is Status.STALLED
+        assert "running: 1 bot" in decision.message
+        assert 15 <= polls <= 17
+
+
+def reading_without(item):
+    """Return a reading before the entities were asked for."""
+    return type(item)(item.account, item.rows)
+
+
+class TestTimeoutNamesTheReason:
+    def test_of_the_bot_at_every_poll(self):
+        progress, item = begin(START), reading(*SETTLED, entities=BUSY)
+        for number in range(9):
+            asks = needs_entities(Criteria.of(), progress, reading_without(item), START + number * 60)
+            decision = decide(Criteria.of(), progress, item if asks else reading_without(item), START + number * 60)
+            progress = decision.progress
+            if number:
+                assert "running: 2 bots" in on_timeout(progress, ACCOUNT, 60).message
+                assert "running: 2 bots" in decision.message
+
+    def test_before_a_poll_that_looked_settled(self):
+        progress = run(Criteria.of(), reading(row("ETH", "2", "0.09")), reading(*SETTLED)).progress
+        message = on_timeout(progress, ACCOUNT, 60).message
+        assert "seen settled on only 1 polls" in message
+        assert "Before that: unsold: 2 ETH" in message
+
+    def test_of_what_older_versions_remembered(self):
+        old = msgspec.convert({"reads": 3, "left": "unsold: 2 ETH", "running": True, "stable": 0}, type(begin(START)))
+        assert "unsold: 2 ETH" in on_timeout(old, ACCOUNT, 60).message

@@ -350,8 +350,9 @@ class TestSharing:
         alone = sent(1)
         assert sent(100) == alone
         polls = sum(name == "load_balances" for _, name, _ in alone)
-        # A poll is a refresh and the rows; what is running is asked once, before the account counts as settled.
-        assert len(alone) == 2 * polls + 1
+        # A poll is a refresh and the rows; what is running is asked before the account counts as settled, and every two
+        # minutes while nothing moves.
+        assert len(alone) == 2 * polls + 1 + 2
 
     def test_each_wait_counts_the_requests_of_the_polls_it_took_part_in(self, clock, connected):
         exchange = Exchange((0, UNSOLD), (400, SETTLED))
