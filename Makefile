@@ -17,7 +17,7 @@ PORT := 8080
 BENCHMARKS := imports dag_parsing signed_reads rsa_signing balance_rows before_the_sell first_sell budget \
   deferred_waits polling_under_errors whole_run
 
-.PHONY: help demo ui test test-ui test-oldest bench lint format build setup clean
+.PHONY: help demo ui test test-fast test-ui test-oldest bench lint format build setup clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ ui: $(VENV)/.ready ## look at it in a browser: a local Airflow, the example DAGs
 
 test: $(VENV)/.ready ## run the tests
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+test-fast: $(VENV)/.ready ## run the tests without a scheduler, a browser and many processes (two minutes)
+	$(BIN)/python -m pytest -m 'not scheduler and not slow' $(PYTEST_ARGS)
 
 test-ui: $(VENV)/.ui-ready ## run the tests that use Airflow in Chromium; screenshots in .ui/screenshots
 	$(BIN)/python -m pytest --ui tests/ui $(PYTEST_ARGS)

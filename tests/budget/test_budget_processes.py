@@ -24,6 +24,8 @@ from airflow_provider_3commas.budget.redis_store import RedisStore
 from airflow_provider_3commas.simulator import Simulator
 from tests.budget.redis_servers import redis_server, start_redis
 
+pytestmark = pytest.mark.slow
+
 WINDOW = 3.0
 LIMIT = 40
 PROCESSES = 16

@@ -19,6 +19,8 @@ from airflow_provider_3commas.budget import AccountTaken, Claimant, Outcome, Req
 from tests.budget.claiming import ACCOUNT, ANNA, BERT, REAL, WITHIN, Clock, refused, warnings
 from tests.budget.redis_servers import redis_server
 
+pytestmark = pytest.mark.slow
+
 ROUNDS = 150
 
 #: Claim a new account at each instant that is named, and tell who won.

@@ -174,6 +174,7 @@ def question(world):
     AIRFLOW_VERSION < (3, 3),
     reason="before Airflow 3.3 a question waits in the triggerer, and a cleared task never sells",
 )
+@pytest.mark.scheduler
 class TestAnswers:
     """With a scheduler, and answers through the REST API."""
 

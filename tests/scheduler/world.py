@@ -23,7 +23,11 @@ if TYPE_CHECKING:
 DAG_IDS = {
     "kill_matrix",
     "patient_kill_matrix",
+    "kill_matrix_once",
+    "kill_matrix_last",
     "liquidation",
+    "liquidation_once",
+    "mapped_liquidation",
     "patient_liquidation",
     "backfilled",
     "unpaused_late",
@@ -119,6 +123,7 @@ class Stage:
     play: Play
     folder: Path
     run_id: str
+    others: list[Account] = field(default_factory=list)
     began: float = field(default_factory=time.monotonic)
     seconds: float = 0.0
 
@@ -143,6 +148,13 @@ class Stage:
 
     def wait_for(self, what: str, look: Callable[[], Any], seconds: float = LONGEST) -> Any:
         return wait_for(what, lambda: self.airflow.alive() and look(), seconds, self.explain)
+
+    def start_new_run(self, dag_id: str, **conf: Any) -> str:
+        """Do what a person does who sees a failed run: start another one; return its state when it has ended."""
+        run_id = f"{self.run_id}_new"
+        conf = {"account_id": self.account.id, "conn_id": self.account.conn_id, "injections": {}, **conf}
+        self.airflow.trigger(dag_id, run_id, conf)
+        return self.airflow.wait_for_run(dag_id, run_id, LONGEST, self.explain)
 
     def wait_for_end(self) -> str:
         """Wait for the end of the run, return its state, and keep how long it all took."""
@@ -263,7 +275,7 @@ class World:
     def __init__(self, plays: Iterable[Play], folder: Path) -> None:
         patient = {PAST: False}
         for play in plays:
-            patient |= {play.name: play.patient, _again(play): play.patient}
+            patient |= dict.fromkeys((play.name, _again(play), *_others(play)), play.patient)
         self.accounts = {name: Account(name, 33000000 + i, patient[name]) for i, name in enumerate(patient)}
         self.signals = folder / "signals"
         self.signals.mkdir()
@@ -309,7 +321,8 @@ class World:
         return stage
 
     def _stage(self, play: Play, name: str) -> Stage:
-        return Stage(self.airflow, self.simulator, self.accounts[name], play, self.signals, name)
+        others = [self.accounts[other] for other in _others(play)]
+        return Stage(self.airflow, self.simulator, self.accounts[name], play, self.signals, name, others)
 
     def stop(self) -> None:
         try:
@@ -320,6 +333,11 @@ class World:
 
 def _again(play: Play) -> str:
     return f"{play.name}_again"
+
+
+def _others(play: Play) -> list[str]:
+    """Name the further accounts that a play needs."""
+    return [f"{play.name}_other_{number}" for number in range(play.facts.get("others", 0))]
 
 
 def send_signal(number: signal.Signals, *pids: int) -> None:

@@ -72,7 +72,7 @@ class Store:
         return self._store.get(key, default=default)
 
     def set(self, key: str, value: Any, **options: Any) -> None:
-        point = "intent" if value["phase"] == "intent" else "outcome"
+        point = value["phase"] if value["phase"] in ("begun", "intent") else "outcome"
         self._injection.reach(f"before {point}")
         self._store.set(key, value, **options)
         self._injection.reach(f"after {point}")
