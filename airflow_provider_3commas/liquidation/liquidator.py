@@ -23,7 +23,7 @@ from airflow_provider_3commas.budget import Claimant
 from airflow_provider_3commas.liquidation.evidence import Verdict, assess
 from airflow_provider_3commas.liquidation.guards import Run, check_recorded, check_run, wrong_kind
 from airflow_provider_3commas.liquidation.journal import Journal, Phase, Subject, read_journal
-from airflow_provider_3commas.liquidation.preflight import HOLDINGS_KEY, Preflight, refuse_if_too_late
+from airflow_provider_3commas.liquidation.preflight import Preflight, refuse_if_too_late
 from airflow_provider_3commas.liquidation.watch import watch
 from airflow_provider_3commas.money import jsonable
 
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 JOURNAL_KEY = "liquidation"
 #: XCom key of what became of the sale.
 OUTCOME_KEY = "liquidation"
+#: XCom key of the account before the sale.
+HOLDINGS_KEY = "holdings_before"
 
 #: Age in seconds beyond which the account is read again before the sell leaves.
 BASELINE_SECONDS = 60.0
@@ -71,6 +73,7 @@ class Liquidator:
         self._started_at = clock.monotonic()
         #: What is recorded, as far as this try knows.
         self._journal: Journal | None = None
+        self._baseline: Snapshot | None = None
         #: Whether there may have been a sell whose outcome is not known: by an earlier try, or by this one.
         self._unresolved = False
         self._intent_recorded = False
@@ -175,7 +178,7 @@ class Liquidator:
             )
         for left in range(SELL_TRIES - 1, -1, -1):
             self._world.claims.check(self._sale.account_id, self._claimant, self._not_within)
-            baseline = self._preflight.baseline()
+            baseline = self._baseline = self._preflight.baseline()
             self._check_untouched(before, baseline)
             intent = before.intend(clock.iso(), baseline)
             try:
@@ -370,9 +373,18 @@ class Liquidator:
         }
 
     def _tell_end(self, error: BaseException) -> None:
-        """Hand on what became of a liquidation that failed; that must not hide why it did."""
+        """Hand on what became of a liquidation that failed; that must not hide why it did.
+
+        A try that Airflow has given up says nothing: what it would overwrite is a later try's.
+        """
         outcome = self._outcome_of(error)
         try:
+            state = self._world.state()
+            if state != "running":
+                self._log.warning("Not handed on, because the task is %s: %s (%s)", state, outcome, reason_of(error))
+                return
+            if self._baseline is not None:
+                self._world.tell(HOLDINGS_KEY, self._baseline.as_json())
             self._world.tell(OUTCOME_KEY, self._facts(outcome, self._journal, reason_of(error)))
         except Exception:
             self._log.exception("What became of the liquidation (%s) could not be handed on.", outcome)

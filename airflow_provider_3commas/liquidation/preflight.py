@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     from airflow_provider_3commas.liquidation.sale import Sale, World
 
-#: XCom key of the account before the sale.
-HOLDINGS_KEY = "holdings_before"
 #: For how long a read that fails is repeated, in seconds; with ``best_effort`` the sell then leaves without it.
 READ_PATIENCE = 300.0
 BEST_EFFORT_PATIENCE = 60.0
@@ -47,7 +45,6 @@ class Preflight:
         self._sale = sale
         self._client = world.client
         self._log = world.log
-        self._tell = world.tell
         self._time_left = time_left
         #: When the first of the last reads began: the baseline is as old as its oldest part.
         self.read_at = clock.instant()
@@ -119,8 +116,7 @@ class Preflight:
             pause = min(pause * 2, LONGEST_PAUSE)
 
     def _announce(self, baseline: Snapshot) -> None:
-        """Log what the sale will do before it is done, and hand it on."""
-        self._tell(HOLDINGS_KEY, baseline.as_json())
+        """Log what the sale will do before it is done."""
         self._log.warning(
             "%s account %s (%r on %s, %s mode) to %s: worth %s BTC, %s USD. This stops %s, and can't be undone.",
             "DRY RUN: would sell" if self._sale.dry_run else "Selling",

@@ -109,6 +109,8 @@ class TryOfSale:
             "requests": 0,
         }
         try:
+            if self._state() != "running":
+                return
             if self._store is not None and self._store.get(JOURNAL_KEY, default=None) is None:
                 self._store.set(JOURNAL_KEY, Journal(None, Phase.BEGUN, clock.iso()).as_json())
             self._tell(OUTCOME_KEY, facts)

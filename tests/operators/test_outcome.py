@@ -42,7 +42,6 @@ ENDS = {
         "as it was before",
     ),
     "late": (lambda simulator, run: late(run), "refused", False, "max_lateness"),
-    "given up": (lambda simulator, run: setattr(run, "state", "failed"), "refused", False, "given this try up"),
     "locked": (lambda simulator, run: simulator.reset("locked"), "refused", False, "locked"),
     "unreadable": (
         lambda simulator, run: simulator.fault("status", path="accounts/", status=503, times=None),
@@ -130,3 +129,26 @@ def test_a_recorded_sale_is_no_news_for_other_dags(simulator, run, monkeypatch):
     run.clear()
     run.attempt(outlets=[AssetAlias("sold")])
     assert run.outcome == "recorded"
+
+
+@pytest.mark.parametrize("state", ["success", "failed", "up_for_retry"])
+def test_a_try_that_airflow_has_given_up_overwrites_nothing(simulator, run, state):
+    """XComs belong to the task, not to a try: what is there may be a later try's."""
+    run.state = state
+    with pytest.raises(AirflowFailException, match="given this try up"):
+        run.attempt()
+    assert run.xcoms == {}
+
+
+def test_nor_does_one_with_wrong_parameters(simulator, run):
+    run.state = "success"
+    with pytest.raises(AirflowFailException):
+        run.attempt(account_id="summary")
+    assert run.xcoms == {}
+
+
+def test_the_holdings_of_a_sale_that_failed_are_handed_on(simulator, run):
+    simulator.fault("json", path="sell_all", status=403, body={"error": "access_denied"})
+    with pytest.raises(AirflowFailException):
+        run.attempt()
+    assert run.xcoms["holdings_before"]["complete"]

@@ -64,7 +64,8 @@ FROZEN = [
     frozen("once_before_sending", "before sending", new="success", sells=1),
     frozen("once_before_intent", "before intent", new="failed", sells=0),
     frozen("once_after_intent", "after intent", new="failed", sells=0),
-    frozen("last_before_sending", "before sending", "kill_matrix_last", **{"try": 2, "new": "success", "sells": 1}),
+    # The first try was killed when it had claimed the account.
+    frozen("last_before_sending", "before sending", "kill_matrix_last", **{"try": 2, "new": "failed", "sells": 0}),
 ]
 MARKED = [
     Play(f"marked_{state}", mark, "kill_matrix_once", {"state": state, "takes": 30}, 9)
@@ -79,7 +80,7 @@ def test_given_up_without_another_try_it_sends_nothing(played: Stage) -> None:
     assert len(played.sells()) == len(played.posts()) == facts["sells"], played.explain()
     assert played.state() == "failed", played.explain()
     # The bots that the owner has started again still run.
-    assert played.simulator.account(played.account.id)["running"]["bots"] == 5, played.explain()
+    assert played.simulator.account(played.account.id)["bots"] == 5, played.explain()
 
 
 @pytest.mark.parametrize("played", MARKED, ids=lambda play: play.name, indirect=True)

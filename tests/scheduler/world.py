@@ -230,7 +230,7 @@ class Stage:
 
     def summary(self) -> dict[str, Any]:
         """Return what a table of results would show."""
-        if not self.state():
+        if not self.state() or self.dag_id.startswith("mapped"):
             return {"seconds": round(self.seconds, 1)}
         return {
             "state": self.state(),
