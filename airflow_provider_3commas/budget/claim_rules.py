@@ -170,7 +170,7 @@ def decode_history(text: bytes) -> History | None:
         return None
     try:
         return _decoder.decode(text)
-    except (ValueError, RecursionError):
+    except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
 
 

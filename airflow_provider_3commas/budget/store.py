@@ -278,7 +278,7 @@ def decode_ledger(data: bytes) -> Ledger:
         return Ledger()
     try:
         return msgspec.json.decode(data, type=Ledger)
-    except (ValueError, RecursionError):
+    except (msgspec.MsgspecError, ValueError, RecursionError):
         return Ledger()
 
 
