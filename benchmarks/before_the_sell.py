@@ -22,6 +22,7 @@ OURS, WITH_READS = "`SellAllToBtcOperator(preflight=False)`", "`SellAllToBtcOper
 PEERS = ("bare `requests.Session`", "`py3cw`", "`HttpHook.run`")
 _CODE = f"""
 import json, os, sys, time
+from datetime import UTC, datetime
 from types import SimpleNamespace
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 import airflow.sdk.execution_time.supervisor, airflow.sdk.execution_time.task_runner
@@ -44,9 +45,14 @@ class Store(dict):
 def execute():
     if name in contenders.CONTENDERS:
         return lambda: contenders.CONTENDERS[name](url, "sell")()
-    operator = SellAllToBtcOperator(task_id="sell", account_id=contenders.ACCOUNT_ID, preflight="False" not in name)
-    ti = SimpleNamespace(xcom_push=lambda key, value: None, try_number=1, dag_id="benchmark", run_id="manual")
-    run = SimpleNamespace(run_type="manual", run_after=None, clear_number=0)
+    operator = SellAllToBtcOperator(
+        task_id="sell", account_id=contenders.ACCOUNT_ID, preflight="False" not in name, not_within=None
+    )
+    ti = SimpleNamespace(
+        xcom_push=lambda key, value: None, try_number=1, dag_id="benchmark", run_id="manual", task_id="sell",
+        map_index=-1, get_task_states=lambda **asked: {{"manual": {{"sell": "running"}}}},
+    )
+    run = SimpleNamespace(run_type="manual", run_after=datetime.now(UTC), clear_number=0)
     return lambda: operator.execute({{"ti": ti, "dag_run": run, "task_state_store": Store()}})
 
 def until_it_arrives(action):

@@ -28,7 +28,10 @@ OURS, NOTHING = "risk_off_liquidation", "does_nothing"
 _SPEED = 60
 _DAGS = {
     OURS: (ROOT / "example_dags" / "risk_off_liquidation.py").read_text().removesuffix("risk_off_liquidation()\n")
-    + "risk_off_liquidation().get_task('settled').poke_interval = 0.5\n",
+    # Every round sells the same account.
+    + "dag = risk_off_liquidation()\n"
+    + "dag.get_task('settled').poke_interval = 0.5\n"
+    + "dag.get_task('liquidate').not_within = None\n",
     NOTHING: """
 import pendulum
 from airflow.sdk import BaseOperator, Param, dag, task
@@ -57,7 +60,8 @@ def run(dag_id: str, environment: dict[str, str], simulator: Simulator) -> dict[
     """
     simulator.reset("calm")
     before, start = _children(), time.monotonic()
-    command = [sys.executable, "-W", "ignore", "-m", "airflow", "dags", "test", dag_id]
+    conf = json.dumps({"account_id": simulator.account_id, "dry_run": False})
+    command = [sys.executable, "-W", "ignore", "-m", "airflow", "dags", "test", dag_id, "--conf", conf]
     ended = subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, check=False)
     wall = time.monotonic() - start
     if ended.returncode or "state=success" not in ended.stdout + ended.stderr:
