@@ -11,7 +11,15 @@ from typing import Any
 import pytest
 
 from tests.scheduler.session import TASK_ID
-from tests.scheduler.test_kill_matrix import started
+from tests.scheduler.test_kill_matrix import (
+    IN_FLIGHT,
+    ORPHANS,
+    POINTS,
+    SUPERVISOR_CELL_SECONDS,
+    VICTIMS,
+    kill_at_points,
+    kill_in_flight,
+)
 from tests.scheduler.world import Play, Stage, is_gone, send_signal
 
 pytestmark = pytest.mark.scheduler
@@ -89,42 +97,57 @@ def test_marked_by_hand_it_sends_nothing(played: Stage) -> None:
 
 
 def kill_and_clear(stage: Stage) -> None:
-    stage.trigger(try1=f"kill task at {stage.play.facts['point']}")
-    assert stage.wait_for_end() == "failed", stage.explain()
-    stage.wait_for("the end of the process", lambda: is_gone(started(stage)["pid"]), 60)
-    stage.play.facts["unsold"] = not stage.sells()
+    """Kill the last try there is, at a point or with its sell in flight; then clear the task, as a person does."""
+    facts = stage.play.facts
+    if "hold" in facts:
+        kill_in_flight(stage)
+    else:
+        kill_at_points(stage)
+    assert stage.state() == "failed", stage.explain()
     body = {"dry_run": False, "dag_run_id": stage.run_id, "task_ids": [TASK_ID], "only_failed": False}
     stage.airflow.send("POST", f"dags/{stage.dag_id}/clearTaskInstances", body)
     stage.airflow.forget_run_states()
     stage.wait_for_end()
 
 
-#: Where the only try is killed, and what becomes of the task when it is cleared.
-ONCE = {
-    "begun": ("before begun", "failed", 0, None),
-    "after_begun": ("after begun", "success", 1, "accepted"),
-    "before_intent": ("before intent", "success", 1, "accepted"),
-    "after_intent": ("after intent", "success", 1, "accepted"),
-    "before_outcome": ("before outcome", "success", 1, "reconciled"),
-    "after_outcome": ("after outcome", "success", 1, "recorded"),
-    "before_return": ("before return", "success", 1, "recorded"),
-}
-CLEARED = [
-    Play(f"once_killed_{name}", kill_and_clear, "kill_matrix_once", {"point": ONCE[name][0], "cell": name}, 9)
-    for name in ONCE
-]
+#: Where the only try is killed before it has begun or right after, beside the points of the kill matrix.
+BEGINNINGS = {"begun": ("before begun", 0, None), "after_begun": ("after begun", 1, "accepted")}
 
 
-@pytest.mark.parametrize("played", CLEARED, ids=lambda play: play.name, indirect=True)
-def test_killed_in_its_only_try_and_cleared_it_sells_once_or_refuses(played: Stage) -> None:
-    _, state, sells, outcome = ONCE[played.play.facts["cell"]]
-    assert played.state() == state, played.explain()
-    assert len(played.sells()) == sells, played.explain()
-    if outcome is not None:
-        assert played.xcom("liquidation")["outcome"] == outcome, played.explain()
-    else:
-        assert played.xcom("liquidation")["outcome"] == "unknown", played.explain()
-        assert "nothing is recorded" in played.xcom("liquidation")["reason"], played.explain()
+def last_tries() -> list[Play]:
+    """Return every cell of the kill matrix again: with no retry at all, and for the last of two tries."""
+    plays = []
+    for victim in VICTIMS:
+        common = {"victim": victim, "takes": SUPERVISOR_CELL_SECONDS if victim == "supervisor" else 0}
+        for name, (point, posts, outcome) in {**POINTS, **BEGINNINGS}.items():
+            if victim == "supervisor" and name in BEGINNINGS:
+                continue
+            how = ORPHANS.get(name, outcome) if victim == "supervisor" else outcome
+            facts = {**common, "posts": posts, "outcome": how}
+            once = {"injections": {"try1": f"kill {victim} at {point}"}}
+            plays.append(Play(f"once_{victim}_{name}", kill_and_clear, "kill_matrix_once", {**facts, **once}, 9))
+            if victim == "task" and name in POINTS:
+                last = {"injections": {"try1": "kill task at after begun", "try2": f"kill task at {point}"}}
+                plays.append(Play(f"last_{victim}_{name}", kill_and_clear, "kill_matrix_last", {**facts, **last}, 9))
+        for name, (hold, discard, posts, outcome) in IN_FLIGHT.items():
+            facts = {**common, "hold": hold, "discard": discard, "posts": posts, "outcome": outcome}
+            plays.append(Play(f"once_{victim}_{name}", kill_and_clear, "kill_matrix_once", facts, 9))
+    return plays
+
+
+@pytest.mark.parametrize("played", last_tries(), ids=lambda play: play.name, indirect=True)
+def test_killed_in_its_last_try_and_cleared_it_sells_once_or_refuses(played: Stage) -> None:
+    facts, liquidation = played.play.facts, played.xcom("liquidation")
+    assert len(played.posts()) == facts["posts"], played.explain()
+    if facts["outcome"] is None:
+        assert played.state() == "failed", played.explain()
+        assert not played.sells(), played.explain()
+        assert liquidation["outcome"] == "unknown", played.explain()
+        assert "nothing is recorded" in liquidation["reason"], played.explain()
+        return
+    assert played.state() == "success", played.explain()
+    assert len(played.sells()) == 1, played.explain()
+    assert liquidation["outcome"] == facts["outcome"], played.explain()
 
 
 def clear_mapped(stage: Stage) -> None:
