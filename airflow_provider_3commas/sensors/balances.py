@@ -236,6 +236,11 @@ class BalancesSettledSensor(LoudTeardown, BaseSensorOperator):
         for name in ("silent_fail", "never_fail"):
             if getattr(self, name):
                 raise ValueError(f"{name} would hide a liquidation that failed; failed reads: see max_failures.")
+        deferrable: object = self.deferrable
+        if not isinstance(deferrable, bool):
+            from airflow_provider_3commas.api.errors import ConfigurationError
+
+            raise ConfigurationError(f"deferrable must be True or False, got {deferrable!r}.")
         # What checks is imported only for what there is to check: DAG files are parsed again and again.
         if _is_literal(self.account_id):
             from airflow_provider_3commas.api.account_ids import parse_account_id

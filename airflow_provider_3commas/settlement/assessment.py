@@ -77,6 +77,7 @@ class Assessment:
         "digest",
         "has_rows",
         "nothing",
+        "only_dust",
         "orders",
         "residual",
         "target_text",
@@ -126,13 +127,13 @@ class Assessment:
             *listed("incomplete balances: ", (gaps(held) for held in judged if held.unknown)),
             *([inconsistent] if inconsistent else []),
         ]
+        #: Whether the account as a whole, the target and what may be left among it, is worth no more than dust.
+        self.only_dust = not self.blockers and added(held.assets_btc for held in holdings.values()) <= criteria.dust_btc
 
 
 def _counts_as_order(held: Holding, dust_btc: Decimal) -> bool:
     """Tell an order that is worth waiting for; of one whose worth is not known that can't be told."""
-    if held.on_orders <= 0:
-        return False
-    return held.price is None or held.on_orders * abs(held.price) > dust_btc
+    return held.orders_btc is None or held.orders_btc > dust_btc
 
 
 def _much_dust(dust: list[Holding], dust_btc: Decimal) -> list[str]:

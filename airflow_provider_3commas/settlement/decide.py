@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from airflow_provider_3commas.holdings import account_problem, describe_counts, describe_names
-from airflow_provider_3commas.money import EXACT, plain
-from airflow_provider_3commas.settlement.assessment import Reading, added, places
+from airflow_provider_3commas.money import EXACT, plain, read_amount
+from airflow_provider_3commas.settlement.assessment import DUST_SUM, Reading, added, places
 from airflow_provider_3commas.settlement.state import Decision, Progress, Status, extended, iso
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class _Judgement(NamedTuple):
 
     def after(self, progress: Progress) -> Decision:
         """Decide; what is running comes last, because asking costs a request."""
-        if self.seen.nothing:
+        if self.seen.nothing or self._emptied_but_for_dust(progress):
             return self._nothing(progress)
         if not self.seen.has_rows and progress.seen:
             return self._vanished(progress)
@@ -165,6 +165,13 @@ class _Judgement(NamedTuple):
         sentence = f"has stalled: for {self.now - step.empty_since:.0f} s, {why}.{_last_left(progress)}"
         return self._decision(Status.STALLED, step, sentence)
 
+    def _emptied_but_for_dust(self, progress: Progress) -> bool:
+        """Tell an account that has lost what it was worth from one that was never worth more than dust."""
+        if not (self.seen.only_dust and progress.seen):
+            return False
+        before = read_amount(msgspec.json.decode(progress.seen)[0])
+        return before is not None and before > DUST_SUM * self.criteria.dust_btc
+
     def _nothing(self, progress: Progress) -> Decision:
         """End a wait for an account with nothing on it: absence of data settles nothing, and won't go away either."""
         step = self._without_balances(progress, empties=progress.empties + 1)
@@ -173,7 +180,8 @@ class _Judgement(NamedTuple):
                 return self._decision(
                     Status.WAITING, step, f"has not settled yet: it looks empty for the moment.{_last_left(progress)}"
                 )
-            sentence = f"can't settle: the account is empty: what was on it has been withdrawn.{_last_left(progress)}"
+            empty = "empty" if self.seen.nothing else "empty but for dust"
+            sentence = f"can't settle: the account is {empty}: what was on it has been withdrawn.{_last_left(progress)}"
             return self._decision(Status.FAILED, step, sentence)
         if self.now - step.empty_since < self.criteria.stall_after:
             return self._decision(Status.WAITING, step, "has not settled yet: it looks empty.")
@@ -297,6 +305,8 @@ def on_timeout(progress: Progress, account_id: int, timeout: float) -> Decision:
     """
     if not progress.reads:
         left = "it could not be read once" if progress.failures else "there was no request budget to poll it"
+    elif progress.empty_since:
+        left = f"the account looked empty on the last poll.{_last_left(progress)}".removesuffix(".")
     elif progress.stable or not progress.left:
         left = f"it was seen settled on only {progress.stable} polls in a row.{_last_left(progress)}".removesuffix(".")
     else:

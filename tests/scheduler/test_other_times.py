@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,6 +14,7 @@ from tests.scheduler.world import PAST, Play, Stage, World
 pytestmark = pytest.mark.scheduler
 
 DAYS = 5
+TICKS = 4
 
 
 def backfill(stage: Stage) -> None:
@@ -58,6 +60,21 @@ def check(played: Stage, world: World, run_type: str, count: int, parameter: str
     assert not world.simulator.journal(path=f"/accounts/{world.accounts[PAST].id}/", sell=True), explained
 
 
+def trigger_while_paused(stage: Stage) -> None:
+    stage.trigger()
+    time.sleep(7)
+    unpause(stage)
+    stage.wait_for_end()
+
+
+def catch_up(stage: Stage) -> None:
+    unpause(stage)
+    try:
+        wait_for_runs(stage, "scheduled", TICKS)
+    finally:
+        stage.airflow.send("PATCH", f"dags/{stage.dag_id}", {"is_paused": True})
+
+
 # Creating a backfill on SQLite fails while anything else writes.
 BACKFILLED = Play("backfilled", backfill, "backfilled", alone=True)
 LATE = Play("unpaused_late", unpause_late, "unpaused_late", alone=True)
@@ -71,3 +88,24 @@ def test_a_backfill_of_five_days_sells_nothing(played: Stage, world: World) -> N
 @pytest.mark.parametrize("played", [LATE], ids=["unpaused_late"], indirect=True)
 def test_a_dag_unpaused_three_days_late_sells_nothing(played: Stage, world: World) -> None:
     check(played, world, "scheduled", 1, "max_lateness")
+
+
+@pytest.mark.parametrize(
+    "played", [Play("paused", trigger_while_paused, "paused", given_up=9)], ids=["paused"], indirect=True
+)
+def test_a_run_that_waited_on_a_paused_dag_sells_nothing(played: Stage, world: World) -> None:
+    check(played, world, "manual", 1, "max_lateness")
+
+
+CATCH_UP = Play("every_minute", catch_up, "every_minute", given_up=9)
+
+
+@pytest.mark.parametrize("played", [CATCH_UP], ids=["every_minute"], indirect=True)
+def test_ticks_that_are_caught_up_sell_once_and_name_the_first(played: Stage) -> None:
+    ours = [run for run in runs(played) if run["run_type"] == "scheduled"]
+    states = [run["state"] for run in ours]
+    assert states.count("success") == 1, states
+    assert len(played.sells()) == len(played.posts()) == 1
+    [first] = [run["dag_run_id"] for run in ours if run["state"] == "success"]
+    logs = [played.airflow.task_log(played.dag_id, run["dag_run_id"]) for run in ours if run["state"] == "failed"]
+    assert all(f"every_minute/{first}/liquidate" in log and "not_within" in log for log in logs), logs

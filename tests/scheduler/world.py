@@ -31,6 +31,8 @@ DAG_IDS = {
     "patient_liquidation",
     "backfilled",
     "unpaused_late",
+    "paused",
+    "every_minute",
 }
 #: For runs whose operator knows neither account nor connection from its run's conf.
 PAST = "past"
@@ -296,10 +298,13 @@ class World:
 
     def _environment(self) -> dict[str, str]:
         past = self.accounts[PAST]
+        ticks = self.accounts.get("every_minute", past)
         return {
             "KILLING_FOLDER": str(self.signals),
             "KILLING_NOW": self.now.isoformat(),
             "KILLING_PAST_ACCOUNT": str(past.id),
+            "KILLING_TICKS_ACCOUNT": str(ticks.id),
+            "KILLING_TICKS_CONN": ticks.conn_id,
             "AIRFLOW_CONN_THREECOMMAS_DEFAULT": past.connection(self.simulator.url),
             **{
                 f"AIRFLOW_CONN_{account.conn_id.upper()}": account.connection(self.simulator.url)

@@ -15,6 +15,7 @@ from airflow.providers.common.compat.sdk import (
 )
 from airflow.sdk import Asset, AssetAlias
 from airflow.sdk.execution_time.context import OutletEventAccessors
+from structlog.testing import capture_logs
 
 from airflow_provider_3commas.api.errors import (
     AccountNotFound,
@@ -114,8 +115,10 @@ class TestSameInAllModes:
 
     def test_facts_of_a_skipped_wait_are_there_too(self, lab, exchange):
         exchange((0, UNSOLD))
-        with pytest.raises(AirflowSkipException):
+        with capture_logs() as logs, pytest.raises(AirflowSkipException):
             lab.run(timeout=150, soft_fail=True)
+        assert [line["log_level"] for line in logs if "not settled within 150 s" in str(line)][-1] == "error"
+        assert lab.ti.xcoms["settlement_facts"]["result"]["residual"][0]["currency"] == "ETH"
         assert lab.ti.xcoms["settlement_facts"]["result"]["residual"][0]["currency"] == "ETH"
 
     def test_facts_make_nothing_up_where_nothing_was_seen(self, lab, exchange):
@@ -172,6 +175,18 @@ class TestSameInAllModes:
         else:
             with pytest.raises(ValueError, match="on_failure_fail_dagrun=True"):
                 sensor.as_teardown(on_failure_fail_dagrun=fails_the_run)
+
+    @pytest.mark.parametrize("fails_the_run", [False, True])
+    def test_a_teardown_by_another_way_is_refused_before_anything_is_sent(self, lab, exchange, fails_the_run):
+        requests = exchange((0, SETTLED)).requests
+        sensor = lab.sensor(dry_run=True)
+        sensor.is_teardown, sensor.on_failure_fail_dagrun = True, fails_the_run
+        if fails_the_run:
+            assert sensor.execute(lab.context)["target_amount"] == "1.09"
+            return
+        with pytest.raises(ConfigurationError, match="would go unnoticed"):
+            sensor.execute(lab.context)
+        assert not requests
 
     def test_timeout_names_what_is_left(self, lab, exchange):
         exchange((0, UNSOLD))
@@ -476,6 +491,10 @@ class TestParameters:
             ({"stall_after": -5}, "stall_after"),
             ({"ignore_currencies": ["BTC"]}, "ignore_currencies"),
             ({"dry_run": "maybe"}, "dry_run"),
+            ({"deferrable": "False"}, "deferrable"),
+            ({"deferrable": 0}, "deferrable"),
+            ({"require_no_entities": "False"}, "require_no_entities"),
+            ({"stall_after": "600"}, "stall_after"),
             ({"silent_fail": True}, "silent_fail"),
             ({"never_fail": True}, "never_fail"),
         ],

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from airflow_provider_3commas.api.errors import (
     ConnectionFailed,
 )
+from airflow_provider_3commas.settlement.assessment import DUST_SUM
 from airflow_provider_3commas.settlement.criteria import Criteria
 from airflow_provider_3commas.settlement.decide import decide, needs_entities, on_failed_poll
 from airflow_provider_3commas.settlement.state import (
@@ -113,6 +114,25 @@ def test_an_empty_view_of_something_never_settles(total, steps, before):
 def test_a_missing_row_is_never_taken_for_sold(missing, btc):
     item = reading(row("BTC", str(btc)), total=str(btc + missing))
     assert run(Criteria.of(), *[item] * 3).status is not Status.SETTLED
+
+
+@given(truth=views, btc=amounts, shown=st.lists(st.booleans(), min_size=9, max_size=9), polls=st.integers(2, 4))
+def test_settles_only_if_nothing_worth_selling_is_on_the_true_account_whatever_a_view_leaves_out(
+    truth, btc, shown, polls
+):
+    items = [row("BTC", str(btc)), *truth]
+    view = [item for item, visible in zip(items, shown, strict=False) if visible]
+    unsold = sum((item.btc_value for item in truth), Decimal(0))
+    item, progress, criteria = reading(*view, total=str(btc + unsold)), begin(START), Criteria.of()
+    for number in range(polls):
+        decision = decide(criteria, progress, item, START + number)
+        progress = decision.progress
+        if decision.final:
+            break
+    if decision.status is Status.SETTLED:
+        # All dust that is shown, dust that is not, and a share of both for prices that move.
+        assert unsold <= (DUST_SUM + 1) * criteria.dust_btc / (1 - criteria.view_tolerance)
+        assert all(value <= criteria.dust_btc for value in value_of([x for x in view if x is not items[0]]).values())
 
 
 @given(view=views, btc=amounts)

@@ -143,6 +143,10 @@ class TestOrders:
         rows = (row("BTC", "1", on_orders="0.00010001"),)
         assert "in orders: 0.00010001 BTC" in run(Criteria.of(), *[reading(*rows)] * 3).message
 
+    def test_of_a_coin_that_is_worth_nothing_block_nothing(self):
+        rows = (row("BTC", "1"), row("SCAM", "50", "0", on_orders="5"))
+        assert run(Criteria.of(), *[reading(*rows)] * 2).status is Status.SETTLED
+
     def test_of_unknown_worth_do(self):
         rows = (row("BTC", "1"), row("ETH", "0", "0", on_orders="5"))
         assert "in orders: 5 ETH" in run(Criteria.of(), *[reading(*rows)] * 3).message
@@ -187,6 +191,26 @@ class TestEmptied:
         assert last_result(Criteria.of(), ACCOUNT, decision.progress)["residual"] == [
             {**item} for item in run(Criteria.of(), before).result["residual"]
         ]
+
+    @pytest.mark.parametrize("before", [reading(row("ETH", "2", "0.09")), reading(*SETTLED)], ids=["unsold", "sold"])
+    @pytest.mark.parametrize("target", ["0", "0.00005"])
+    def test_but_for_dust_is_no_settlement_with_next_to_nothing(self, before, target):
+        gone = reading(row("BTC", target), row("DOGE", "21.7", "0.00003"))
+        assert run(Criteria.of(), before, gone).status is Status.WAITING
+        decision = run(Criteria.of(), before, gone, gone)
+        assert decision.status is Status.FAILED
+        assert "the account is empty but for dust: what was on it has been withdrawn" in decision.message
+
+    def test_an_account_that_never_held_more_than_dust_settles(self):
+        tiny = reading(row("BTC", "0.00005"), row("DOGE", "21.7", "0.00003"))
+        assert run(Criteria.of(), tiny, tiny).status is Status.SETTLED
+        before = reading(row("DOGE", "1000", "0.0019"))
+        assert run(Criteria.of(), before, tiny, tiny).status is Status.SETTLED
+
+    def test_what_may_be_left_is_something(self):
+        kept = reading(row("BTC", "0"), row("DOT", "7", "0.2"))
+        criteria = Criteria.of(ignore_currencies=["DOT"])
+        assert run(criteria, reading(*SETTLED, row("DOT", "7", "0.2")), kept, kept).status is Status.SETTLED
 
     def test_needs_as_many_polls_in_a_row_as_a_settlement_and_never_one(self):
         left, gone = reading(row("ETH", "2", "0.09")), EMPTY["no rows"]
@@ -280,6 +304,16 @@ class TestTimeoutNamesTheReason:
         message = on_timeout(progress, ACCOUNT, 60).message
         assert "seen settled on only 1 polls" in message
         assert "Before that: unsold: 2 ETH" in message
+
+    @pytest.mark.parametrize("case", EMPTY)
+    def test_of_an_account_that_looks_empty(self, case):
+        message = on_timeout(run(Criteria.of(), EMPTY[case]).progress, ACCOUNT, 60).message
+        assert "the account looked empty on the last poll" in message
+        assert "seen settled" not in message
+        left = reading(row("ETH", "2", "0.09"))
+        for gone in (EMPTY[case], reading(total="0.09")):
+            message = on_timeout(run(Criteria.of(), left, gone).progress, ACCOUNT, 60).message
+            assert "the account looked empty on the last poll. Before that: unsold: 2 ETH (0.09 BTC)." in message
 
     def test_of_what_older_versions_remembered(self):
         old = msgspec.convert({"reads": 3, "left": "unsold: 2 ETH", "running": True, "stable": 0}, type(begin(START)))

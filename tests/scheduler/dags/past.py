@@ -41,3 +41,22 @@ with DAG(
         retries=2,
         retry_delay=timedelta(seconds=1),
     )
+with DAG("paused", schedule=None, is_paused_upon_creation=True):
+    SellAllToBtcOperator(
+        task_id="liquidate", account_id=os.environ["KILLING_PAST_ACCOUNT"], max_lateness=timedelta(seconds=5)
+    )
+
+with DAG(
+    "every_minute",
+    schedule="* * * * *",
+    start_date=NOW - timedelta(minutes=5),
+    catchup=True,
+    max_active_runs=16,
+    is_paused_upon_creation=True,
+):
+    SellAllToBtcOperator(
+        task_id="liquidate",
+        account_id=os.environ["KILLING_TICKS_ACCOUNT"],
+        threecommas_conn_id=os.environ["KILLING_TICKS_CONN"],
+        reconcile_for=timedelta(seconds=8),
+    )
