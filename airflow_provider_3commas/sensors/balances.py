@@ -53,8 +53,8 @@ class BalancesSettledSensor(LoudTeardown, BaseSensorOperator):
 
     Decides the same in poke, reschedule and deferrable mode. Fails with ``BalancesStalled`` when nothing moves any
     more and something is left; with ``SettlementFailed`` when the account is locked or has been emptied, the keys are
-    refused, or too many reads fail in a row; with ``AirflowSensorTimeout`` when ``timeout`` is over. All name what is left unsold.
-    ``soft_fail`` turns the timeout into a skip, and nothing else: the log says so at level ERROR, and XCom
+    refused, or too many reads fail in a row; with ``AirflowSensorTimeout`` when ``timeout`` is over. All name what is
+    left unsold. ``soft_fail`` turns the timeout into a skip, and nothing else: the log says so at level ERROR, and XCom
     ``settlement_facts`` what is left; whether that fails the DAG run is Airflow's to decide (a skip does not).
     ``silent_fail`` and ``never_fail`` are refused, and a teardown has to be told to fail the run.
 
