@@ -58,6 +58,7 @@ class ThreeCommasHook(BaseHook):
         super().__init__()
         self.threecommas_conn_id = threecommas_conn_id
         self._gate = gate
+        self._unknown_extra: list[str] = []
 
     def get_conn(self) -> ThreeCommasClient:
         """Return the client of this connection; the same one, with its kept-alive session, at every call.
@@ -73,22 +74,22 @@ class ThreeCommasHook(BaseHook):
         :return: the same client as ``get_conn``.
         :raises ConfigurationError: the connection cannot be used, or has a key in ``extra`` that is not known.
         """
-        unknown = _unknown_extra(self._connection)
-        if unknown:
+        client = self._client
+        if self._unknown_extra:
             raise ConfigurationError(
-                f"Connection {self.threecommas_conn_id!r} has keys in extra that are not known: {', '.join(unknown)}. "
+                f"Connection {self.threecommas_conn_id!r} has keys in extra that are not known: "
+                f"{', '.join(self._unknown_extra)}. "
                 f"Nothing was sent: one of them may be meant to keep real money from being sold. Known are "
                 f"{', '.join(sorted(EXTRA_KEYS))}; correct or remove the others."
             )
-        return self._client
-
-    @cached_property
-    def _connection(self) -> Connection:
-        return self.get_connection(self.threecommas_conn_id)
+        return client
 
     @cached_property
     def _client(self) -> ThreeCommasClient:
-        return self.client_from(self._connection, gate=self._gate)
+        # The connection itself is not kept: its secrets would be among this object's attributes.
+        connection = self.get_connection(self.threecommas_conn_id)
+        self._unknown_extra = _unknown_extra(connection)
+        return self.client_from(connection, gate=self._gate)
 
     @classmethod
     def client_from(cls, connection: Connection, *, gate: GateFactory | None = None) -> ThreeCommasClient:

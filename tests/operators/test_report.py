@@ -123,6 +123,18 @@ def test_reports_on_what_went_wrong(states, keys, status):
     assert execute(TaskInstance(states, xcoms))["status"] == status
 
 
+@pytest.mark.parametrize(
+    ("outcome", "status"), [("refused", "failed"), ("rejected", "failed"), ("unknown", "outcome_unknown")]
+)
+def test_reason_of_a_sale_that_failed_is_told(outcome, status):
+    told = {**LIQUIDATION, "outcome": outcome, "reason": "The account is locked.", "sent_at": None}
+    ti = TaskInstance({"liquidate": "failed", "settled": "upstream_failed"}, {("liquidate", "liquidation"): told})
+    report = execute(ti)
+
+    assert report["status"] == status
+    assert report["headline"].endswith(" The account is locked.")
+
+
 def fleet(map_index: int | None = -1) -> TaskInstance:
     """Return a run of three accounts: one by the book, one whose sale failed, one that has not settled."""
     states = {f"liquidate_{index}": "success" for index in range(3)} | {

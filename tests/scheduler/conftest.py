@@ -28,12 +28,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def plays(request: pytest.FixtureRequest) -> list[Play]:
     """The plays of the tests that were selected, those that take longest first."""
-    chosen = [
-        item.callspec.params["played"]
+    chosen = {
+        item.callspec.params["played"].name: item.callspec.params["played"]
         for item in request.session.items
         if hasattr(item, "callspec") and "played" in item.callspec.params
-    ]
-    return sorted(chosen, key=lambda play: -play.facts.get("takes", 0))
+    }
+    return sorted(chosen.values(), key=lambda play: -play.facts.get("takes", 0))
 
 
 @pytest.fixture(scope="session")

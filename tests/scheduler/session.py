@@ -224,10 +224,8 @@ class AirflowSession:
         """Return a run's state, or nothing if there is no such run."""
         with self._looking:
             if time.monotonic() - self._runs_at > _FRESH:
-                self._runs = {
-                    (run["dag_id"], run["dag_run_id"]): run["state"]
-                    for run in self.get("dags/~/dagRuns?limit=100")["dag_runs"]
-                }
+                runs = self.database("SELECT dag_id, run_id, state FROM dag_run")
+                self._runs = {(dag, run): state for dag, run, state in runs}
                 self._runs_at = time.monotonic()
             return self._runs.get((dag_id, run_id), "")
 
@@ -246,18 +244,19 @@ class AirflowSession:
         with self._looking:
             self._runs_at = 0.0
 
-    def tries(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
+    def tries(self, dag_id: str, run_id: str, map_index: int = -1) -> list[dict[str, Any]]:
         """Return the tries, the first one first."""
-        tries = self.get(f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/{TASK_ID}/tries")["task_instances"]
+        mapped = "" if map_index < 0 else f"/{map_index}"
+        tries = self.get(f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/{TASK_ID}{mapped}/tries")["task_instances"]
         return sorted(tries, key=lambda one: one["try_number"])
 
-    def xcom(self, dag_id: str, run_id: str, key: str) -> Any:
+    def xcom(self, dag_id: str, run_id: str, key: str, map_index: int = -1) -> Any:
         """Return an XCom's value, or nothing if there is none."""
         path = f"dags/{dag_id}/dagRuns/{run_id}/taskInstances/{TASK_ID}/xcomEntries"
-        entries = self.get(path)["xcom_entries"]
+        entries = self.get(f"{path}?map_index={map_index}")["xcom_entries"]
         if key not in {entry["key"] for entry in entries}:
             return None
-        return self.get(f"{path}/{key}?deserialize=true")["value"]
+        return self.get(f"{path}/{key}?deserialize=true&map_index={map_index}")["value"]
 
     def given_up(self, run_id: str) -> int:
         """Count how often the scheduler found that a run's task had ended without saying so, or had gone quiet."""
@@ -266,16 +265,17 @@ class AirflowSession:
         return len(found.findall((self.home / "scheduler.log").read_text("utf-8", "replace")))
 
     def database(self, query: str, *parameters: str) -> list[tuple[Any, ...]]:
-        """Read from the metadata database what the REST API does not show."""
+        """Read from the metadata database what the REST API does not show, or not in one piece."""
         connection = sqlite3.connect(f"file:{self.home / 'airflow.db'}?mode=ro", uri=True, timeout=30)
         try:
             return connection.execute(query, parameters).fetchall()
         finally:
             connection.close()
 
-    def task_log(self, dag_id: str, run_id: str, try_number: int | None = None) -> str:
+    def task_log(self, dag_id: str, run_id: str, try_number: int | None = None, map_index: int = -1) -> str:
         """Return what a try, or all of them, wrote into the task log, as far as it is there."""
         folder = self.home / "logs" / f"dag_id={dag_id}" / f"run_id={run_id}" / f"task_id={TASK_ID}"
+        folder = folder if map_index < 0 else folder / f"map_index={map_index}"
         name = "attempt=*.log" if try_number is None else f"attempt={try_number}.log"
         texts = []
         for path in sorted(folder.glob(name)):

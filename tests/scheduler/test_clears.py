@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
-from tests.scheduler.session import TASK_ID
 from tests.scheduler.world import Play, Stage
 
 pytestmark = pytest.mark.scheduler
@@ -15,14 +12,14 @@ pytestmark = pytest.mark.scheduler
 def clear_task(stage: Stage) -> None:
     stage.trigger()
     stage.wait_for_end()
-    send_clear_task(stage)
+    stage.clear_task()
     stage.wait_for_end()
 
 
 def clear_run(stage: Stage) -> None:
     stage.trigger()
     stage.wait_for_end()
-    send(stage, "POST", "/clear", {"dry_run": False, "only_failed": False})
+    stage.clear_run()
     stage.wait_for_end()
 
 
@@ -32,11 +29,11 @@ def mark_failed_and_clear(stage: Stage) -> None:
     stage.hold_sell(facts["hold"])
     stage.trigger()
     held = stage.wait_held()
-    send(stage, "PATCH", f"/taskInstances/{TASK_ID}", {"new_state": "failed"})
+    stage.mark("failed")
     stage.wait_for_end()
     stage.wait_for("the end of the task's process", stage.held_is_gone, 60)
     stage.simulator.release(held, discard=facts["discard"])
-    send_clear_task(stage)
+    stage.clear_task()
     stage.wait_for_end()
 
 
@@ -44,21 +41,10 @@ def clear_while_it_sells(stage: Stage) -> None:
     stage.hold_sell("after")
     stage.trigger()
     held = stage.wait_held()
-    send_clear_task(stage)
+    stage.clear_task()
     stage.wait_for("the end of the task's process", stage.held_is_gone, 60)
     stage.simulator.release(held)
     stage.wait_for_end()
-
-
-def send_clear_task(stage: Stage) -> None:
-    body = {"dry_run": False, "dag_run_id": stage.run_id, "task_ids": [TASK_ID], "only_failed": False}
-    stage.airflow.send("POST", f"dags/{stage.dag_id}/clearTaskInstances", body)
-    stage.airflow.forget_run_states()
-
-
-def send(stage: Stage, method: str, path: str, body: dict[str, Any]) -> None:
-    stage.airflow.send(method, f"dags/{stage.dag_id}/dagRuns/{stage.run_id}{path}", body)
-    stage.airflow.forget_run_states()
 
 
 LOST = {"hold": "before", "discard": True, "posts": 2, "outcome": "accepted"}

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from airflow_provider_3commas.simulator import Simulator
-from tests.scheduler.session import AirflowSession, wait_for
+from tests.scheduler.session import TASK_ID, AirflowSession, wait_for
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
 DAG_IDS = {
@@ -25,9 +25,13 @@ DAG_IDS = {
     "patient_kill_matrix",
     "kill_matrix_once",
     "kill_matrix_last",
+    "mapped_kill_matrix_once",
+    "mapped_kill_matrix_last",
     "liquidation",
     "liquidation_once",
+    "liquidation_anyway",
     "mapped_liquidation",
+    "moved_liquidation",
     "patient_liquidation",
     "backfilled",
     "unpaused_late",
@@ -126,6 +130,7 @@ class Stage:
     folder: Path
     run_id: str
     others: list[Account] = field(default_factory=list)
+    new_dag_id: str = ""
     began: float = field(default_factory=time.monotonic)
     seconds: float = 0.0
 
@@ -133,30 +138,56 @@ class Stage:
     def dag_id(self) -> str:
         return self.play.dag_id
 
+    @property
+    def new_run_id(self) -> str:
+        """The run that a person starts beside or after the play's own."""
+        return f"{self.run_id}_new"
+
+    @property
+    def map_index(self) -> int:
+        return 0 if self.dag_id.startswith("mapped") else -1
+
     def trigger(self, **injections: str) -> None:
         """Start the run.
 
         :param injections: by ``tryN`` what happens to that try: ``do at point``.
         """
-        conf = {
-            "account_id": self.account.id,
-            "conn_id": self.account.conn_id,
-            "injections": {
-                name.removeprefix("try"): dict(zip(("do", "point"), order.split(" at "), strict=True))
-                for name, order in injections.items()
-            },
+        self.start(self.dag_id, self.run_id, injections)
+
+    def start(self, dag_id: str, run_id: str, injections: Mapping[str, str] | None = None, **conf: Any) -> None:
+        """Start a run of any DAG.
+
+        :param dag_id: of which.
+        :param run_id: its id.
+        :param injections: as for ``trigger``.
+        :param conf: what else is in its conf.
+        """
+        orders = {
+            name.removeprefix("try"): dict(zip(("do", "point"), order.split(" at "), strict=True))
+            for name, order in (injections or {}).items()
         }
-        self.airflow.trigger(self.dag_id, self.run_id, conf)
+        known = {"account_id": self.account.id, "conn_id": self.account.conn_id, "injections": orders}
+        self.airflow.trigger(dag_id, run_id, known | conf)
 
     def wait_for(self, what: str, look: Callable[[], Any], seconds: float = LONGEST) -> Any:
         return wait_for(what, lambda: self.airflow.alive() and look(), seconds, self.explain)
 
-    def start_new_run(self, dag_id: str, **conf: Any) -> str:
+    def start_new_run(self, dag_id: str) -> str:
         """Do what a person does who sees a failed run: start another one; return its state when it has ended."""
-        run_id = f"{self.run_id}_new"
-        conf = {"account_id": self.account.id, "conn_id": self.account.conn_id, "injections": {}, **conf}
-        self.airflow.trigger(dag_id, run_id, conf)
-        return self.airflow.wait_for_run(dag_id, run_id, LONGEST, self.explain)
+        self.new_dag_id = dag_id
+        self.start(dag_id, self.new_run_id)
+        return self.wait_for_new_run()
+
+    def wait_for_new_run(self) -> str:
+        return self.airflow.wait_for_run(self.new_dag_id, self.new_run_id, LONGEST, self.explain)
+
+    def new_xcom(self, key: str) -> Any:
+        """Return an XCom of the new run."""
+        return self.airflow.xcom(self.new_dag_id, self.new_run_id, key)
+
+    def write_accounts(self, account_ids: list[int]) -> None:
+        """Say which accounts a mapped run is to liquidate."""
+        (self.folder / f"{self.run_id}.accounts").write_text(str(account_ids))
 
     def wait_for_end(self) -> str:
         """Wait for the end of the run, return its state, and keep how long it all took."""
@@ -175,23 +206,23 @@ class Stage:
         """Tell whether Airflow has given a try up by mistake, as its scheduler may do with SQLite under heavy load."""
         return self.airflow.given_up(self.run_id) > self.play.given_up
 
-    def told(self, event: str, try_number: int = 1) -> dict[str, Any] | None:
+    def told(self, event: str, try_number: int = 1, run_id: str | None = None) -> dict[str, Any] | None:
         """Return what the injection in a try has told, if it has."""
-        for facts in self.trace():
+        for facts in self.trace(run_id):
             if (facts["event"], facts["try"]) == (event, try_number):
                 return facts
         return None
 
-    def trace(self) -> list[dict[str, Any]]:
+    def trace(self, run_id: str | None = None) -> list[dict[str, Any]]:
         """Return everything that the injection has told."""
         with contextlib.suppress(FileNotFoundError):
-            lines = (self.folder / f"{self.run_id}.jsonl").read_text("utf-8").splitlines()
+            lines = (self.folder / f"{run_id or self.run_id}.jsonl").read_text("utf-8").splitlines()
             return [json.loads(line) for line in lines]
         return []
 
-    def let_go_on(self) -> None:
+    def let_go_on(self, try_number: int = 1, run_id: str | None = None) -> None:
         """End the wait at the injection's point."""
-        (self.folder / f"{self.run_id}.go").touch()
+        (self.folder / f"{run_id or self.run_id}.{try_number}.go").touch()
 
     def hold_sell(self, when: str) -> None:
         """Have the simulator keep the next sell waiting, before or after carrying it out."""
@@ -222,17 +253,36 @@ class Stage:
         return self.simulator.journal(path=f"{self.account_path}/", sell=True)
 
     def tries(self) -> list[dict[str, Any]]:
-        return self.airflow.tries(self.dag_id, self.run_id)
+        return self.airflow.tries(self.dag_id, self.run_id, self.map_index)
 
     def xcom(self, key: str) -> Any:
-        return self.airflow.xcom(self.dag_id, self.run_id, key)
+        return self.airflow.xcom(self.dag_id, self.run_id, key, self.map_index)
 
     def task_log(self, try_number: int | None = None) -> str:
-        return self.airflow.task_log(self.dag_id, self.run_id, try_number)
+        return self.airflow.task_log(self.dag_id, self.run_id, try_number, self.map_index)
+
+    def mark(self, state: str) -> None:
+        """Set the liquidation's state by hand."""
+        path = f"dags/{self.dag_id}/dagRuns/{self.run_id}/taskInstances/{TASK_ID}"
+        mapped = "" if self.map_index < 0 else f"/{self.map_index}"
+        self.airflow.send("PATCH", f"{path}{mapped}", {"new_state": state})
+        self.airflow.forget_run_states()
+
+    def clear_task(self) -> None:
+        """Clear the liquidation, as a person does, and return at once."""
+        body = {"dry_run": False, "dag_run_id": self.run_id, "task_ids": [TASK_ID], "only_failed": False}
+        self.airflow.send("POST", f"dags/{self.dag_id}/clearTaskInstances", body)
+        self.airflow.forget_run_states()
+
+    def clear_run(self) -> None:
+        """Clear the whole run, as a person does, and return at once."""
+        body = {"dry_run": False, "only_failed": False}
+        self.airflow.send("POST", f"dags/{self.dag_id}/dagRuns/{self.run_id}/clear", body)
+        self.airflow.forget_run_states()
 
     def summary(self) -> dict[str, Any]:
         """Return what a table of results would show."""
-        if not self.state() or self.dag_id.startswith("mapped"):
+        if not self.state():
             return {"seconds": round(self.seconds, 1)}
         return {
             "state": self.state(),
@@ -253,6 +303,7 @@ class Stage:
             ],
             "injection": self.trace(),
             "task log": self.task_log(),
+            "new run's log": self.airflow.task_log(self.new_dag_id, self.new_run_id) if self.new_dag_id else "",
         }
         return "\n".join(
             [
@@ -309,6 +360,14 @@ class World:
             **{
                 f"AIRFLOW_CONN_{account.conn_id.upper()}": account.connection(self.simulator.url)
                 for account in self.accounts.values()
+            },
+            # The same account and key, at another address.
+            **{
+                f"AIRFLOW_CONN_{account.conn_id.upper()}_ELSEWHERE": account.connection(
+                    self.simulator.url.replace("127.0.0.1", "localhost")
+                )
+                for account in self.accounts.values()
+                if account.name.startswith("moved")
             },
         }
 

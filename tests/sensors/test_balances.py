@@ -194,10 +194,29 @@ class TestSameInAllModes:
             lab.run(timeout=150)
         assert 150 <= lab.elapsed() < 152
 
-    def test_soft_fail_skips_on_a_timeout(self, lab, exchange):
+    def test_soft_fail_skips_on_a_timeout_and_says_so(self, lab, exchange, caplog):
         exchange((0, UNSOLD))
-        with pytest.raises(AirflowSkipException):
+        with pytest.raises(AirflowSkipException, match="2 ETH"):
             lab.run(timeout=150, soft_fail=True)
+        (said,) = [line.getMessage() for line in caplog.records if line.levelname == "ERROR"]
+        assert "2 ETH" in said
+        assert "soft_fail" in said
+        facts = lab.ti.xcoms["settlement_facts"]
+        assert "within 150 s: unsold: 2 ETH (0.09 BTC)" in facts["skipped"]
+        assert facts["result"]["residual"][0]["currency"] == "ETH"
+
+    def test_what_is_not_skipped_does_not_say_so(self, lab, exchange, caplog):
+        exchange((0, UNSOLD))
+        with pytest.raises(AirflowSensorTimeout):
+            lab.run(timeout=150)
+        assert "soft_fail" not in caplog.text
+        assert "skipped" not in lab.ti.xcoms["settlement_facts"]
+
+    @pytest.mark.parametrize("wrong", [{"soft_fail": "False"}, {"deferrable": "True"}, {"require_no_entities": "no"}])
+    def test_text_is_no_truth_value(self, lab, wrong):
+        ((name, _),) = wrong.items()
+        with pytest.raises(ValueError, match=f"{name} must be True or False"):
+            lab.sensor(**wrong)
 
     @pytest.mark.parametrize(
         ("script", "kind"),
@@ -472,8 +491,13 @@ class TestDeferrable:
         over = {"error": "Trigger timeout"}
         with pytest.raises(AirflowSensorTimeout):
             lab.sensor().resume_execution("__fail__", over, lab.context)
+        lab.ti.xcoms["settlement_facts"] = {"account_id": ACCOUNT, "result": {"reads": 1}}
         with pytest.raises(AirflowSkipException):
             lab.sensor(soft_fail=True).resume_execution("__fail__", over, lab.context)
+        # What the first poll saw is kept.
+        facts = lab.ti.xcoms["settlement_facts"]
+        assert facts["result"] == {"reads": 1}
+        assert "the trigger is silent" in facts["skipped"]
 
 
 class TestParameters:

@@ -49,6 +49,11 @@ def reading(*rows: BalanceRow, total: str | None = None, entities: dict | None =
     return Reading({"id": ACCOUNT, "btc_amount": total, "usd_amount": "60000.50", **account}, list(rows), entities)
 
 
+def reading_without(item: Reading) -> Reading:
+    """Return a reading before the entities were asked for."""
+    return Reading(item.account, item.rows)
+
+
 def run(criteria: Criteria, *readings: Reading, every: float = 60) -> Decision:
     """Decide on readings that follow each other, and return the last decision."""
     progress, decision = begin(START), None

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import msgspec
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -21,7 +22,7 @@ from airflow_provider_3commas.settlement.state import (
     begin,
     last_result,
 )
-from tests.settlement.readings import ACCOUNT, BUSY, IDLE, START, reading, row, run
+from tests.settlement.readings import ACCOUNT, BUSY, IDLE, START, reading, reading_without, row, run
 
 if TYPE_CHECKING:
     from airflow_provider_3commas.api.balance_rows import BalanceRow
@@ -152,6 +153,44 @@ def test_everything_said_is_plain_json(view, btc):
     numbers = [event["result"]["target_amount"], event["result"]["btc_value"]]
     numbers += [item[name] for item in event["result"]["residual"] for name in ("amount", "btc_value")]
     assert all("E" not in number.upper() and Decimal(number).is_finite() for number in numbers)
+
+
+@st.composite
+def readings(draw):
+    """Return what a poll may show of an account, empty or odd views among it."""
+    items = [*draw(st.sampled_from([[], [row("BTC", "1.5")]])), *draw(views)]
+    return reading(
+        *items,
+        total=draw(st.sampled_from([None, None, "0", "1.5"])),
+        entities=draw(st.sampled_from([IDLE, BUSY, {"active_bots_count": None}])),
+    )
+
+
+@given(
+    before=st.lists(st.one_of(readings(), st.none()), max_size=25),
+    last=readings(),
+    every=st.sampled_from([7, 60, 200]),
+    criteria=st.builds(Criteria, require_no_entities=st.booleans(), stable_reads=st.integers(1, 4)),
+)
+def test_every_wait_ends_when_the_world_no_longer_changes(before, last, every, criteria):
+    """Whatever happened until then, failed polls (``None``) among it; what runs is asked for only where it has to be."""
+    progress, number, still = begin(START), 0, 0.0
+    # What runs is looked up a few times in that time, so a change of it may be noticed a fifth of it late.
+    while still <= criteria.stall_after * 1.2 + 4 * every:
+        item = before[number] if number < len(before) else last
+        now = START + number * every
+        if item is None:
+            decision = on_failed_poll(criteria, progress, ConnectionFailed("down"), ACCOUNT, now)
+        else:
+            without = reading_without(item)
+            asks = needs_entities(criteria, progress, without, now)
+            decision = decide(criteria, progress, item if asks else without, now)
+        if decision.final:
+            return
+        assert decision.status is Status.WAITING
+        progress, number = decision.progress, number + 1
+        still += every if number > len(before) else 0
+    pytest.fail(decision.message)
 
 
 @given(

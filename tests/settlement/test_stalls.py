@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import msgspec
 import pytest
 
 from airflow_provider_3commas.settlement.criteria import Criteria
 from airflow_provider_3commas.settlement.decide import decide, needs_entities, on_timeout
 from airflow_provider_3commas.settlement.state import Status, begin, last_result
-from tests.settlement.readings import ACCOUNT, BUSY, SETTLED, START, reading, row, run
+from tests.settlement.readings import ACCOUNT, BUSY, SETTLED, START, reading, reading_without, row, run
 
 STALLS = {
     "unsold": (reading(row("BTC", "1"), row("DOT", "310", "0.02")), "unsold: 310 DOT (0.02 BTC)"),
@@ -107,6 +109,30 @@ class TestStalled:
             for number in range(11)
         ]
         assert run(Criteria.of(), *noisy).status is Status.STALLED
+
+    @pytest.mark.parametrize("position", ["30", "0.000000031", "310000000"])
+    def test_noise_of_floats_in_a_large_order_is_no_change(self, position):
+        # What a float of that size loses in its last digits, as a difference of position and available.
+        noise = Decimal(position) * Decimal("1E-16")
+        noisy = [
+            reading(
+                row("BTC", "1"),
+                row("DOT", position, "0.02", on_orders=None, position_available=str(number % 7 * noise)),
+            )
+            for number in range(11)
+        ]
+        assert run(Criteria.of(), *noisy).status is Status.STALLED
+
+    @pytest.mark.parametrize("position", ["30", "0.000000031", "310000000"])
+    def test_an_order_that_fills_by_a_millionth_is_a_change(self, position):
+        filling = [
+            reading(
+                row("BTC", "1"),
+                row("DOT", position, "0.02", on_orders=str(Decimal(position) * (1 - number * Decimal("1E-6")))),
+            )
+            for number in range(30)
+        ]
+        assert run(Criteria.of(), *filling).status is Status.WAITING
 
     def test_ignored_rewards_are_no_change(self):
         rewards = [
@@ -228,6 +254,12 @@ class TestEmptied:
         assert "empty" in decision.message
         assert "Check" in decision.message
 
+    def test_is_not_filled_by_a_coin_that_may_be_left_and_has_no_price(self):
+        item = reading(row("BTC", "0"), row("LUNA", "5", None), total="0")
+        criteria = Criteria.of(ignore_currencies=["LUNA"])
+        assert run(criteria, *[item] * 10).status is Status.WAITING
+        assert run(criteria, *[item] * 11).status is Status.FAILED
+
     def test_is_not_what_came_late(self):
         decision = run(Criteria.of(), *[EMPTY["no rows"]] * 9, *[reading(*SETTLED)] * 2)
         assert decision.status is Status.SETTLED
@@ -266,6 +298,11 @@ class TestEntitiesAreAskedFor:
         assert self.asked(reading(*SETTLED), 2) == [1]
         assert self.asked(reading(*SETTLED), 2, require_no_entities=False) == []
 
+    def test_not_while_an_account_only_has_to_be_seen_settled_once_more(self):
+        assert self.asked(reading(*SETTLED), 29, stable_reads=30) == []
+        assert self.asked(reading(*SETTLED), 29, stable_reads=30, require_no_entities=False) == []
+        assert self.asked(reading(*SETTLED), 30, stable_reads=30) == [29]
+
     def test_a_count_that_changes_is_found_in_time(self):
         left = reading(row("DOT", "310", "0.02"), entities=BUSY)
         fewer = reading(row("DOT", "310", "0.02"), entities={**BUSY, "active_bots_count": 1})
@@ -281,11 +318,6 @@ class TestEntitiesAreAskedFor:
         assert decision.status is Status.STALLED
         assert "running: 1 bot" in decision.message
         assert 15 <= polls <= 17
-
-
-def reading_without(item):
-    """Return a reading before the entities were asked for."""
-    return type(item)(item.account, item.rows)
 
 
 class TestTimeoutNamesTheReason:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import sqlite3
+from contextlib import closing
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -215,10 +217,16 @@ class TestLiquidation:
 
 
 class TestFleet:
-    def test_run_is_triggered_and_watched(self, admin: Viewer, simulator: Simulator, story: Story) -> None:
+    def test_run_is_triggered_and_watched(
+        self, admin: Viewer, airflow: DemoAirflow, simulator: Simulator, story: Story
+    ) -> None:
         def fill(dialog: Locator) -> None:
             sell_for_real(dialog)
             admin.picture("trigger-form-fleet")
+
+        # One of the accounts has just been sold by a test above; for ten minutes another task would be refused.
+        with closing(sqlite3.connect(airflow.home / "threecommas_budget.sqlite")) as sales, sales:
+            assert sales.execute("DELETE FROM texts").rowcount
 
         story.runs[FLEET] = admin.trigger(FLEET, fill)
         frame = admin.open_tab()
@@ -264,9 +272,10 @@ class TestFleet:
         frame = self._open(admin, story)
         frame.locator("#open-only").check()
         expect(frame.locator(".tc-fleet tbody tr")).to_have_count(1)
-        # It has no report of its own, only what it was asked for.
+        # It has no holdings, only what it was asked for, and why it was refused.
         expect(frame.locator(".tc-fleet tbody")).to_contain_text("Locked out")
         expect(frame.locator(".tc-fleet tbody")).to_contain_text(str(LOCKED))
+        expect(frame.locator(".tc-fleet tbody .tc-why")).to_contain_text("locked")
         frame.locator("#open-only").uncheck()
         expect(frame.locator(".tc-fleet tbody tr")).to_have_count(6)
 
@@ -276,6 +285,14 @@ class TestFleet:
         expect(frame.locator("h1")).to_have_text("Savings")
         frame.locator("#back").click()
         expect(frame.locator(".tc-fleet tbody tr")).to_have_count(6)
+
+    def test_account_that_was_refused_says_why(self, admin: Viewer, story: Story) -> None:
+        frame = self._open(admin, story)
+        frame.get_by_role("button", name="Locked out").click()
+        expect(frame.locator(".tc-badge")).to_have_text("Failed")
+        expect(frame.locator(".tc-headline")).to_contain_text("Nothing was sold: the liquidation was refused")
+        expect(frame.locator(".tc-headline")).to_contain_text("locked")
+        admin.picture("refused")
 
     def test_mapped_task_has_the_tab_of_its_account(self, admin: Viewer, story: Story) -> None:
         selected = admin.xcom(FLEET, story.runs[FLEET], "select_accounts")

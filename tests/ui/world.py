@@ -244,6 +244,11 @@ def overflow(frame: FrameLocator) -> int:
     return int(frame.locator("html").evaluate("(root) => root.scrollWidth - root.clientWidth"))
 
 
+def overflow_of_page(page: Page) -> int:
+    """Return by how many pixels a page outside of a frame is wider than its window."""
+    return int(page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
+
+
 def numbers(text: str) -> list[str]:
     """Return the numbers in a text, without the commas between thousands."""
     return re.findall(r"\d+(?:\.\d+)?", text.replace(",", ""))

@@ -6,6 +6,7 @@ import json
 import os
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from airflow.sdk import DAG, task
 from killing import KilledSellAllToBtcOperator
@@ -14,42 +15,44 @@ from airflow_provider_3commas.operators.sell_all import SellAllToBtcOperator
 
 COMMON = {
     "task_id": "liquidate",
-    "account_id": "{{ dag_run.conf['account_id'] }}",
     "threecommas_conn_id": "{{ dag_run.conf['conn_id'] }}",
-    "retries": 2,
+    "max_lateness": "{{ dag_run.conf.get('max_lateness', 3600) }}",
+    "reconcile_for": timedelta(seconds=8),
     "retry_delay": timedelta(seconds=1),
 }
+#: For connections that wait longer for an answer.
+PATIENT = {"retries": 2, "reconcile_for": timedelta(seconds=85)}
 
-with DAG("kill_matrix", schedule=None, max_active_runs=64):
-    KilledSellAllToBtcOperator(**COMMON, reconcile_for=timedelta(seconds=8))
 
-# For connections that wait longer for an answer.
-with DAG("patient_kill_matrix", schedule=None, max_active_runs=64):
-    KilledSellAllToBtcOperator(**COMMON, reconcile_for=timedelta(seconds=85))
+@task
+def select_accounts(run_id: str) -> list[int]:
+    """Return what the test has written down for this run."""
+    return json.loads((Path(os.environ["KILLING_FOLDER"]) / f"{run_id}.accounts").read_text())
 
-with DAG("liquidation", schedule=None, max_active_runs=64):
-    SellAllToBtcOperator(**COMMON, reconcile_for=timedelta(seconds=8))
 
-with DAG("patient_liquidation", schedule=None, max_active_runs=64):
-    SellAllToBtcOperator(**COMMON, reconcile_for=timedelta(seconds=85))
+def one(dag_id: str, operator: Any, **parameters: Any) -> None:
+    """Define a DAG that liquidates the account of its run's conf."""
+    with DAG(dag_id, schedule=None, max_active_runs=64):
+        operator(account_id="{{ dag_run.conf['account_id'] }}", **{**COMMON, **parameters})
 
+
+def mapped(dag_id: str, operator: Any, **parameters: Any) -> None:
+    """Define a DAG that liquidates a list of accounts."""
+    with DAG(dag_id, schedule=None, max_active_runs=64):
+        operator.partial(**COMMON, **parameters).expand(account_id=select_accounts())
+
+
+one("kill_matrix", KilledSellAllToBtcOperator, retries=2)
+one("patient_kill_matrix", KilledSellAllToBtcOperator, **PATIENT)
 # No try is left after the first: its id stays the same, so that what is given up could still write.
-with DAG("kill_matrix_once", schedule=None, max_active_runs=64):
-    KilledSellAllToBtcOperator(**{**COMMON, "retries": 0}, reconcile_for=timedelta(seconds=8))
+one("kill_matrix_once", KilledSellAllToBtcOperator, retries=0)
+one("kill_matrix_last", KilledSellAllToBtcOperator, retries=1)
+mapped("mapped_kill_matrix_once", KilledSellAllToBtcOperator, retries=0)
+mapped("mapped_kill_matrix_last", KilledSellAllToBtcOperator, retries=1)
 
-with DAG("liquidation_once", schedule=None, max_active_runs=64):
-    SellAllToBtcOperator(**{**COMMON, "retries": 0}, reconcile_for=timedelta(seconds=8))
-
-with DAG("kill_matrix_last", schedule=None, max_active_runs=64):
-    KilledSellAllToBtcOperator(**{**COMMON, "retries": 1}, reconcile_for=timedelta(seconds=8))
-
-with DAG("mapped_liquidation", schedule=None, max_active_runs=64):
-
-    @task
-    def select_accounts(run_id: str) -> list[int]:
-        """Return what the test has written down for this run."""
-        return json.loads((Path(os.environ["KILLING_FOLDER"]) / f"{run_id}.accounts").read_text())
-
-    mapped = {**COMMON, "retries": 0}
-    del mapped["account_id"]
-    SellAllToBtcOperator.partial(**mapped, reconcile_for=timedelta(seconds=8)).expand(account_id=select_accounts())
+one("liquidation", SellAllToBtcOperator, retries=2)
+one("patient_liquidation", SellAllToBtcOperator, **PATIENT)
+one("liquidation_once", SellAllToBtcOperator, retries=0)
+one("liquidation_anyway", SellAllToBtcOperator, retries=0, not_within=None)
+one("moved_liquidation", SellAllToBtcOperator, retries=0, threecommas_conn_id="{{ var.value.moved_conn_id }}")
+mapped("mapped_liquidation", SellAllToBtcOperator, retries=0)

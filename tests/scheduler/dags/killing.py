@@ -56,7 +56,7 @@ class Injection:
                 time.sleep(0.01)
             self.tell("orphaned")
         elif self._do == "wait":
-            while not (FOLDER / f"{self._name}.go").exists():
+            while not (FOLDER / f"{self._name}.{self._try_number}.go").exists():
                 time.sleep(0.05)
             self.tell("going on")
 
