@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 #: XCom key of the unsold value over time: ``[[seconds, "btc"], ...]``.
 HISTORY_KEY = "settlement_history"
-#: XCom key of what a report needs beside the outcome: ``{"account_id", "criteria", "requests", "result"}``.
+#: XCom key of what a report needs beside the outcome: ``{"account_id", "criteria", "requests", "result"}``, and
+#: ``"skipped"``, the reason, where ``soft_fail`` has turned the timeout into a skip.
 FACTS_KEY = "settlement_facts"
 
 # Seconds that the trigger has to fire by itself when the time is over, before Airflow ends the deferral: it knows what
@@ -55,8 +56,9 @@ class BalancesSettledSensor(LoudTeardown, BaseSensorOperator):
     more and something is left; with ``SettlementFailed`` when the account is locked or has been emptied, the keys are
     refused, or too many reads fail in a row; with ``AirflowSensorTimeout`` when ``timeout`` is over. All name what is
     left unsold. ``soft_fail`` turns the timeout into a skip, and nothing else: the log says so at level ERROR, and XCom
-    ``settlement_facts`` what is left; whether that fails the DAG run is Airflow's to decide (a skip does not).
-    ``silent_fail`` and ``never_fail`` are refused, and a teardown has to be told to fail the run.
+    ``settlement_facts`` in ``skipped``. What follows is Airflow's to decide: a skip fails no DAG run, and skips what
+    waits for this task's success; ``execution_timeout`` is no timeout of the sensor, and fails it. ``silent_fail`` and
+    ``never_fail`` are refused, and a teardown has to be told to fail the run.
 
     ``timeout`` counts from the start of the try; in reschedule mode, as everywhere in Airflow, from the first poll of
     the first try. In reschedule mode, Airflow before 3.3 remembers nothing between polls: there, each poll makes its
@@ -66,9 +68,8 @@ class BalancesSettledSensor(LoudTeardown, BaseSensorOperator):
     :param threecommas_conn_id: id of the connection.
     :param target: what everything is sold into: ``BTC``, or ``USD`` for the dollar and its stablecoins.
     :param target_currencies: currency codes that count as the target, in place of those.
-    :param dust_btc: value in BTC up to which an asset may be left or be in orders, because it is too little to sell,
-        and a twentieth of what all such assets together may be worth: a ``Decimal``, an
-        ``int`` or text.
+    :param dust_btc: value in BTC up to which an asset may be left or be in orders, because it is too little to sell;
+        all such assets together may be worth 20 times as much: a ``Decimal``, an ``int`` or text.
     :param ignore_currencies: currency codes that may be left, whatever they are worth: coins that can't be sold.
     :param stable_reads: reads in a row that have to show the account settled; at least 1.
     :param stall_after: seconds (or ``timedelta``) after which to give up if something is left, in orders or still
@@ -236,11 +237,11 @@ class BalancesSettledSensor(LoudTeardown, BaseSensorOperator):
         for name in ("silent_fail", "never_fail"):
             if getattr(self, name):
                 raise ValueError(f"{name} would hide a liquidation that failed; failed reads: see max_failures.")
-        deferrable: object = self.deferrable
-        if not isinstance(deferrable, bool):
-            from airflow_provider_3commas.api.errors import ConfigurationError
+        for name in ("deferrable", "soft_fail"):
+            if not isinstance(getattr(self, name), bool):
+                from airflow_provider_3commas.api.errors import ConfigurationError
 
-            raise ConfigurationError(f"deferrable must be True or False, got {deferrable!r}.")
+                raise ConfigurationError(f"{name} must be True or False, got {getattr(self, name)!r}.")
         # What checks is imported only for what there is to check: DAG files are parsed again and again.
         if _is_literal(self.account_id):
             from airflow_provider_3commas.api.account_ids import parse_account_id
@@ -326,6 +327,15 @@ class BalancesSettledSensor(LoudTeardown, BaseSensorOperator):
             return result
         failure = self._failure(event)
         self.log.error("%s", failure)
+        if self.soft_fail and event.get("status") == "timeout":
+            self.log.error(
+                "Because of soft_fail, this timeout is a skip and not a failure: account %s has not settled, and the "
+                "DAG run may end in success all the same.",
+                self.account_id,
+            )
+            # A trigger that is silent sends no facts; those of the first poll are there.
+            facts = event.get("facts") or context["ti"].xcom_pull(key=FACTS_KEY) or {"account_id": self.account_id}
+            context["ti"].xcom_push(FACTS_KEY, {**facts, "skipped": str(failure)})
         raise failure
 
     def _announce(self, context: Context, result: dict[str, Any]) -> None:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 DUST_SUM = 20
 
 _NAMED_AT_MOST = 10
+# A float has 15 digits that can be trusted; a difference of two, a few less.
+_STEADY_DIGITS = 12
 _ZERO = Decimal(0)
 
 
@@ -99,7 +101,7 @@ class Assessment:
         self.nothing = read_amount(account.get("btc_amount")) == 0 and all(
             not held.btc_value
             and not held.debt_btc
-            and not held.unknown
+            and (not held.unknown or code in criteria.ignore_currencies)
             and (not held.amount or code not in criteria.kept)
             for code, held in holdings.items()
         )
@@ -166,10 +168,17 @@ def _digest(holdings: Iterable[Holding], orders: list[Holding]) -> str:
     """Return a short text that changes when an amount or an order does; prices and the rows' order don't count."""
     ordered = {held.currency for held in orders}
     lines = sorted(
-        f"{held.currency}={plain(held.amount)}/{plain(held.on_orders) if held.currency in ordered else 0}"
+        f"{held.currency}={_steady(held.amount, held)}/"
+        f"{_steady(held.on_orders if held.currency in ordered else _ZERO, held)}"
         for held in holdings
     )
     return hashlib.blake2b("\n".join(lines).encode(), digest_size=12).hexdigest()
+
+
+def _steady(value: Decimal, held: Holding) -> str:
+    """Write an amount without the last digits of a coin's amounts: there, the noise of floats never rests."""
+    largest = max(abs(held.amount), held.on_orders)
+    return plain(value.quantize(Decimal(1).scaleb(largest.adjusted() + 1 - _STEADY_DIGITS)) if largest else largest)
 
 
 def listed(title: str, names: Iterable[str]) -> list[str]:

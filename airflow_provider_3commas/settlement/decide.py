@@ -93,7 +93,7 @@ class _Judgement(NamedTuple):
         return self._with_entities(step, runs)
 
     def _without_entities(self, step: Progress, runs: list[str]) -> Decision:
-        if self._has_to_ask(step):
+        if self._has_to_ask(step, blocked=bool(runs or self.seen.blockers)):
             return self._waiting(step, ["whether anything is running is unknown"], Status.UNDECIDED)
         return self._settled(step) if step.stable >= self.criteria.stable_reads else self._waiting(step, runs)
 
@@ -107,10 +107,12 @@ class _Judgement(NamedTuple):
             return self._stalled(step, runs)
         return self._waiting(step, runs)
 
-    def _has_to_ask(self, step: Progress) -> bool:
+    def _has_to_ask(self, step: Progress, *, blocked: bool) -> bool:
         """Tell whether the decision depends on what runs; now and then, to know in the end that nothing has changed."""
         if step.stable >= self.criteria.stable_reads:
             return self.criteria.require_no_entities
+        if not blocked:
+            return False
         share = self.criteria.stall_after / _ASKED_PER_STALL
         idle_for = self.now - step.unchanged_since
         return idle_for >= self.criteria.stall_after or (idle_for >= share and self.now - step.asked_at >= share)

@@ -173,7 +173,7 @@ def readings(draw):
     criteria=st.builds(Criteria, require_no_entities=st.booleans(), stable_reads=st.integers(1, 4)),
 )
 def test_every_wait_ends_when_the_world_no_longer_changes(before, last, every, criteria):
-    """Whatever happened until then, failed polls (``None``) among it; what runs is asked for only where it has to be."""
+    """Whatever happened until then, failed polls (``None``) among it."""
     progress, number, still = begin(START), 0, 0.0
     # What runs is looked up a few times in that time, so a change of it may be noticed a fifth of it late.
     while still <= criteria.stall_after * 1.2 + 4 * every:
