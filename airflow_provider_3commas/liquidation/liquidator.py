@@ -383,6 +383,9 @@ class Liquidator:
             if state != "running":
                 self._log.warning("Not handed on, because the task is %s: %s (%s)", state, outcome, reason_of(error))
                 return
+            if self._journal is not None:
+                # Beside a later try that runs, the state is that one's: what was replaced finds out by writing.
+                self._record(self._journal)
             if self._baseline is not None:
                 self._world.tell(HOLDINGS_KEY, self._baseline.as_json())
             self._world.tell(OUTCOME_KEY, self._facts(outcome, self._journal, reason_of(error)))

@@ -140,6 +140,22 @@ def test_a_try_that_airflow_has_given_up_overwrites_nothing(simulator, run, stat
     assert run.xcoms == {}
 
 
+def test_one_that_was_replaced_overwrites_nothing(simulator, run):
+    """Beside a later try that runs, Airflow says *running*: of the later one."""
+
+    def frozen(value):
+        run.store.before_set = replaced
+
+    def replaced(value):
+        raise RuntimeError("404 Task instance not found")
+
+    run.store.after_set = frozen
+    with pytest.raises(RuntimeError, match="404"):
+        run.attempt()
+    assert simulator.sell_attempts() == []
+    assert run.xcoms == {}
+
+
 def test_nor_does_one_with_wrong_parameters(simulator, run):
     run.state = "success"
     with pytest.raises(AirflowFailException):
