@@ -7,6 +7,7 @@ of their own, and outlive their supervisors in these tests, but they stay in the
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -45,12 +46,18 @@ def main(home: Path, core_port: str, execution_port: str) -> int:
 
 
 def _start(home: Path, name: str, arguments: list[str]) -> subprocess.Popen[bytes]:
+    # A setting of one component alone comes with the component's name before it: EXECUTION_API_AIRFLOW__...
+    mine = f"{name.upper().replace('-', '_')}_"
+    settings = {
+        key.removeprefix(mine): value for key, value in os.environ.items() if key.startswith(f"{mine}AIRFLOW__")
+    }
     with (home / f"{name}.log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "airflow", *arguments],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
+            env={**os.environ, **settings},
         )
     (home / f"{name}.pid").write_text(str(process.pid))
     return process

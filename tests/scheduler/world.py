@@ -185,6 +185,10 @@ class Stage:
         """Return an XCom of the new run."""
         return self.airflow.xcom(self.new_dag_id, self.new_run_id, key)
 
+    def lead_to(self, conn_id: str) -> None:
+        """Say which connection a run of ``moved_liquidation`` is to use."""
+        (self.folder / f"{self.run_id}.conn").write_text(conn_id)
+
     def write_accounts(self, account_ids: list[int]) -> None:
         """Say which accounts a mapped run is to liquidate."""
         (self.folder / f"{self.run_id}.accounts").write_text(str(account_ids))
@@ -323,9 +327,10 @@ class World:
 
     :param plays: the plays.
     :param folder: an empty folder.
+    :param settings: what is set in only some of Airflow's components, see ``leader.py``.
     """
 
-    def __init__(self, plays: Iterable[Play], folder: Path) -> None:
+    def __init__(self, plays: Iterable[Play], folder: Path, settings: Mapping[str, str] | None = None) -> None:
         patient = {PAST: False}
         for play in plays:
             patient |= dict.fromkeys((play.name, _again(play), *_others(play)), play.patient)
@@ -342,7 +347,7 @@ class World:
             }
         )
         try:
-            self.airflow = AirflowSession(folder / "airflow", self._environment())
+            self.airflow = AirflowSession(folder / "airflow", {**self._environment(), **(settings or {})})
         except BaseException:
             self.simulator.stop()
             raise
