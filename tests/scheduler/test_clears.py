@@ -47,6 +47,16 @@ def clear_while_it_sells(stage: Stage) -> None:
     stage.wait_for_end()
 
 
+def move_and_clear(stage: Stage) -> None:
+    """Have the connection lead to another address before the task is cleared."""
+    stage.lead_to(stage.account.conn_id)
+    stage.trigger()
+    stage.play.facts["first"] = stage.wait_for_end()
+    stage.lead_to(f"{stage.account.conn_id}_elsewhere")
+    stage.clear_task()
+    stage.wait_for_end()
+
+
 LOST = {"hold": "before", "discard": True, "posts": 2, "outcome": "accepted"}
 APPLIED = {"hold": "after", "discard": False, "posts": 1, "outcome": "reconciled"}
 PLAYS = [
@@ -68,3 +78,16 @@ def test_cleared_it_does_not_sell_again(played: Stage) -> None:
     assert liquidation["outcome"] == facts["outcome"], played.explain()
     assert account["id"] == played.account.id, played.explain()
     assert len(played.tries()) == 2, played.explain()
+
+
+@pytest.mark.parametrize(
+    "played", [Play("moved", move_and_clear, "moved_liquidation", {}, 9)], ids=["moved"], indirect=True
+)
+def test_cleared_where_the_connection_leads_elsewhere_it_refuses(played: Stage) -> None:
+    assert played.play.facts["first"] == "success", played.explain()
+    assert played.state() == "failed", played.explain()
+    assert len(played.sells()) == len(played.posts()) == 1, played.explain()
+    told = played.xcom("liquidation")
+    assert told["outcome"] == "unknown", told
+    assert "the API at http://127.0.0.1" in told["reason"], told
+    assert "this one is about the one at http://localhost" in told["reason"], told

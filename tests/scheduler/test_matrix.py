@@ -118,7 +118,7 @@ BESIDE = [
         {"point": point, "takes": 60},
         9,
     )
-    for point in ("after begun", "before sending", "before intent", "after intent", "before outcome", "before return")
+    for point in ("before sending", "before intent", "after intent", "before outcome", "before return")
 ]
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_3commas.api.errors import RateLimitExceeded
+from airflow_provider_3commas.budget import RequestBudget
 from tests.scheduler.session import FINISHED
 from tests.scheduler.world import PAST, Play, Stage, World
 
@@ -75,6 +77,20 @@ def catch_up(stage: Stage) -> None:
         stage.airflow.send("PATCH", f"dags/{stage.dag_id}", {"is_paused": True})
 
 
+def pause_budget(stage: Stage) -> None:
+    """Have somebody else's 429 pause the key, for longer than the run may be late, when the account has been read."""
+    stage.simulator.fault("hold", when="after", method="GET", path=f"{stage.account_path}/active_trading_entities")
+    stage.start(stage.dag_id, stage.run_id, max_lateness=60)
+    held = stage.wait_held()
+    budget = RequestBudget(
+        stage.account.api_key, stage.simulator.url, path=stage.airflow.home / "threecommas_budget.sqlite"
+    )
+    stage.play.facts["paused for"] = budget.report(RateLimitExceeded("429", status_code=429, retry_after=300))
+    budget.close()
+    stage.simulator.release(held)
+    stage.wait_for_end()
+
+
 # Creating a backfill on SQLite fails while anything else writes.
 BACKFILLED = Play("backfilled", backfill, "backfilled", alone=True)
 LATE = Play("unpaused_late", unpause_late, "unpaused_late", alone=True)
@@ -95,6 +111,21 @@ def test_a_dag_unpaused_three_days_late_sells_nothing(played: Stage, world: Worl
 )
 def test_a_run_that_waited_on_a_paused_dag_sells_nothing(played: Stage, world: World) -> None:
     check(played, world, "manual", 1, "max_lateness")
+
+
+PAUSED_BUDGET = Play("paused_budget", pause_budget, "patient_liquidation", given_up=9)
+
+
+@pytest.mark.parametrize("played", [PAUSED_BUDGET], ids=["paused_budget"], indirect=True)
+def test_a_pause_of_the_budget_between_reading_and_selling_makes_it_too_late(played: Stage) -> None:
+    assert played.play.facts["paused for"] > 60
+    assert played.state() == "failed", played.explain()
+    assert len(played.tries()) == 1, played.explain()
+    assert not played.posts(), played.explain()
+    told = played.xcom("liquidation")
+    assert told["outcome"] == "refused", told
+    assert "max_lateness" in told["reason"], told
+    assert played.xcom("holdings_before"), "the account had been read"
 
 
 CATCH_UP = Play("every_minute", catch_up, "every_minute", given_up=9)

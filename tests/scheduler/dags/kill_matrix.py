@@ -30,9 +30,14 @@ def select_accounts(run_id: str) -> list[int]:
     return json.loads((Path(os.environ["KILLING_FOLDER"]) / f"{run_id}.accounts").read_text())
 
 
+def conn_id_of(run_id: str) -> str:
+    """Return which connection the test has written down for this run."""
+    return (Path(os.environ["KILLING_FOLDER"]) / f"{run_id}.conn").read_text()
+
+
 def one(dag_id: str, operator: Any, **parameters: Any) -> None:
     """Define a DAG that liquidates the account of its run's conf."""
-    with DAG(dag_id, schedule=None, max_active_runs=64):
+    with DAG(dag_id, schedule=None, max_active_runs=64, user_defined_macros={"conn_id_of": conn_id_of}):
         operator(account_id="{{ dag_run.conf['account_id'] }}", **{**COMMON, **parameters})
 
 
@@ -54,5 +59,5 @@ one("liquidation", SellAllToBtcOperator, retries=2)
 one("patient_liquidation", SellAllToBtcOperator, **PATIENT)
 one("liquidation_once", SellAllToBtcOperator, retries=0)
 one("liquidation_anyway", SellAllToBtcOperator, retries=0, not_within=None)
-one("moved_liquidation", SellAllToBtcOperator, retries=0, threecommas_conn_id="{{ var.value.moved_conn_id }}")
+one("moved_liquidation", SellAllToBtcOperator, retries=0, threecommas_conn_id="{{ conn_id_of(run_id) }}")
 mapped("mapped_liquidation", SellAllToBtcOperator, retries=0)
