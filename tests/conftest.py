@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
     from airflow_provider_3commas.simulator import Simulator
 
 ROOT = Path(__file__).resolve().parents[1]
+
+# A property is right or wrong, however long a loaded machine takes for an example.
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 for _name in [name for name in os.environ if name.startswith("AIRFLOW_")]:
     del os.environ[_name]

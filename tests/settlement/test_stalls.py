@@ -260,6 +260,12 @@ class TestEmptied:
         assert run(criteria, *[item] * 10).status is Status.WAITING
         assert run(criteria, *[item] * 11).status is Status.FAILED
 
+    def test_is_not_what_owes_something(self):
+        item = reading(row("BTC", "0"), row("ETH", "0", "0", borrowed="2", current_price="0.04"), total="0")
+        decision = run(Criteria.of(), reading(*SETTLED), *[item] * 11)
+        assert decision.status is Status.STALLED
+        assert "owed (debt is not settled): ETH (0.08 BTC)" in decision.message
+
     def test_is_not_what_came_late(self):
         decision = run(Criteria.of(), *[EMPTY["no rows"]] * 9, *[reading(*SETTLED)] * 2)
         assert decision.status is Status.SETTLED
