@@ -69,6 +69,7 @@ def test_seconds_or_a_timedelta_work_in_a_scheduled_run(simulator, run, seconds)
     assert len(simulator.sells()) == 1
 
 
+@pytest.mark.filterwarnings("ignore:.*unknown keys in extra")
 @pytest.mark.parametrize("extra", [{"Mode": "paper"}, {"forced_mode": "paper"}, {"mode ": "paper"}])
 def test_a_connection_that_sells_has_to_be_understood_in_full(simulator, run, monkeypatch, extra):
     connect(monkeypatch, simulator, **extra)
