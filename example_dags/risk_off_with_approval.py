@@ -80,7 +80,9 @@ def risk_off_with_approval() -> None:
         hook = ThreeCommasHook()
         account = hook.get_account(params["account_id"])
         rows = sorted(hook.get_balances(account["id"]), key=lambda row: row.btc_value or 0, reverse=True)
-        running = sum(hook.get_active_entities(account["id"]).values())
+        counts = hook.get_active_entities(account["id"]).values()
+        # A count that could not be read is not zero.
+        running = f"{sum(filter(None, counts))}{' or more' if None in counts else ''}"
         # What people call an account, and what an exchange calls a coin, is text: not a word of it may look like ours.
         name = as_markdown(str(account.get("name") or "An account without a name"))
         coins = [(as_markdown(row.currency_code), row) for row in rows]
