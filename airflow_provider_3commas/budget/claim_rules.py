@@ -23,6 +23,8 @@ from airflow_provider_3commas.api.errors import ConfigurationError, LiquidationR
 MOST = 32
 #: Characters of a task's name: Airflow allows 250 for each of its parts.
 LONGEST_NAME = 1_000
+#: Characters of what tells two records of a task apart.
+LONGEST_BEGUN = 100
 #: A text longer than this was not written by us, in bytes.
 LONGEST_TEXT = 500_000
 #: Clocks may differ by so much, in milliseconds; a claim from further ahead is written anew as made now, or it would
@@ -47,11 +49,14 @@ class Claimant:
     :param task: ``dag_id/run_id/task_id[map_index]``: the same for every try, different for everything else that
         shares the store.
     :param try_number: which try.
+    :param begun: when its record began, the same for every try. A DAG run that is deleted and comes anew has tasks of
+        the same names, whose record is another: what the deleted one has done is somebody else's claim.
     :raises ConfigurationError: one of them cannot be used.
     """
 
     task: str
     try_number: int
+    begun: str = ""
 
     def __post_init__(self) -> None:
         if not isinstance(self.task, str) or not 0 < len(self.task) <= LONGEST_NAME or not self.task.isprintable():
@@ -60,6 +65,8 @@ class Claimant:
             )
         if type(self.try_number) is not int or not 0 <= self.try_number < 2**31:
             raise ConfigurationError(f"A try has a whole number from 0, got {self.try_number!r:.100}.")
+        if not isinstance(self.begun, str) or len(self.begun) > LONGEST_BEGUN or not self.begun.isprintable():
+            raise ConfigurationError(f"A record began at a time, as a short text, got {self.begun!r:.100}.")
 
 
 class Claim(msgspec.Struct, frozen=True):
@@ -69,12 +76,14 @@ class Claim(msgspec.Struct, frozen=True):
     :param try_number: which try.
     :param at: the store's time of the claim, or at which the account was known to be sold.
     :param outcome: what became of it.
+    :param begun: when the task's record began; empty from before this was kept.
     """
 
     task: Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST_NAME)]
     try_number: Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
     at: Annotated[int, msgspec.Meta(ge=0, le=LATEST)]
     outcome: Outcome
+    begun: Annotated[str, msgspec.Meta(max_length=LONGEST_BEGUN)] = ""
 
     def __post_init__(self) -> None:
         # It may come from a store that anybody writes to, and goes into messages.
@@ -86,9 +95,13 @@ class Claim(msgspec.Struct, frozen=True):
         """``at`` in UTC."""
         return _time(self.at)
 
+    def is_of(self, claimant: Claimant) -> bool:
+        """Whether a try of the same task made it, with the same record."""
+        return (self.task, self.begun) == (claimant.task, claimant.begun)
+
     def belongs_to(self, claimant: Claimant) -> bool:
         """Whether this try or an earlier one of the same task made it."""
-        return self.task == claimant.task and self.try_number <= claimant.try_number
+        return self.is_of(claimant) and self.try_number <= claimant.try_number
 
     def opened_by(self, claimant: Claimant) -> bool:
         """Whether it belongs to the claimant, and is not known to have ended in a sale."""
@@ -114,10 +127,10 @@ class AccountTaken(LiquidationRefused):
 
 def in_the_way(history: History, claimant: Claimant, not_within: float | None, now: int) -> Claim | None:
     """Return the claim that keeps a task from liquidating: a later try's, or the latest of another task's."""
-    own = [claim for claim in history if claim.task == claimant.task and claim.try_number > claimant.try_number]
+    own = [claim for claim in history if claim.is_of(claimant) and claim.try_number > claimant.try_number]
     if own or not_within is None:
         return latest(own)
-    return latest([claim for claim in history if claim.task != claimant.task and _age(claim, now) < not_within])
+    return latest([claim for claim in history if not claim.is_of(claimant) and _age(claim, now) < not_within])
 
 
 def latest(claims: History | list[Claim]) -> Claim | None:
@@ -127,7 +140,7 @@ def latest(claims: History | list[Claim]) -> Claim | None:
 
 def claimed(history: History, claimant: Claimant, now: int) -> History:
     """Add a claim, in place of one that earlier asking or an earlier try left open."""
-    return (*released(history, claimant), Claim(claimant.task, claimant.try_number, now, Outcome.UNDER_WAY))
+    return (*released(history, claimant), _claim(claimant, now, Outcome.UNDER_WAY))
 
 
 def released(history: History, claimant: Claimant) -> History:
@@ -141,14 +154,18 @@ def sold(history: History, claimant: Claimant, now: int) -> History:
     if own and all(claim.outcome is Outcome.SOLD for claim in own):
         return history
     others = tuple(claim for claim in history if not claim.belongs_to(claimant))
-    return (*others, Claim(claimant.task, claimant.try_number, now, Outcome.SOLD))
+    return (*others, _claim(claimant, now, Outcome.SOLD))
 
 
 def left_unknown(history: History, claimant: Claimant, now: int) -> History:
     """Record that nobody knows what became of the open claim; the sell left when that was made, at the latest."""
     opened = [claim for claim in history if claim.opened_by(claimant)]
     at = max((claim.at for claim in opened), default=now)
-    return (*released(history, claimant), Claim(claimant.task, claimant.try_number, at, Outcome.UNKNOWN))
+    return (*released(history, claimant), _claim(claimant, at, Outcome.UNKNOWN))
+
+
+def _claim(claimant: Claimant, at: int, outcome: Outcome) -> Claim:
+    return Claim(claimant.task, claimant.try_number, at, outcome, claimant.begun)
 
 
 def tidied(history: History, now: int) -> History:
@@ -182,7 +199,7 @@ def encode_history(history: History) -> bytes:
 def refusal(account_id: int, claim: Claim, claimant: Claimant, not_within: float | None, now: int) -> AccountTaken:
     """Say who is in the way, until when, and what to do."""
     said = f"{_did(claim)} {_minutes(_age(claim, now))} ago (at {claim.time.isoformat(timespec='seconds')})"
-    if claim.task == claimant.task or not_within is None:
+    if claim.is_of(claimant) or not_within is None:
         return AccountTaken(
             f"Nothing was sent for account {account_id}: a later try of this task (try {claim.try_number}; this is try "
             f"{claimant.try_number}) is at work: it {said}. This process has been replaced and must not sell; see the "
@@ -191,8 +208,10 @@ def refusal(account_id: int, claim: Claim, claimant: Claimant, not_within: float
             until=None,
         )
     until = _time(min(claim.at + round(min(not_within, LATEST) * 1000), LATEST) // 1000 * 1000 + 1000)
+    # Who deletes a DAG run that has sold deletes its record, and the scheduler may make the run anew at once.
+    who = "this task, in a DAG run of the same id that was deleted" if claim.task == claimant.task else "another task"
     return AccountTaken(
-        f"Nothing was sent for account {account_id}: another task ({claim.task}, try {claim.try_number}) {said}. So "
+        f"Nothing was sent for account {account_id}: {who} ({claim.task}, try {claim.try_number}) {said}. So "
         f"this task may not sell it before {until.isoformat(timespec='seconds')}. If it should be sold again all "
         f"the same, lift this with a shorter not_within on the operator (now {not_within:g} s), or not_within=None.",
         claim=claim,

@@ -109,6 +109,7 @@ class Liquidator:
         """Decide whether this try may send the sell: the one place that does."""
         self._check_times()
         journal = self._journal = self._read_journal()
+        self._claimant = Claimant(self._run.task, self._run.try_number, journal.begun_at)
         if journal.phase is Phase.ACCEPTED:
             return self._recorded(journal)
         if journal.phase is Phase.INTENT:
@@ -323,7 +324,7 @@ class Liquidator:
         seen = "; ".join(polls.last.facts)
         latest = self._world.claims.holder(self._sale.account_id)
         since = datetime.fromisoformat(journal.intent_at) if journal.intent_at else None
-        if latest is not None and latest.task != self._run.task and (since is None or latest.time > since):
+        if latest is not None and not latest.is_of(self._claimant) and (since is None or latest.time > since):
             raise OutcomeUnknown(
                 f"The account was sold ({seen}), but {latest.task} has liquidated it since, and whether this task has "
                 f"is not known. No further sell was sent. Look at account {self._sale.account_id} in 3Commas."

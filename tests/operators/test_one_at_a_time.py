@@ -137,3 +137,42 @@ class TestWhatBecomesOfIt:
 def test_the_log_says_that_other_machines_are_not_seen(simulator, run, capsys):
     run.attempt()
     assert "only if they run on this machine" in capsys.readouterr().out
+
+
+class TestADagRunThatWasDeleted:
+    """Its record goes with it; a scheduled one is made anew at once: the same name, the first try, no record."""
+
+    @pytest.fixture
+    def anew(self, simulator, run, clock):
+        def anew(**parameters) -> TaskRun:
+            clock.now += 1
+            return TaskRun(simulator, **parameters)
+
+        return anew
+
+    def test_is_not_sold_again_when_it_comes_anew(self, simulator, run, anew):
+        run.attempt()
+        refused(anew(), "deleted .a_dag/a_run/liquidate, try 1.*sold it.*not_within")
+        assert len(simulator.sell_attempts()) == 1
+
+    def test_nor_where_the_outcome_was_unknown(self, simulator, run, anew):
+        simulator.fault("drop", path="sell_all")
+        simulator.fault("status", path="load_balances", times=None)
+        with pytest.raises(api.OutcomeUnknown):
+            run.attempt()
+        simulator.clear_faults()
+        refused(anew(), "deleted .*whose outcome is unknown")
+        assert len(simulator.sell_attempts()) == 1
+
+    def test_nor_when_the_new_one_is_cleared(self, simulator, run, anew):
+        run.attempt()
+        new = anew()
+        refused(new, "deleted")
+        new.clear()
+        refused(new, "deleted")
+        assert len(simulator.sell_attempts()) == 1
+
+    def test_sells_where_that_is_asked_for(self, simulator, run, anew):
+        run.attempt()
+        anew(not_within=None).attempt()
+        assert len(simulator.sell_attempts()) == 2
