@@ -263,8 +263,11 @@ class Liquidator:
     def _withdraw(self, intent: Journal, request_id: str | None) -> None:
         """Take note of a sell that was refused for certain, or has not left."""
         if self._intent_recorded:
-            self._write(intent.rejected(clock.iso(), request_id))
-            self._world.claims.release(self._sale.account_id, self._claimant)
+            try:
+                self._write(intent.rejected(clock.iso(), request_id))
+            finally:
+                # An orphan can neither write nor log any more; what it has claimed is free all the same.
+                self._world.claims.release(self._sale.account_id, self._claimant)
 
     def _write(self, journal: Journal) -> None:
         """Write down what became of a sell; should that fail, the intent stays and a later try finds out."""

@@ -90,6 +90,22 @@ class TestWhatBecomesOfIt:
         another(simulator).attempt()
         assert len(simulator.sells()) == 1
 
+    def test_an_orphan_that_can_neither_write_nor_log_frees_the_account(self, simulator, run, monkeypatch):
+        def gone(*args):
+            raise BrokenPipeError
+
+        def die(value):
+            if value["phase"] == "intent":
+                run.store.before_set = gone
+                monkeypatch.setattr(run.operator.log, "exception", gone)
+                raise BrokenPipeError
+
+        run.store.before_set = die
+        with pytest.raises(BrokenPipeError):
+            run.attempt()
+        another(simulator).attempt()
+        assert len(simulator.sell_attempts()) == 1
+
     def test_an_untouched_account_is_free(self, simulator, run):
         simulator.fault("drop", path="sell_all", when="before")
         with pytest.raises(api.OutcomeUnknown, match="as it was before"):
