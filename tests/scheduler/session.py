@@ -207,7 +207,8 @@ class AirflowSession:
         data = None if body is None else json.dumps(body).encode()
         try:
             with self._opener.open(Request(self.url + path, data, headers, method=method), timeout=60) as reply:
-                return json.load(reply)
+                text = reply.read()
+                return json.loads(text) if text else None
         except HTTPError as error:
             with error:
                 text = error.read().decode("utf-8", "replace")

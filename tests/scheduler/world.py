@@ -37,6 +37,7 @@ DAG_IDS = {
     "unpaused_late",
     "paused",
     "every_minute",
+    "made_anew",
 }
 #: For runs whose operator knows neither account nor connection from its run's conf.
 PAST = "past"
@@ -272,6 +273,11 @@ class Stage:
         self.airflow.send("PATCH", f"{path}{mapped}", {"new_state": state})
         self.airflow.forget_run_states()
 
+    def delete_run(self, run_id: str | None = None) -> None:
+        """Delete a run and all that Airflow keeps of it, as a person does."""
+        self.airflow.send("DELETE", f"dags/{self.dag_id}/dagRuns/{run_id or self.run_id}", None)
+        self.airflow.forget_run_states()
+
     def clear_task(self) -> None:
         """Clear the liquidation, as a person does, and return at once."""
         body = {"dry_run": False, "dag_run_id": self.run_id, "task_ids": [TASK_ID], "only_failed": False}
@@ -361,6 +367,7 @@ class World:
             "KILLING_PAST_ACCOUNT": str(past.id),
             "KILLING_TICKS_ACCOUNT": str(ticks.id),
             "KILLING_TICKS_CONN": ticks.conn_id,
+            "KILLING_ANEW_ACCOUNT": str(self.accounts.get("made_anew", past).id),
             "AIRFLOW_CONN_THREECOMMAS_DEFAULT": past.connection(self.simulator.url),
             **{
                 f"AIRFLOW_CONN_{account.conn_id.upper()}": account.connection(self.simulator.url)

@@ -13,6 +13,8 @@ NOW = datetime.fromisoformat(os.environ["KILLING_NOW"])
 # The last tick of each has passed long before: neither has a run that is due now.
 DAILY = NOW - timedelta(hours=6)
 WEEKLY = NOW - timedelta(days=3)
+# The last tick of this one has passed a moment ago.
+RECENT = NOW - timedelta(minutes=2)
 
 with DAG(
     "backfilled",
@@ -41,6 +43,7 @@ with DAG(
         retries=2,
         retry_delay=timedelta(seconds=1),
     )
+
 with DAG("paused", schedule=None, is_paused_upon_creation=True):
     SellAllToBtcOperator(
         task_id="liquidate", account_id=os.environ["KILLING_PAST_ACCOUNT"], max_lateness=timedelta(seconds=5)
@@ -58,5 +61,19 @@ with DAG(
         task_id="liquidate",
         account_id=os.environ["KILLING_TICKS_ACCOUNT"],
         threecommas_conn_id=os.environ["KILLING_TICKS_CONN"],
+        reconcile_for=timedelta(seconds=8),
+    )
+
+with DAG(
+    "made_anew",
+    schedule=f"{RECENT.minute} {RECENT.hour} * * *",
+    start_date=NOW - timedelta(days=30),
+    catchup=False,
+    is_paused_upon_creation=True,
+):
+    SellAllToBtcOperator(
+        task_id="liquidate",
+        account_id=os.environ["KILLING_ANEW_ACCOUNT"],
+        threecommas_conn_id="play_made_anew",
         reconcile_for=timedelta(seconds=8),
     )
