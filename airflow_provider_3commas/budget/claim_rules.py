@@ -50,7 +50,7 @@ class Claimant:
         shares the store.
     :param try_number: which try.
     :param begun: when its record began, the same for every try. A DAG run that is deleted and comes anew has tasks of
-        the same names, whose record is another: what the deleted one has done is somebody else's claim.
+        the same names, as another deployment may have: their record is another, and their claims are somebody else's.
     :raises ConfigurationError: one of them cannot be used.
     """
 
@@ -209,7 +209,8 @@ def refusal(account_id: int, claim: Claim, claimant: Claimant, not_within: float
         )
     until = _time(min(claim.at + round(min(not_within, LATEST) * 1000), LATEST) // 1000 * 1000 + 1000)
     # Who deletes a DAG run that has sold deletes its record, and the scheduler may make the run anew at once.
-    who = "this task, in a DAG run of the same id that was deleted" if claim.task == claimant.task else "another task"
+    namesake = "this task, in a DAG run of the same id that was deleted or is another deployment's,"
+    who = namesake if claim.task == claimant.task else "another task"
     return AccountTaken(
         f"Nothing was sent for account {account_id}: {who} ({claim.task}, try {claim.try_number}) {said}. So "
         f"this task may not sell it before {until.isoformat(timespec='seconds')}. If it should be sold again all "
