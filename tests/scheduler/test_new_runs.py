@@ -25,6 +25,8 @@ UNCLAIMED = {**BEGINNINGS, "before_sending": ("before sending", 1, "accepted")}
 SOLD_BY_FIRST = {"before_outcome", "after_outcome", "before_return", "in_flight_applied_later", "in_flight_applied"}
 #: The orphan of a killed supervisor goes on, and its sell leaves.
 SOLD_BY_ORPHAN = {"after_intent"}
+#: The orphan of a killed supervisor can't write the intent, so it gives the account free again.
+FREED_BY_ORPHAN = {"before_intent"}
 
 
 def kill_and_start_anew(stage: Stage) -> None:
@@ -41,12 +43,13 @@ def cells() -> list[Play]:
     plays = []
     for victim in VICTIMS:
         sold_by_first = SOLD_BY_FIRST | (SOLD_BY_ORPHAN if victim == "supervisor" else set())
+        unclaimed = UNCLAIMED.keys() | (FREED_BY_ORPHAN if victim == "supervisor" else set())
         common: dict[str, Any] = {"victim": victim, "takes": SUPERVISOR_CELL_SECONDS if victim == "supervisor" else 0}
         for name, (point, _, _) in {**UNCLAIMED, **POINTS}.items():
             facts = {
                 **common,
                 "injections": {"try1": f"kill {victim} at {point}"},
-                "unclaimed": name in UNCLAIMED,
+                "unclaimed": name in unclaimed,
                 "sold by first": name in sold_by_first,
             }
             plays.append(Play(f"anew_{victim}_{name}", kill_and_start_anew, "kill_matrix_once", facts, 9))
