@@ -6,10 +6,12 @@ Without a retry left, a task instance keeps its id, and the state store takes th
 from __future__ import annotations
 
 import signal
+import time
 from typing import Any
 
 import pytest
 
+from airflow_provider_3commas.api.client import PERMISSION_SECONDS
 from tests.scheduler.test_kill_matrix import (
     IN_FLIGHT,
     ORPHANS,
@@ -57,10 +59,12 @@ def freeze_until_given_up(stage: Stage) -> None:
 
 
 def mark(stage: Stage) -> None:
-    """Freeze, set the state by hand, and let it wake up."""
-    stopped = stop_at(stage, "before sending")
+    """Freeze, set the state by hand, and let it wake up when what the fence was told has grown too old."""
+    stopped = stop_at(stage, stage.play.facts["point"])
+    reached = stage.told("reached") or {}
     stage.mark(stage.play.facts["state"])
     stage.wait_for_end()
+    stage.wait_for("the permission to grow old", lambda: time.time() - reached["time"] > PERMISSION_SECONDS)
     wake(stage, stopped)
 
 
@@ -93,8 +97,9 @@ def frozen() -> list[Play]:
 
 
 MARKED = [
-    Play(f"marked_{state}", mark, "kill_matrix_once", {"state": state, "takes": 30}, 9)
+    Play(f"marked_{state}_{point.replace(' ', '_')}", mark, dag_id, {"state": state, "point": point, "takes": 30}, 9)
     for state in ("failed", "success")
+    for point, dag_id in (("before sending", "kill_matrix_once"), ("after intent", "kill_matrix_last"))
 ]
 
 
@@ -142,8 +147,8 @@ def last_tries() -> list[Play]:
             facts = {**common, "posts": posts, "outcome": how}
             once = {"injections": {"try1": f"kill {victim} at {point}"}}
             plays.append(Play(f"once_{victim}_{name}", kill_and_clear, "kill_matrix_once", {**facts, **once}, 9))
-            if victim == "task" and name in POINTS:
-                last = {"injections": {"try1": "kill task at after begun", "try2": f"kill task at {point}"}}
+            if name in POINTS:
+                last = {"injections": {"try1": "kill task at after begun", "try2": f"kill {victim} at {point}"}}
                 plays.append(Play(f"last_{victim}_{name}", kill_and_clear, "kill_matrix_last", {**facts, **last}, 9))
         for name, (hold, discard, posts, outcome) in IN_FLIGHT.items():
             facts = {**common, "hold": hold, "discard": discard, "posts": posts, "outcome": outcome}

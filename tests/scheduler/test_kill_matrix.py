@@ -101,9 +101,11 @@ def kill(stage: Stage) -> None:
 
 
 def finish(stage: Stage) -> None:
-    """Wait for the end of the run and of what is left of the first try."""
+    """Wait for the end of the run and of what is left of its tries."""
     stage.wait_for_end()
-    stage.wait_for("the end of the first try's process", lambda: is_gone(started(stage)["pid"]), 60)
+    started(stage)
+    pids = [facts["pid"] for facts in stage.trace() if facts["event"] == "started"]
+    stage.wait_for("the end of the tries' processes", lambda: all(is_gone(pid) for pid in pids), 60)
 
 
 def cells() -> list[Play]:
