@@ -10,7 +10,8 @@ from decimal import Decimal, localcontext
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_3commas.api.balance_rows import UNKNOWN_CURRENCY
-from airflow_provider_3commas.money import DOLLAR_CURRENCIES, DUST_BTC, EXACT, known, read_amount, rounded
+from airflow_provider_3commas.money import EXACT, known, read_amount, rounded
+from airflow_provider_3commas.targets import DOLLAR_CURRENCIES, DUST_BTC
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

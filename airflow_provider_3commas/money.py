@@ -1,82 +1,129 @@
-"""Money as exact decimals: what counts as an amount, how it is written, and which coins are the target."""
+"""Amounts of money as exact decimals: what counts as one, sums of them, and how they are written."""
 
 from __future__ import annotations
 
-from decimal import Context, Decimal, InvalidOperation
-from typing import Any
+import re
+from decimal import Context, Decimal, localcontext
+from typing import TYPE_CHECKING, Any
 
-#: What counts as USD: the dollar itself and the stablecoins that exchanges hold in its place. Dollar-like tokens that
-#: are backed by other tokens are not among them: a flight to safety must not end in one.
-DOLLAR_CURRENCIES = frozenset(
-    {"USD", "USDT", "USDC", "FDUSD", "TUSD", "DAI", "BUSD", "USDP", "PYUSD", "GUSD", "RLUSD", "USD1"}
-)
-#: The currencies that count as the target, by target.
-TARGETS = {"BTC": frozenset({"BTC"}), "USD": DOLLAR_CURRENCIES}
-#: Value in BTC up to which a holding can't be sold: the smallest order on the largest exchange.
-DUST_BTC = Decimal("0.0001")
-#: Enough digits for any sum of amounts with 50 places; the default context would round them to 28 digits.
-EXACT = Context(prec=200)
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
-# An amount beyond this is garbage, and writing it out in plain notation would fill the log.
-_LARGEST_EXPONENT, _SMALLEST_EXPONENT = 40, -100
+#: Enough digits for any sum or product of amounts; the default context would round them to 28.
+EXACT = Context(prec=600)
+#: Typographic minus, as wide as a plus and never broken from its number.
+MINUS = "\N{MINUS SIGN}"
+
+_NUMBER = re.compile(r"-?[0-9]{1,60}(?:\.[0-9]{1,100})?(?:[eE][+-]?[0-9]{1,2})?")
+_ZERO = Decimal(0)
+# An amount beyond these is garbage, and writing it out would fill the log, or the page.
+_MOST_DIGITS, _MOST_PLACES = 40, 100
+# Beyond this, JSON numbers are not exact everywhere.
+_LARGEST_INT = 2**53
 
 
 def known(value: Decimal | None) -> Decimal | None:
-    """Return a number that can be an amount; garbage is as good as nothing.
-
-    :param value: any number.
-    :return: the number, or ``None``.
-    """
+    """Return a number that can be an amount, with any zero as plain ``0``; ``None`` for garbage."""
     if value is None or not value.is_finite():
         return None
-    if value == 0:
-        return Decimal(0)
-    return value if _SMALLEST_EXPONENT <= value.adjusted() <= _LARGEST_EXPONENT else None
+    if not value:
+        return _ZERO
+    return value if -_MOST_PLACES <= value.adjusted() < _MOST_DIGITS else None
 
 
 def read_amount(value: Any) -> Decimal | None:
-    """Read an amount of an Account.
+    """Read an amount from a reply or an XCom: decimal text or a JSON number. ``None`` for anything else, floats too."""
+    if isinstance(value, str):
+        return known(Decimal(value)) if _NUMBER.fullmatch(value) else None
+    if isinstance(value, Decimal):
+        return known(value)
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < _LARGEST_INT:
+        return Decimal(value)
+    return None
 
-    :param value: decimal text or a decoded JSON number.
-    :return: the amount; ``None`` if it is neither, which says nothing.
-    """
-    if isinstance(value, bool) or not isinstance(value, (str, int, Decimal)):
+
+def total(amounts: Iterable[Decimal | None]) -> Decimal:
+    """Add up the amounts that are known."""
+    with localcontext(EXACT):
+        return sum((amount for amount in amounts if amount is not None), _ZERO)
+
+
+def total_if_known(amounts: Iterable[Decimal | None]) -> Decimal | None:
+    """Add up if all amounts are known: what is missing is not zero."""
+    found = list(amounts)
+    return None if None in found else total(found)
+
+
+def difference(minuend: Decimal | None, subtrahend: Decimal | None) -> Decimal | None:
+    """Subtract if both are known."""
+    return None if minuend is None or subtrahend is None else total((minuend, -subtrahend))
+
+
+def scaled(
+    amount: Decimal | None, numerator: Decimal | None, denominator: Decimal | None, places: int
+) -> Decimal | None:
+    """Multiply by a fraction and round half to even; ``None`` if one is unknown, or the result no amount."""
+    if amount is None or numerator is None or not denominator:
         return None
-    try:
-        return known(Decimal(value))
-    except InvalidOperation:
-        return None
+    with localcontext(EXACT):
+        return known((amount * numerator / denominator).quantize(Decimal(1).scaleb(-places)))
 
 
 def plain(number: Decimal) -> str:
-    """Write a number without exponent and without zeros that say nothing.
-
-    :param number: a finite number.
-    :return: e.g. ``0.0001``.
-    """
+    """Write a number without exponent and trailing zeros, e.g. ``0.0001``."""
     text = format(number, "f")
     if "." in text:
         text = text.rstrip("0").rstrip(".")
     return "0" if text in ("", "-0") else text
 
 
-def rounded(amount: Decimal | None, places: int) -> str:
-    """Write an amount for people to read.
+def plain_or_none(number: Decimal | None) -> str | None:
+    """Write a number for JSON, where ``null`` stands for what is not known."""
+    return None if number is None else plain(number)
 
-    :param amount: the amount.
-    :param places: digits after the point.
-    :return: e.g. ``0.79513955``; ``?`` for ``None``.
-    """
+
+def rounded(amount: Decimal | None, places: int) -> str:
+    """Write an amount for a log, e.g. ``0.79513955``; ``?`` for ``None``."""
     return "?" if amount is None else f"{amount:.{places}f}"
 
 
-def jsonable(value: Any) -> Any:
-    """Return a decoded API value in JSON types that survive XCom and the state store unchanged.
+def grouped(amount: Decimal | None, places: int) -> str:
+    """Write an amount for a report, e.g. ``51,203.11``; ``?`` for ``None``."""
+    if amount is None:
+        return "?"
+    with localcontext(EXACT):
+        text = f"{abs(amount):,.{places}f}"
+    return f"{MINUS}{text}" if amount < 0 and text.strip("0.,") else text
 
-    :param value: dicts, lists and scalars; a ``Decimal`` becomes its exact decimal text, or ``None`` if its exponent is
-        beyond that of any amount: written out, it would fill the memory.
-    :return: the same in JSON types.
-    """
+
+def short(amount: Decimal | None) -> str:
+    """Write an amount of any size for a report: eight places, or three digits if it is smaller than that."""
+    if amount is None:
+        return "?"
+    places = 8
+    if amount and amount.adjusted() < -8:
+        places = 2 - amount.adjusted()
+    text = grouped(amount, places)
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def in_btc(value: Decimal | None) -> str:
+    """Write a value for a report, e.g. ``0.79513955 BTC``."""
+    return f"{grouped(value, 8)} BTC"
+
+
+def in_usd(value: Decimal | None) -> str:
+    """Write a value for a report, e.g. ``51,203.11 USD``."""
+    return f"{grouped(value, 2)} USD"
+
+
+def signed(text: str) -> str:
+    """Put a plus before a written amount that has no minus."""
+    return text if text.startswith((MINUS, "?")) else f"+{text}"
+
+
+def jsonable(value: Any) -> Any:
+    """Return a decoded reply in JSON types: a ``Decimal`` as text, ``None`` if that would fill the memory."""
     if isinstance(value, Decimal):
         return None if known(value) is None else f"{value:f}"
     if isinstance(value, dict):

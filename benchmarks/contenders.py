@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from airflow_provider_3commas.api.client import RequestGate
+    from airflow_provider_3commas.api.transport import RequestGate
 
 Kind = Literal["read", "sell"]
 

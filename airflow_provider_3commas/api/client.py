@@ -4,35 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import threading
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-import requests
-from requests.adapters import HTTPAdapter
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, ProxyManager
-from urllib3.connection import HTTPConnection, HTTPSConnection
-
-from airflow_provider_3commas import __version__
-from airflow_provider_3commas.api import clock
 from airflow_provider_3commas.api.account_ids import parse_account_id
 from airflow_provider_3commas.api.balance_rows import BalanceRow, decode_balance_rows
 from airflow_provider_3commas.api.base_url import DEFAULT_BASE_URL, check_base_url
-from airflow_provider_3commas.api.error_mapping import Reply, decode_json, describe_body, failure
-from airflow_provider_3commas.api.errors import (
-    ConfigurationError,
-    ConnectionFailed,
-    OutcomeUnknown,
-    ThreeCommasError,
-)
+from airflow_provider_3commas.api.error_mapping import Reply, decode_json, describe_body
+from airflow_provider_3commas.api.errors import ConfigurationError
 from airflow_provider_3commas.api.redaction import redact_credentials
+from airflow_provider_3commas.api.transport import Transport
+from airflow_provider_3commas.targets import TARGETS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airflow_provider_3commas.api.credentials import Credentials
+    from airflow_provider_3commas.api.transport import RequestGate
+    from airflow_provider_3commas.targets import TargetName
 
-#: What a sell-all can turn everything into.
-Target = Literal["BTC", "USD"]
 #: The user's real accounts or the paper ones.
 Mode = Literal["real", "paper"]
 
@@ -41,26 +30,7 @@ DEFAULT_TIMEOUT = 30.0
 #: Accounts a page: the most that the API gives.
 PAGE_SIZE = 100
 
-#: A permission to send that took longer to get may have been overtaken by events, and is asked for again.
-PERMISSION_SECONDS = 5.0
-#: How often it is asked for.
-PERMISSION_TRIES = 3
-
-_PREFIX = "/public/api"
 _logger = logging.getLogger(__name__)
-
-
-class RequestGate(Protocol):
-    """Decide when a request may leave, and learn from the replies."""
-
-    def admit(self) -> None:
-        """Return when one more request may be sent, having counted it; raise if the caller must wait by itself."""
-
-    def report(self, error: ThreeCommasError) -> None:
-        """Take note of an error that a reply brought, such as a rate limit.
-
-        :param error: the error about to be raised.
-        """
 
 
 class SellReply(NamedTuple):
@@ -106,36 +76,32 @@ class ThreeCommasClient:
             raise ConfigurationError(f"timeout must be a number of seconds above 0 and up to 3600, got {timeout!r}.")
         self.mode: Mode = mode
         self.base_url = check_base_url(base_url)
-        #: Seconds to wait for a connection, and for each part of an answer.
-        self.timeouts = (min(float(timeout), DEFAULT_TIMEOUT), float(timeout))
-        #: Requests sent so far, for reports.
-        self.requests_sent = 0
-        self._credentials = credentials
-        self._gate = gate
-        self._session = _session(self.base_url)
-        self._session.headers.update(
-            {
-                "Accept": "application/json",
-                "Forced-Mode": mode,
-                "User-Agent": f"airflow-provider-3commas/{__version__}",
-            }
+        self._api_key = credentials.api_key
+        self.transport = Transport(
+            credentials, self.base_url, mode, (min(float(timeout), DEFAULT_TIMEOUT), float(timeout)), gate
         )
-        # Every request is a copy of one of these: putting one together from nothing costs more than sending it.
-        self._templates = {
-            method: self._session.prepare_request(requests.Request(method, self.base_url)) for method in ("GET", "POST")
-        }
+
+    @property
+    def timeouts(self) -> tuple[float, float]:
+        """Seconds to wait for a connection, and for each part of an answer."""
+        return self.transport.timeouts
+
+    @property
+    def requests_sent(self) -> int:
+        """Requests sent so far."""
+        return self.transport.requests_sent
 
     @property
     def api_key_hash(self) -> str:
         """Tell API keys apart without naming them."""
-        return hashlib.sha256(self._credentials.api_key.encode()).hexdigest()[:16]
+        return hashlib.sha256(self._api_key.encode()).hexdigest()[:16]
 
     def __repr__(self) -> str:
         return f"ThreeCommasClient(base_url={self.base_url!r}, mode={self.mode!r}, credentials=***)"
 
     def close(self) -> None:
         """Close the session and its connections."""
-        self._session.close()
+        self.transport.close()
 
     def validate(self) -> bool:
         """Prove that the key and the signature are good (permission: none).
@@ -143,7 +109,7 @@ class ThreeCommasClient:
         :return: what the API says of them; it answers 401 rather than ``False``.
         :raises ThreeCommasError: the request failed.
         """
-        reply = self._send("GET", "/ver1/validate")
+        reply = self.transport.send("GET", "/ver1/validate")
         body = _decoded(reply, dict)
         if not isinstance(body.get("valid"), bool):
             raise reply.unknown("no 'valid' in the object")
@@ -158,7 +124,7 @@ class ThreeCommasClient:
         accounts: dict[int, dict[str, Any]] = {}
         page = 1
         while True:
-            reply = self._send("GET", "/ver1/accounts", {"page": str(page), "per_page": str(PAGE_SIZE)})
+            reply = self.transport.send("GET", "/ver1/accounts", {"page": str(page), "per_page": str(PAGE_SIZE)})
             batch = _decoded(reply, list)
             known = len(accounts)
             accounts.update((_account_id(reply, account), redact_credentials(account)) for account in batch)
@@ -175,7 +141,7 @@ class ThreeCommasClient:
         :raises ThreeCommasError: the request failed, or the reply is not this account.
         """
         asked = parse_account_id(account_id)
-        return _account(self._send("GET", f"/ver1/accounts/{asked}"), asked)
+        return _account(self.transport.send("GET", f"/ver1/accounts/{asked}"), asked)
 
     def load_balances(self, account_id: int | str) -> dict[str, Any]:
         """Ask 3Commas to fetch the account's balances from the exchange; the view may lag for a while after.
@@ -185,7 +151,7 @@ class ThreeCommasClient:
         :raises ThreeCommasError: the request failed, or the reply is not this account.
         """
         asked = parse_account_id(account_id)
-        return _account(self._send("POST", f"/ver1/accounts/{asked}/load_balances"), asked)
+        return _account(self.transport.send("POST", f"/ver1/accounts/{asked}/load_balances"), asked)
 
     def get_balances(self, account_id: int | str) -> list[BalanceRow]:
         """Return the account's holdings (``account_table_data``).
@@ -195,7 +161,7 @@ class ThreeCommasClient:
             the moment.
         :raises ThreeCommasError: the request failed, or the reply is not a list of objects.
         """
-        reply = self._send("POST", f"/ver1/accounts/{parse_account_id(account_id)}/account_table_data")
+        reply = self.transport.send("POST", f"/ver1/accounts/{parse_account_id(account_id)}/account_table_data")
         try:
             return decode_balance_rows(reply.body)
         except ValueError as error:
@@ -209,7 +175,7 @@ class ThreeCommasClient:
             which is not zero: nothing is known about it.
         :raises ThreeCommasError: the request failed, or the reply holds no counts.
         """
-        reply = self._send("GET", f"/ver1/accounts/{parse_account_id(account_id)}/active_trading_entities")
+        reply = self.transport.send("GET", f"/ver1/accounts/{parse_account_id(account_id)}/active_trading_entities")
         counts = _decoded(reply, dict).get("data")
         if not isinstance(counts, dict) or not counts:
             raise reply.unknown("no counts under 'data'")
@@ -242,7 +208,7 @@ class ThreeCommasClient:
     def sell_all(
         self,
         account_id: int | str,
-        target: Target,
+        target: TargetName,
         *,
         dry_run: bool = False,
         before_sending: Callable[[], None] | None = None,
@@ -259,235 +225,17 @@ class ThreeCommasClient:
         :raises ThreeCommasError: as ``sell_all_to_btc``.
         """
         asked = parse_account_id(account_id)
-        if target not in ("BTC", "USD"):
-            raise ConfigurationError(f"target must be 'BTC' or 'USD', got {target!r}.")
+        if target not in TARGETS:
+            raise ConfigurationError(f"target must be one of {', '.join(TARGETS)}, got {target!r}.")
         if not isinstance(dry_run, bool):
             raise ConfigurationError(f"dry_run must be True or False, got {dry_run!r}.")
         if dry_run:
             _logger.warning("DRY RUN: the sell of account %s to %s is not sent.", asked, target)
             return SellReply(self.get_account(asked), None)
-        reply = self._send(
+        reply = self.transport.send(
             "POST", f"/ver1/accounts/{asked}/sell_all_to_{target.lower()}", writes=True, before_sending=before_sending
         )
         return SellReply(_account(reply, asked), reply.headers.get("X-Request-Id"))
-
-    def _send(
-        self,
-        method: str,
-        path: str,
-        params: dict[str, str] | None = None,
-        *,
-        writes: bool = False,
-        before_sending: Callable[[], None] | None = None,
-    ) -> Reply:
-        """Send one request once and return its 2xx reply, or raise what became of it."""
-        if self._gate is not None:
-            self._gate.admit()
-        _progress.begin(before_sending)
-        self.requests_sent += 1
-        try:
-            response = self._session.send(
-                self._signed(method, path, params),
-                timeout=self.timeouts,
-                allow_redirects=False,
-                proxies=self._session.proxies,
-            )
-        except _Stopped as stopped:
-            raise stopped.error from stopped.error.__cause__
-        except Exception as error:
-            # Before it has left, anything but the network's errors is a defect, and says so itself.
-            if not _progress.request_sent and not isinstance(error, (requests.RequestException, OSError)):
-                raise
-            raise self._no_reply(method, path, error, writes=writes) from _without_secrets(error)
-        reply = Reply(method, path, response.status_code, response.headers, response.content, writes, self._hide)
-        try:
-            problem = failure(reply)
-        except (ValueError, ArithmeticError, RecursionError, TypeError) as error:
-            problem = reply.unknown(f"a reply that can't be read ({type(error).__name__})")
-        if problem is None:
-            return reply
-        if self._gate is not None:
-            self._gate.report(problem)
-        raise problem
-
-    def _signed(self, method: str, path: str, params: dict[str, str] | None) -> requests.PreparedRequest:
-        """Return a request whose signature is that of the path and query which are sent, after all encoding."""
-        request = self._templates[method].copy()
-        request.prepare_url(f"{self.base_url}{_PREFIX}{path}", params)
-        request.headers["Apikey"] = self._credentials.api_key
-        request.headers["Signature"] = self._credentials.signer.sign(request.path_url)
-        return request
-
-    def _no_reply(self, method: str, path: str, error: Exception, *, writes: bool) -> ThreeCommasError:
-        what = f"{type(error).__name__}: {self._hide(_root_cause(error))}"
-        if not _progress.request_sent:
-            return ConnectionFailed(
-                f"{method} {path} was not sent: no connection to {self.base_url} ({what}).",
-                method=method,
-                path=path,
-            )
-        meaning = (
-            "Whether the sell was carried out is unknown; look at the account before selling again."
-            if writes
-            else "The read can be repeated."
-        )
-        return OutcomeUnknown(
-            f"{method} {path} was sent, and no complete reply came ({what}). {meaning}",
-            method=method,
-            path=path,
-        )
-
-    def _hide(self, text: str) -> str:
-        return text.replace(self._credentials.api_key, "***")
-
-
-class _Progress(threading.local):
-    """Follow the one request that a thread has under way."""
-
-    def __init__(self) -> None:
-        self.begin(None)
-
-    def begin(self, before_sending: Callable[[], None] | None) -> None:
-        self.connecting = False
-        self.request_sent = False
-        self.before_sending = before_sending
-
-    def leave(self) -> None:
-        """Ask for permission, and take it only while it is fresh: a process may be frozen meanwhile, and replaced."""
-        if self.before_sending is not None:
-            for _ in range(PERMISSION_TRIES):
-                asked = clock.instant()
-                self._ask(self.before_sending)
-                if clock.passed_since(asked) < PERMISSION_SECONDS:
-                    break
-            else:
-                raise _Stopped(
-                    ConnectionFailed(
-                        f"Not sent: it took longer than {PERMISSION_SECONDS:g} s to get ready for sending, "
-                        f"{PERMISSION_TRIES} times, and the permission to send was too old by then. Nothing was sent."
-                    )
-                )
-        self.request_sent = True
-
-    @staticmethod
-    def _ask(before_sending: Callable[[], None]) -> None:
-        try:
-            before_sending()
-        except Exception as error:
-            raise _Stopped(error) from error
-
-
-class _Stopped(Exception):
-    """Carry the caller's exception out; urllib3 swallows or wraps some that it takes for the network's."""
-
-    def __init__(self, error: Exception) -> None:
-        super().__init__()
-        self.error = error
-
-
-_progress = _Progress()
-
-
-class _Tracked:
-    """Know when a request begins to leave, which no exception of ``requests`` tells reliably.
-
-    A handshake that times out, for one, is a ``ReadTimeout`` like an answer that does not come.
-    """
-
-    sock: Any
-
-    def connect(self) -> None:
-        # What a proxy is asked for, to get through to the server, is not the request.
-        _progress.connecting = True
-        super().connect()  # type: ignore[misc]
-        _progress.connecting = False
-
-    def send(self, data: Any) -> None:
-        if self.sock is None:
-            self.connect()
-        if not _progress.connecting and not _progress.request_sent:
-            _progress.leave()
-        super().send(data)  # type: ignore[misc]
-
-
-class _HttpConnection(_Tracked, HTTPConnection):
-    pass
-
-
-class _HttpsConnection(_Tracked, HTTPSConnection):
-    pass
-
-
-class _HttpPool(HTTPConnectionPool):
-    ConnectionCls = _HttpConnection
-
-
-class _HttpsPool(HTTPSConnectionPool):
-    ConnectionCls = _HttpsConnection
-
-
-class _Adapter(HTTPAdapter):
-    """Open none but tracked connections, to the server or to a proxy on the way."""
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        super().init_poolmanager(*args, **kwargs)
-        self._track(self.poolmanager)
-
-    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
-        manager = super().proxy_manager_for(proxy, **kwargs)
-        if isinstance(manager, ProxyManager):  # SOCKS proxies have a manager of another kind
-            self._track(manager)
-        return manager
-
-    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
-        pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
-        if not issubclass(pool.ConnectionCls, _Tracked):
-            raise _Stopped(
-                ConfigurationError(
-                    "Nothing was sent: the way to the API leads through a proxy on which it can't be told when a "
-                    "request leaves (SOCKS). Use an HTTP proxy in HTTPS_PROXY, or put the host into NO_PROXY."
-                )
-            )
-        return pool
-
-    @staticmethod
-    def _track(manager: PoolManager) -> None:
-        manager.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
-
-
-def _session(base_url: str) -> requests.Session:
-    """Return a session that has read the environment; ``requests`` itself would, at a cost, for every request."""
-    session = requests.Session()
-    found = session.merge_environment_settings(base_url, {}, None, None, None)
-    session.trust_env = False
-    session.proxies, session.verify = found["proxies"], found["verify"]
-    for scheme in ("https://", "http://"):
-        session.mount(scheme, _Adapter())
-    return session
-
-
-def _causes(error: BaseException) -> list[BaseException]:
-    """Return an error and what it wraps; urllib3 keeps the cause in ``reason``, requests in ``args``."""
-    found: list[BaseException] = []
-    queue: list[Any] = [error]
-    while queue:
-        item = queue.pop()
-        if isinstance(item, BaseException) and item not in found:
-            found.append(item)
-            queue += [getattr(item, "reason", None), *item.args, item.__cause__]
-    return found
-
-
-def _root_cause(error: Exception) -> str:
-    """Return the innermost cause's own words; the outer ones print the pool and the object's address."""
-    return str(_causes(error)[-1]) or type(error).__name__
-
-
-def _without_secrets(error: Exception) -> Exception:
-    """Drop what a ``requests`` error carries of the signed request, in case something prints its attributes."""
-    if isinstance(error, requests.RequestException):
-        error.request = None
-    return error
 
 
 def _decoded(reply: Reply, kind: type[Any]) -> Any:

@@ -103,7 +103,7 @@ def decode_json(body: bytes) -> Any:
     return json.loads(body, parse_float=Decimal, parse_constant=_refuse_constant)
 
 
-def failure(reply: Reply) -> ThreeCommasError | None:
+def error_for(reply: Reply) -> ThreeCommasError | None:
     """Say what a reply's status means, by the API's error table.
 
     What is refused for certain is an allowlist: everything else outside 2xx leaves the outcome unknown.

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from airflow_provider_3commas import __version__
-from airflow_provider_3commas.api.error_mapping import Reply, decode_json, describe_body, failure
+from airflow_provider_3commas.api.error_mapping import Reply, decode_json, describe_body, error_for
 from airflow_provider_3commas.api.errors import (
     AuthenticationError,
     ConnectionFailed,
@@ -123,7 +123,7 @@ def _diagnose(connection: Connection) -> tuple[bool, str]:
     except ThreeCommasError as error:
         return False, f"Nothing was sent. {error}"
     connect, answer = client.timeouts
-    client.timeouts = (min(connect, PATIENCE), min(answer, PATIENCE))
+    client.transport.timeouts = (min(connect, PATIENCE), min(answer, PATIENCE))
     ok, message = _in_time(_Examination(client, gates[0], _signs_with(connection)))
     ignored = sorted(set(connection.extra_dejson) - EXTRA_KEYS)
     if ignored:
@@ -198,7 +198,7 @@ def _ask_the_time(examination: _Examination) -> float:
     except requests.RequestException as error:
         raise ConnectionFailed(f"No answer from {client.base_url}.") from error
     reply = Reply("GET", _TIME, response.status_code, response.headers, response.content, False, str)
-    problem = failure(reply)
+    problem = error_for(reply)
     if problem is not None:
         gate.report(problem)
         raise problem if _is_refusal_of_the_api(problem) else _not_the_api(reply) from problem

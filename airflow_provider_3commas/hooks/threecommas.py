@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from airflow.sdk import Connection
 
     from airflow_provider_3commas.api.balance_rows import BalanceRow
-    from airflow_provider_3commas.api.client import RequestGate, ThreeCommasClient
+    from airflow_provider_3commas.api.client import ThreeCommasClient
+    from airflow_provider_3commas.api.transport import RequestGate
     from airflow_provider_3commas.budget import RequestBudget
 
     GateFactory = Callable[[RequestBudget], RequestGate]

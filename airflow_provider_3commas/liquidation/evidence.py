@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from airflow_provider_3commas.holdings import describe_counts
 from airflow_provider_3commas.liquidation.snapshot import ORDERS, STOPPED_ENTITIES, Snapshot, by_value
-from airflow_provider_3commas.money import DUST_BTC, EXACT, TARGETS, plain, rounded
+from airflow_provider_3commas.money import EXACT, plain, rounded
+from airflow_provider_3commas.targets import DUST_BTC, TARGETS
 
 if TYPE_CHECKING:
     from airflow_provider_3commas.holdings import Holding
@@ -146,7 +147,7 @@ class _Comparison:
         self._now = now
         self._target = target
         self._ran = baseline.running()
-        kept = TARGETS[target]
+        kept = TARGETS[target].currencies
         self._changes = [
             _Change(
                 code, code in kept, _price(baseline, now, code), baseline.holdings.get(code), now.holdings.get(code)

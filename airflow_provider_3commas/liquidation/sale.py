@@ -9,9 +9,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import timedelta
 
-    from airflow_provider_3commas.api.client import Target, ThreeCommasClient
+    from airflow_provider_3commas.api.client import ThreeCommasClient
     from airflow_provider_3commas.budget import Claims
     from airflow_provider_3commas.parameters import Preflight
+    from airflow_provider_3commas.targets import TargetName
 
 
 class Store(Protocol):
@@ -29,7 +30,7 @@ class Sale:
     """Say what a task is to do; the parameters are described at ``SellAllToBtcOperator``."""
 
     account_id: int
-    target: Target
+    target: TargetName
     dry_run: bool
     preflight: Preflight
     account_name: str | None

@@ -7,7 +7,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_3commas.holdings import Holding, gaps, hold, mismatch
-from airflow_provider_3commas.money import DUST_BTC, TARGETS, plain, read_amount
+from airflow_provider_3commas.money import plain, plain_or_none, read_amount
+from airflow_provider_3commas.targets import DUST_BTC, TARGETS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -80,7 +81,7 @@ class Snapshot:
 
     def sellable(self, target: str) -> dict[str, Holding]:
         """Return what a sell-all would sell: coins other than the target, worth more than dust, in orders or not."""
-        kept = TARGETS[target]
+        kept = TARGETS[target].currencies
         return {code: held for code, held in self.holdings.items() if code not in kept and held.btc_value > DUST_BTC}
 
     def running(self) -> dict[str, int]:
@@ -94,8 +95,8 @@ class Snapshot:
             "account_name": self.account_name,
             "exchange_name": self.exchange_name,
             "taken_at": self.taken_at,
-            "btc_value": _text(self.btc_value),
-            "usd_value": _text(self.usd_value),
+            "btc_value": plain_or_none(self.btc_value),
+            "usd_value": plain_or_none(self.usd_value),
             "holdings": [
                 {
                     "currency": held.currency,
@@ -152,7 +153,3 @@ def _gaps(
     unread = [name for name, count in entities.items() if count is None]
     if unread:
         yield f"no number for {', '.join(unread)}"
-
-
-def _text(amount: Decimal | None) -> str | None:
-    return None if amount is None else plain(amount)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator
 
@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
-    from airflow_provider_3commas.api.client import RequestGate
+    from airflow_provider_3commas.api.transport import RequestGate
     from airflow_provider_3commas.budget import Claims, RequestBudget
     from airflow_provider_3commas.hooks.threecommas import ThreeCommasHook
     from airflow_provider_3commas.liquidation.liquidator import Liquidator
+    from airflow_provider_3commas.targets import TargetName
 
 #: What needs no check when the DAG is parsed.
 _DEFAULTS: dict[str, Any] = {
@@ -52,7 +53,7 @@ class _SellAllOperator(LoudTeardown, BaseOperator):
     ui_fgcolor = "#5c1a00"
 
     #: What everything is sold into.
-    target: ClassVar[Literal["BTC", "USD"]]
+    target: ClassVar[TargetName]
 
     def __init__(
         self,
@@ -199,7 +200,7 @@ class SellAllToBtcOperator(_SellAllOperator):
         the meantime, and shorter than ``execution_timeout``.
     """
 
-    target: ClassVar[Literal["BTC", "USD"]] = "BTC"
+    target: ClassVar[TargetName] = "BTC"
 
 
 class SellAllToUsdOperator(_SellAllOperator):
@@ -208,4 +209,4 @@ class SellAllToUsdOperator(_SellAllOperator):
     Everything else, parameters included, is as in ``SellAllToBtcOperator``.
     """
 
-    target: ClassVar[Literal["BTC", "USD"]] = "USD"
+    target: ClassVar[TargetName] = "USD"

@@ -8,8 +8,8 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from airflow_provider_3commas.money import DUST_BTC, TARGETS
-from airflow_provider_3commas.report import exact, times
+from airflow_provider_3commas.money import difference, plain_or_none, read_amount, scaled, short, total, total_if_known
+from airflow_provider_3commas.report import times
 from airflow_provider_3commas.report.status import NOT_SOLD, OUTCOMES, UNDER_WAY, headline, status_of
 from airflow_provider_3commas.report.xcoms import (
     as_count,
@@ -26,6 +26,7 @@ from airflow_provider_3commas.report.xcoms import (
     one_of,
     values_of,
 )
+from airflow_provider_3commas.targets import DUST_BTC, TARGETS
 
 #: Version of the form of a report.
 VERSION = 1
@@ -105,14 +106,14 @@ class _Facts:
         self.outcome = one_of(self.liquidation.get("outcome"), OUTCOMES)
         self.reason = as_line(self.liquidation.get("reason"))
         self.target = (
-            one_of(self.liquidation.get("target"), ("BTC", "USD"))
-            or one_of(self.settlement.get("target"), ("BTC", "USD"))
+            one_of(self.liquidation.get("target"), tuple(TARGETS))
+            or one_of(self.settlement.get("target"), tuple(TARGETS))
             or "BTC"
         )
         criteria = as_object(self.wait.get("criteria"))
-        self.kept = frozenset(as_texts(criteria.get("target_currencies"))) or TARGETS[self.target]
+        self.kept = frozenset(as_texts(criteria.get("target_currencies"))) or TARGETS[self.target].currencies
         self.ignored = frozenset(as_texts(criteria.get("ignore_currencies")))
-        self.dust = exact.read(criteria.get("dust_btc"))
+        self.dust = read_amount(criteria.get("dust_btc"))
         self.holdings = as_holdings(self.before.get("holdings"))
         self.residual = as_residual(self.settlement.get("residual"))
         self.settled_at = as_moment(self.settlement.get("settled_at"))
@@ -202,7 +203,7 @@ class _Facts:
         return {
             "at": self.settled_at,
             **values_of(self.settlement),
-            "target_amount": exact.plain(exact.read(self.settlement.get("target_amount"))),
+            "target_amount": plain_or_none(read_amount(self.settlement.get("target_amount"))),
         }
 
     def _assets(self, after: dict[str, Any] | None) -> list[dict[str, Any]]:
@@ -225,10 +226,10 @@ class _Facts:
         )
 
     def _add_after(self, rows: dict[tuple[bool, str], dict[str, Any]], after: dict[str, Any]) -> None:
-        left = exact.total(item["btc_value"] for item in self.residual)
+        left = total_if_known(item["btc_value"] for item in self.residual)
         target = self._row(rows, self.target, kept=True)
-        amount, total = exact.read(after["target_amount"]), exact.read(after["btc_value"])
-        worth = amount if self.kept == {"BTC"} else exact.subtract(total, left)
+        amount, account_btc = read_amount(after["target_amount"]), read_amount(after["btc_value"])
+        worth = amount if self.kept == {"BTC"} else difference(account_btc, left)
         target["after"] = {"amount": amount, "btc_value": worth, "usd_value": self._in_usd(worth)}
         for item in self.residual:
             row = self._row(rows, item["currency"], kept=False)
@@ -241,41 +242,41 @@ class _Facts:
 
     def _in_usd(self, btc_value: Decimal | None) -> Decimal | None:
         """Convert at the price that the account's own two totals imply."""
-        usd, btc = (exact.read(self.settlement.get(name)) for name in ("usd_value", "btc_value"))
-        return exact.scale(btc_value, usd, btc, 2)
+        usd, btc = (read_amount(self.settlement.get(name)) for name in ("usd_value", "btc_value"))
+        return scaled(btc_value, usd, btc, 2)
 
     def _unsold(self) -> dict[str, Any]:
         if not self.over:
             last = self.curve[-1][1] if self.curve else None
-            return {"btc_value": exact.plain(last), "usd_value": None, "dust_btc": self._dust_text(), "items": []}
+            return {"btc_value": plain_or_none(last), "usd_value": None, "dust_btc": self._dust_text(), "items": []}
         items = []
         for item in self.residual:
             kind, why = self._why_left(item)
             items.append(
                 {
                     "currency": item["currency"],
-                    "amount": exact.plain(item["amount"]),
-                    "btc_value": exact.plain(item["btc_value"]),
-                    "usd_value": exact.plain(self._in_usd(item["btc_value"])),
+                    "amount": plain_or_none(item["amount"]),
+                    "btc_value": plain_or_none(item["btc_value"]),
+                    "usd_value": plain_or_none(self._in_usd(item["btc_value"])),
                     "kind": kind,
                     "why": why,
                 }
             )
-        worth = exact.total(item["btc_value"] for item in self.residual)
+        worth = total_if_known(item["btc_value"] for item in self.residual)
         return {
-            "btc_value": exact.plain(worth),
-            "usd_value": exact.plain(self._in_usd(worth)),
+            "btc_value": plain_or_none(worth),
+            "usd_value": plain_or_none(self._in_usd(worth)),
             "dust_btc": self._dust_text(),
             "items": items,
         }
 
     def _dust_text(self) -> str | None:
-        return exact.plain(self.dust)
+        return plain_or_none(self.dust)
 
     def _why_left(self, item: dict[str, Any]) -> tuple[str, str]:
         """Say why an asset that is left was not sold."""
         value, limit = item["btc_value"], DUST_BTC if self.dust is None else self.dust
-        bound = f"{exact.short(limit)} BTC" + (" (the sensor's default limit)" if self.dust is None else "")
+        bound = f"{short(limit)} BTC" + (" (the sensor's default limit)" if self.dust is None else "")
         if value is None:
             return "left", "What it is worth is not known."
         if value < 0:
@@ -315,33 +316,33 @@ class _Facts:
             return []
         unsold = [held["btc_value"] for held in self.holdings if held["currency"] not in self.kept]
         if offset is not None and unsold and points[0][0] > 0:
-            points.insert(0, (0, exact.add(unsold)))
+            points.insert(0, (0, total(unsold)))
         if end is not None and _tenths(end) > points[-1][0]:
             points.append((_tenths(end), points[-1][1]))
-        return [[tenths / 10, exact.plain(value)] for tenths, value in points]
+        return [[tenths / 10, plain_or_none(value)] for tenths, value in points]
 
     def _slippage(self, before: dict[str, Any] | None, after: dict[str, Any] | None) -> dict[str, Any] | None:
         """Compare the account's value before and after, in what it was sold into."""
         if before is None or after is None:
             return None
-        unit = "btc_value" if self.target == "BTC" else "usd_value"
-        was, now = exact.read(before[unit]), exact.read(after[unit])
-        change = exact.subtract(now, was)
+        unit = TARGETS[self.target].value_field
+        was, now = read_amount(before[unit]), read_amount(after[unit])
+        change = difference(now, was)
         if change is None:
             return None
         # Of what is still there to the last unit nothing was sold, though its price has moved.
         others = [held for held in self.holdings if held["currency"] not in self.kept]
-        gone = exact.total(held[unit] for held in others if not _is_among(held, self.residual))
-        left = exact.total(item["btc_value"] for item in self.residual if not _is_among(item, others))
-        sold = exact.subtract(gone, left if self.target == "BTC" else self._in_usd(left))
+        gone = total_if_known(held[unit] for held in others if not _is_among(held, self.residual))
+        left = total_if_known(item["btc_value"] for item in self.residual if not _is_among(item, others))
+        sold = difference(gone, left if unit == "btc_value" else self._in_usd(left))
         if sold is None or sold <= 0:
             sold = None
         return {
-            "unit": self.target,
-            "change": exact.plain(change),
-            "sold": exact.plain(sold),
-            "percent_of_sold": exact.plain(exact.scale(change, Decimal(100), sold, 4)),
-            "percent_of_account": exact.plain(exact.scale(change, Decimal(100), was, 4)),
+            "unit": TARGETS[self.target].unit,
+            "change": plain_or_none(change),
+            "sold": plain_or_none(sold),
+            "percent_of_sold": plain_or_none(scaled(change, Decimal(100), sold, 4)),
+            "percent_of_account": plain_or_none(scaled(change, Decimal(100), was, 4)),
         }
 
     def _requests(self) -> dict[str, Any]:
@@ -362,7 +363,7 @@ class _Facts:
             self.notes.append("The value left unsold over time was not recorded.")
         if after is not None and self.dust is None and self.residual:
             self.notes.append(
-                f"The sensor did not record its dust limit; {exact.short(DUST_BTC)} BTC, the default, is assumed."
+                f"The sensor did not record its dust limit; {short(DUST_BTC)} BTC, the default, is assumed."
             )
 
     def _note_sale(self) -> None:
@@ -410,11 +411,11 @@ def _merged(so_far: dict[str, Any] | None, held: dict[str, Any]) -> dict[str, An
     names = ("amount", "on_orders", "btc_value", "usd_value")
     if so_far is None:
         return {name: held[name] for name in names}
-    return {name: exact.total((so_far[name], held[name])) for name in names}
+    return {name: total_if_known((so_far[name], held[name])) for name in names}
 
 
 def _written(amounts: dict[str, Any] | None) -> dict[str, str | None] | None:
-    return None if amounts is None else {name: exact.plain(amount) for name, amount in amounts.items()}
+    return None if amounts is None else {name: plain_or_none(amount) for name, amount in amounts.items()}
 
 
 def _weight(row: dict[str, Any]) -> Decimal:

@@ -10,7 +10,8 @@ from decimal import Decimal
 from html import escape
 from typing import Any
 
-from airflow_provider_3commas.report import exact, times
+from airflow_provider_3commas.money import difference, grouped, in_btc, plain_or_none, read_amount, scaled, short, total
+from airflow_provider_3commas.report import times
 from airflow_provider_3commas.report.xcoms import visible
 
 #: Assets that get a bar of their own; the rest share one.
@@ -62,7 +63,7 @@ def holdings_shape(report: dict[str, Any]) -> dict[str, Any] | None:
     if len(rows) > BARS:
         rest = rows[BARS - 1 :]
         rows = rows[: BARS - 1]
-        rows.append((f"{len(rest)} others", exact.add(row[1] for row in rest), exact.add(row[2] for row in rest)))
+        rows.append((f"{len(rest)} others", total(row[1] for row in rest), total(row[2] for row in rest)))
     if report["after"] is None:
         rows = [(label, before, None) for label, before, _ in rows]
     if report["before"] is None:
@@ -73,7 +74,7 @@ def holdings_shape(report: dict[str, Any]) -> dict[str, Any] | None:
     bars = [
         {
             "label": label,
-            "text": " → ".join(exact.grouped(side, 8 if side else 0) for side in sides if side is not None) + " BTC",
+            "text": " → ".join(grouped(side, 8 if side else 0) for side in sides if side is not None) + " BTC",
             "before": _percent(sides[0], most),
             "after": _percent(sides[1], most),
         }
@@ -90,12 +91,12 @@ def _sides(row: dict[str, Any]) -> tuple[str, Decimal | None, Decimal | None]:
     label = visible(row["currency"])
     if len(label) > _LABEL_LENGTH:
         label = label[: _LABEL_LENGTH - 1] + "…"
-    values = [exact.read(side["btc_value"]) if side else None for side in (row["before"], row["after"])]
+    values = [read_amount(side["btc_value"]) if side else None for side in (row["before"], row["after"])]
     return label, *values  # type: ignore[return-value]  # two of them
 
 
 def _percent(value: Decimal | None, most: Decimal) -> str | None:
-    return exact.plain(exact.scale(max(value, Decimal(0)), Decimal(100), most, 3)) if value is not None else None
+    return plain_or_none(scaled(max(value, Decimal(0)), Decimal(100), most, 3)) if value is not None else None
 
 
 def curve_chart(report: dict[str, Any], prefix: str) -> str:
@@ -131,7 +132,7 @@ def curve_chart(report: dict[str, Any], prefix: str) -> str:
 
 def curve_shape(report: dict[str, Any]) -> dict[str, Any] | None:
     """Measure the curve: its path and labels; ``None`` if there is nothing to draw."""
-    points = [(int(seconds * 10 + 0.5), exact.read(value)) for seconds, value in report["settling"]["curve"]]
+    points = [(int(seconds * 10 + 0.5), read_amount(value)) for seconds, value in report["settling"]["curve"]]
     known = [(tenths, value) for tenths, value in points if value is not None]
     if not known or known[-1][0] == 0:
         return None
@@ -139,16 +140,16 @@ def curve_shape(report: dict[str, Any]) -> dict[str, Any] | None:
     top = ceiling(max(value for _, value in known))
     path: list[str] = []
     for tenths, value in known:
-        x = exact.scale(Decimal(tenths), Decimal(10000), Decimal(end), 0)
-        y = exact.subtract(Decimal(10000), exact.scale(max(value, Decimal(0)), Decimal(10000), top, 0))
-        path.append(f"H{exact.plain(x)} V{exact.plain(y)}" if path else f"M{exact.plain(x)} {exact.plain(y)}")
+        x = scaled(Decimal(tenths), Decimal(10000), Decimal(end), 0)
+        y = difference(Decimal(10000), scaled(max(value, Decimal(0)), Decimal(10000), top, 0))
+        path.append(f"H{plain_or_none(x)} V{plain_or_none(y)}" if path else f"M{plain_or_none(x)} {plain_or_none(y)}")
     since = "the sale" if report["settling"]["curve_from"] == "sale" else "the beginning of the wait"
-    first, last = exact.btc(known[0][1]), exact.btc(known[-1][1])
+    first, last = in_btc(known[0][1]), in_btc(known[-1][1])
     return {
         "line": " ".join(path),
         "start": path[0][1:].partition(" ")[0],
-        "top": f"{exact.short(top)} BTC",
-        "middle": f"{exact.short(exact.scale(top, Decimal(1), Decimal(2), 40))} BTC",
+        "top": f"{short(top)} BTC",
+        "middle": f"{short(scaled(top, Decimal(1), Decimal(2), 40))} BTC",
         "half": times.duration(end / 20),
         "end": times.duration(end / 10),
         "caption": f"BTC; time since {since}",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_3commas.report import exact
+from airflow_provider_3commas.money import plain_or_none, read_amount, total
 from airflow_provider_3commas.report.build import VERSION
 
 if TYPE_CHECKING:
@@ -40,10 +40,10 @@ def _total(parts: Iterable[dict[str, Any] | None]) -> dict[str, Any]:
     values: dict[str, list[Decimal]] = {"btc_value": [], "usd_value": []}
     for part in parts:
         for name, known in values.items():
-            value = exact.read((part or {}).get(name))
+            value = read_amount((part or {}).get(name))
             if value is not None:
                 known.append(value)
     count = len(values["btc_value"])
     # Two sums side by side have to be over the same accounts.
-    sums = {name: exact.plain(exact.add(known)) if len(known) == count > 0 else None for name, known in values.items()}
+    sums = {name: plain_or_none(total(known)) if len(known) == count > 0 else None for name, known in values.items()}
     return {**sums, "known": count}

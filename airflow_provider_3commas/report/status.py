@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow_provider_3commas.report import exact, times
+from airflow_provider_3commas.money import in_btc, read_amount, short
+from airflow_provider_3commas.report import times
 
 #: What a status is called, and how it is to be taken: ``good``, ``bad``, ``busy`` or ``plain``.
 STATUSES = {
@@ -106,13 +107,13 @@ def headline(report: dict[str, Any]) -> str:
 
 def _settled(report: dict[str, Any]) -> str:
     after, unsold, settling = report["after"], report["unsold"], report["settling"]
-    amount = exact.read((after or {}).get("target_amount"))
+    amount = read_amount((after or {}).get("target_amount"))
     took, since = settling["since_sale_seconds"], "after the sale"
     if took is None:
         took, since = settling["waited_seconds"], "of waiting"
     when = "" if took is None else f" {times.duration(took)} {since}"
     rest = f"{_worth(unsold)} left unsold" if unsold["items"] else "nothing is left unsold"
-    return f"Settled{when}: the account holds {exact.short(amount)} {report['target']}, and {rest}."
+    return f"Settled{when}: the account holds {short(amount)} {report['target']}, and {rest}."
 
 
 def _last_seen(report: dict[str, Any]) -> str:
@@ -121,8 +122,8 @@ def _last_seen(report: dict[str, Any]) -> str:
 
 
 def _worth(unsold: dict[str, Any]) -> str:
-    value = exact.read(unsold["btc_value"])
-    return "assets of unknown worth are" if value is None else f"assets worth {exact.btc(value)} are"
+    value = read_amount(unsold["btc_value"])
+    return "assets of unknown worth are" if value is None else f"assets worth {in_btc(value)} are"
 
 
 def _with_reason(sentence: str, sale: dict[str, Any]) -> str:

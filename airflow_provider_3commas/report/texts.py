@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow_provider_3commas.report import exact, times
+from airflow_provider_3commas.money import grouped, in_btc, in_usd, read_amount, short, signed
+from airflow_provider_3commas.report import times
 from airflow_provider_3commas.report.status import STATUSES
 from airflow_provider_3commas.report.xcoms import one_line, visible
 
@@ -48,13 +49,13 @@ def describe(report: dict[str, Any]) -> dict[str, Any]:
         "unsold": [
             {
                 "currency": visible(item["currency"]),
-                "amount": exact.short(exact.read(item["amount"])),
-                "value": [exact.btc(exact.read(item["btc_value"])), _usd_or_nothing(item)],
+                "amount": short(read_amount(item["amount"])),
+                "value": [in_btc(read_amount(item["btc_value"])), _usd_or_nothing(item)],
                 "why": item["why"],
             }
             for item in report["unsold"]["items"]
         ],
-        "curve": [[times.duration(seconds), exact.btc(exact.read(value))] for seconds, value in _curve(report)],
+        "curve": [[times.duration(seconds), in_btc(read_amount(value))] for seconds, value in _curve(report)],
         "details": _details(report),
         "evidence": [one_line(text) for text in report["sale"]["evidence"]],
         "notes": report["notes"],
@@ -169,7 +170,7 @@ def _tile(label: str, value: str, *details: str) -> dict[str, str]:
 def _two_lines(values: dict[str, Any] | None) -> tuple[str, str]:
     if values is None or (values["btc_value"] is None and values["usd_value"] is None):
         return NOTHING, "not known"
-    return exact.btc(exact.read(values["btc_value"])), _usd_or_nothing(values)
+    return in_btc(read_amount(values["btc_value"])), _usd_or_nothing(values)
 
 
 def _of(part: dict[str, Any], count: int) -> str:
@@ -180,16 +181,16 @@ def _slippage_tile(report: dict[str, Any]) -> dict[str, str]:
     slippage = report["slippage"]
     if slippage is None:
         return _tile("Slippage", NOTHING, "not known")
-    change = exact.read(slippage["change"])
-    value = exact.btc(change) if slippage["unit"] == "BTC" else exact.usd(change)
+    change = read_amount(slippage["change"])
+    value = in_btc(change) if slippage["unit"] == "BTC" else in_usd(change)
     if slippage["percent_of_sold"] is None:
-        return _tile("Slippage", exact.signed(value), f"{_percent(report, 'percent_of_account')} of the account")
-    return _tile("Slippage", _percent(report, "percent_of_sold"), f"{exact.signed(value)}, of what was sold")
+        return _tile("Slippage", signed(value), f"{_percent(report, 'percent_of_account')} of the account")
+    return _tile("Slippage", _percent(report, "percent_of_sold"), f"{signed(value)}, of what was sold")
 
 
 def _percent(report: dict[str, Any], name: str) -> str:
-    percent = exact.read((report["slippage"] or {}).get(name))
-    return NOTHING if percent is None else exact.signed(f"{exact.grouped(percent, 2)} %")
+    percent = read_amount((report["slippage"] or {}).get(name))
+    return NOTHING if percent is None else signed(f"{grouped(percent, 2)} %")
 
 
 def _unsold_tile(report: dict[str, Any]) -> dict[str, str]:
@@ -199,11 +200,11 @@ def _unsold_tile(report: dict[str, Any]) -> dict[str, str]:
     kinds = [(kind, sum(item["kind"] == kind for item in items)) for kind in ("dust", "ignored", "left")]
     words = {"dust": "as dust", "ignored": "to be left", "left": "not sold"}
     counts = ", ".join(f"{number} {words[kind]}" for kind, number in kinds if number)
-    return _tile("Left unsold", exact.btc(exact.read(unsold["btc_value"])), counts or _usd_or_nothing(unsold))
+    return _tile("Left unsold", in_btc(read_amount(unsold["btc_value"])), counts or _usd_or_nothing(unsold))
 
 
 def _usd_or_nothing(values: dict[str, Any]) -> str:
-    return "" if values["usd_value"] is None else exact.usd(exact.read(values["usd_value"]))
+    return "" if values["usd_value"] is None else in_usd(read_amount(values["usd_value"]))
 
 
 def time_to_settle(report: dict[str, Any]) -> float | None:
@@ -253,16 +254,16 @@ def _amounts(side: dict[str, Any] | None) -> list[str] | None:
     """Return amount, value in BTC and value in USD."""
     if side is None:
         return None
-    amount, btc, usd = (exact.read(side[name]) for name in ("amount", "btc_value", "usd_value"))
+    amount, btc, usd = (read_amount(side[name]) for name in ("amount", "btc_value", "usd_value"))
     if amount == btc == 0:
         return ["0", "", ""]
-    tied = exact.read(side.get("on_orders"))
-    orders = f" ({exact.short(tied)} in orders)" if tied else ""
-    return [exact.short(amount) + orders, exact.btc(btc), exact.usd(usd)]
+    tied = read_amount(side.get("on_orders"))
+    orders = f" ({short(tied)} in orders)" if tied else ""
+    return [short(amount) + orders, in_btc(btc), in_usd(usd)]
 
 
 def _cell(values: dict[str, Any] | None) -> str:
-    return NOTHING if values is None or values["btc_value"] is None else exact.btc(exact.read(values["btc_value"]))
+    return NOTHING if values is None or values["btc_value"] is None else in_btc(read_amount(values["btc_value"]))
 
 
 def _dash(text: str) -> str:
@@ -299,7 +300,7 @@ def _when(at: str | None) -> str:
 
 def _dust(report: dict[str, Any]) -> str:
     limit = report["unsold"]["dust_btc"]
-    return f"{exact.short(exact.read(limit))} BTC" if limit is not None else ""
+    return f"{short(read_amount(limit))} BTC" if limit is not None else ""
 
 
 def counted(counts: dict[str, int]) -> str:

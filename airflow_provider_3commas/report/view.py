@@ -5,7 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from airflow_provider_3commas.report import exact, texts
+from airflow_provider_3commas.money import plain_or_none, read_amount, scaled
+from airflow_provider_3commas.report import texts
 from airflow_provider_3commas.report.build import build_report
 from airflow_provider_3commas.report.charts import curve_shape, holdings_shape
 from airflow_provider_3commas.report.fleet import fleet_totals
@@ -71,4 +72,4 @@ def _sort_keys(report: dict[str, Any]) -> dict[str, str | None]:
 
 
 def _units(value: Any, places: int) -> str | None:
-    return exact.plain(exact.scale(exact.read(value), Decimal(10) ** places, Decimal(1), 0))
+    return plain_or_none(scaled(read_amount(value), Decimal(10) ** places, Decimal(1), 0))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_3commas.report import exact, times
+from airflow_provider_3commas.money import plain_or_none, read_amount
+from airflow_provider_3commas.report import times
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -84,7 +85,7 @@ def as_curve(history: Any) -> list[tuple[float, Decimal]]:
     for point in history if isinstance(history, (list, tuple)) else ():
         if not isinstance(point, (list, tuple)) or len(point) != 2:
             continue
-        seconds, value = times.seconds(point[0]), exact.read(point[1])
+        seconds, value = times.seconds(point[0]), read_amount(point[1])
         if seconds is not None and value is not None:
             found.append((seconds, value))
     return sorted(found, key=lambda point: point[0])
@@ -92,14 +93,14 @@ def as_curve(history: Any) -> list[tuple[float, Decimal]]:
 
 def values_of(source: dict[str, Any]) -> dict[str, str | None]:
     """Read the worth of something in BTC and in USD."""
-    return {name: exact.plain(exact.read(source.get(name))) for name in ("btc_value", "usd_value")}
+    return {name: plain_or_none(read_amount(source.get(name))) for name in ("btc_value", "usd_value")}
 
 
 def as_holdings(value: Any) -> list[dict[str, Any]]:
     """Read what an account held."""
     names = ("amount", "on_orders", "btc_value", "usd_value")
     return [
-        {"currency": item["currency"], **{name: exact.read(item.get(name)) for name in names}}
+        {"currency": item["currency"], **{name: read_amount(item.get(name)) for name in names}}
         for item in (value if isinstance(value, (list, tuple)) else ())
         if isinstance(item, dict) and as_text(item.get("currency"))
     ]
@@ -108,7 +109,7 @@ def as_holdings(value: Any) -> list[dict[str, Any]]:
 def as_residual(value: Any) -> list[dict[str, Any]]:
     """Read what is left of it."""
     return [
-        {"currency": item["currency"], **{name: exact.read(item.get(name)) for name in ("amount", "btc_value")}}
+        {"currency": item["currency"], **{name: read_amount(item.get(name)) for name in ("amount", "btc_value")}}
         for item in (value if isinstance(value, (list, tuple)) else ())
         if isinstance(item, dict) and as_text(item.get("currency"))
     ]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
-    from airflow_provider_3commas.api.client import RequestGate
+    from airflow_provider_3commas.api.transport import RequestGate
     from airflow_provider_3commas.budget import RequestBudget
     from airflow_provider_3commas.hooks.threecommas import ThreeCommasHook
     from airflow_provider_3commas.settlement.state import Decision

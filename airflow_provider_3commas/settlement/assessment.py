@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from airflow_provider_3commas.holdings import gaps, hold, mismatch
-from airflow_provider_3commas.money import plain, read_amount
+from airflow_provider_3commas.money import plain, plain_or_none, read_amount, total
 from airflow_provider_3commas.settlement.state import RESIDUAL
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class Assessment:
         judged = [holding for code, holding in holdings.items() if code not in criteria.ignore_currencies]
         others = [holding for holding in judged if holding.currency not in criteria.kept]
         self.has_rows = bool(rows)
-        self.target_text = plain(added(held.amount for code, held in holdings.items() if code in criteria.kept))
+        self.target_text = plain(total(held.amount for code, held in holdings.items() if code in criteria.kept))
         self.orders = [held for held in judged if _counts_as_order(held, criteria.dust_btc)]
         self.digest = _digest(judged, self.orders)
         #: Whether the account and everything on it is worth nothing.
@@ -105,14 +105,17 @@ class Assessment:
             and (not held.amount or code not in criteria.kept)
             for code, held in holdings.items()
         )
-        self.unsold_btc = plain(places(added(held.assets_btc for held in others)))
+        self.unsold_btc = plain(places(total(held.assets_btc for held in others)))
         left = _by_value(
             held
             for code, held in holdings.items()
             if code not in criteria.kept and (held.amount or held.btc_value or "position" in held.unknown)
         )
         self.residual = [item.as_json() for item in left]
-        self.worth = {"btc_value": _plain(account.get("btc_amount")), "usd_value": _plain(account.get("usd_amount"))}
+        self.worth = {
+            "btc_value": plain_or_none(read_amount(account.get("btc_amount"))),
+            "usd_value": plain_or_none(read_amount(account.get("usd_amount"))),
+        }
         #: The same in short, to remember.
         self.text = msgspec.json.encode(
             [*self.worth.values(), [list(item.values()) for item in self.residual]]
@@ -130,7 +133,7 @@ class Assessment:
             *([inconsistent] if inconsistent else []),
         ]
         #: Whether the account as a whole, the target and what may be left among it, is worth no more than dust.
-        self.only_dust = not self.blockers and added(held.assets_btc for held in holdings.values()) <= criteria.dust_btc
+        self.only_dust = not self.blockers and total(held.assets_btc for held in holdings.values()) <= criteria.dust_btc
 
 
 def _counts_as_order(held: Holding, dust_btc: Decimal) -> bool:
@@ -140,20 +143,15 @@ def _counts_as_order(held: Holding, dust_btc: Decimal) -> bool:
 
 def _much_dust(dust: list[Holding], dust_btc: Decimal) -> list[str]:
     """Name dust that is none in sum: ten thousand coins of next to nothing are an account."""
-    total, most = added(held.assets_btc for held in dust), DUST_SUM * dust_btc
-    if total <= most:
+    worth, most = total(held.assets_btc for held in dust), DUST_SUM * dust_btc
+    if worth <= most:
         return []
-    title = f"dust worth {plain(places(total))} BTC together (more than {plain(places(most))}): "
+    title = f"dust worth {plain(places(worth))} BTC together (more than {plain(places(most))}): "
     return listed(title, map(str, _by_value(held for held in dust if held.assets_btc > 0)))
 
 
 def _owed(held: Holding) -> str:
     return f"{held.currency} ({plain(places(held.debt_btc))} BTC)"
-
-
-def _plain(value: object) -> str | None:
-    amount = read_amount(value)
-    return None if amount is None else plain(amount)
 
 
 def _by_value(holdings: Iterable[Holding]) -> list[_Residual]:
@@ -193,8 +191,3 @@ def listed(title: str, names: Iterable[str]) -> list[str]:
 def places(value: Decimal) -> Decimal:
     """Round a value for people; amounts are never rounded."""
     return value.quantize(Decimal("1E-8")) if value.adjusted() >= -8 else value.normalize(Context(prec=3))
-
-
-def added(values: Iterable[Decimal]) -> Decimal:
-    """Add values up."""
-    return sum(values, _ZERO)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from airflow_provider_3commas.api.errors import ConfigurationError
-from airflow_provider_3commas.money import TARGETS
+from airflow_provider_3commas.targets import DUST_BTC, TARGETS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +39,7 @@ class Criteria(msgspec.Struct, frozen=True, kw_only=True):
 
     target: str = "BTC"
     target_currencies: tuple[str, ...] = ()
-    dust_btc: Decimal = Decimal("0.0001")
+    dust_btc: Decimal = DUST_BTC
     ignore_currencies: tuple[str, ...] = ()
     stable_reads: int = 2
     stall_after: float = 600.0
@@ -74,7 +74,7 @@ class Criteria(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def kept(self) -> frozenset[str]:
         """Currency codes that count as the target."""
-        return frozenset(self.target_currencies) or TARGETS[self.target]
+        return frozenset(self.target_currencies) or TARGETS[self.target].currencies
 
 
 def _target(name: str, value: object) -> str:

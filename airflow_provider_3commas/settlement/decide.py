@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from airflow_provider_3commas.holdings import account_problem, describe_counts, describe_names
-from airflow_provider_3commas.money import EXACT, plain, read_amount
-from airflow_provider_3commas.settlement.assessment import DUST_SUM, Reading, added, places
+from airflow_provider_3commas.money import EXACT, plain, read_amount, total
+from airflow_provider_3commas.settlement.assessment import DUST_SUM, Reading, places
 from airflow_provider_3commas.settlement.state import Decision, Progress, Status, extended, iso
 
 if TYPE_CHECKING:
@@ -195,7 +195,7 @@ class _Judgement(NamedTuple):
 
     def _settled(self, step: Progress) -> Decision:
         others = self.seen.residual
-        worth = plain(places(added(Decimal(item["btc_value"]) for item in others)))
+        worth = plain(places(total(Decimal(item["btc_value"]) for item in others)))
         return self._decision(
             Status.SETTLED,
             step,

@@ -31,7 +31,8 @@ from airflow_provider_3commas.settlement.state import Decision, Status
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from airflow_provider_3commas.api.client import RequestGate, ThreeCommasClient
+    from airflow_provider_3commas.api.client import ThreeCommasClient
+    from airflow_provider_3commas.api.transport import RequestGate
     from airflow_provider_3commas.budget import RequestBudget
     from airflow_provider_3commas.settlement.assessment import Reading
     from airflow_provider_3commas.settlement.criteria import Criteria

@@ -6,13 +6,13 @@ stored; points in time are seconds since 1970.
 
 from __future__ import annotations
 
-from decimal import Decimal, localcontext
+from decimal import Decimal
 from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from airflow_provider_3commas.money import EXACT, plain
+from airflow_provider_3commas.money import plain, total
 
 if TYPE_CHECKING:
     from airflow_provider_3commas.api.errors import ThreeCommasError
@@ -228,8 +228,7 @@ def residual_btc(result: dict[str, Any]) -> str:
     :param result: a decision's result.
     :return: the value in BTC, as text.
     """
-    with localcontext(EXACT):
-        return plain(sum((Decimal(item["btc_value"]) for item in result["residual"]), Decimal(0)))
+    return plain(total(Decimal(item["btc_value"]) for item in result["residual"]))
 
 
 def as_json(remembered: Criteria | Progress) -> dict[str, Any]:

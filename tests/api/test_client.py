@@ -26,8 +26,8 @@ from airflow_provider_3commas.api import (
     RateLimitExceeded,
     RedirectRefused,
     clock,
+    transport,
 )
-from airflow_provider_3commas.api import client as client_module
 from airflow_provider_3commas.api.client import ThreeCommasClient
 from airflow_provider_3commas.api.credentials import HmacSigner
 from tests.api.conftest import SECRET, connected, reply
@@ -73,14 +73,14 @@ class TestRequests:
     @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=150)
     def test_what_is_signed_is_what_arrives_whatever_is_in_it(self, server, client, path, params):
         server.actions, server.requests = [reply(b"{}")], []
-        client._send("GET", f"/{path}", params)
+        client.transport.send("GET", f"/{path}", params)
         [request] = server.requests
         assert headers_of(request)["Signature"] == HmacSigner(SECRET).sign(target_of(request))
 
     @pytest.mark.parametrize("text", ["a&b=c", "50%", "1+1", "two words", "grün", "日本", "%2f", "a=b?c#d"])
     def test_query_values_arrive_as_signed(self, server, client, text):
         server.actions = [reply(b"{}")]
-        client._send("GET", "/ver1/accounts", {"name": text})
+        client.transport.send("GET", "/ver1/accounts", {"name": text})
         [request] = server.requests
         assert headers_of(request)["Signature"] == HmacSigner(SECRET).sign(target_of(request))
 
@@ -363,7 +363,7 @@ class TestProxies:
         assert target_of(via.requests[0]) == "/public/api/ver1/accounts/12"
 
     def test_connection_that_can_not_be_followed_is_refused(self, server, client, monkeypatch):
-        monkeypatch.setattr(client_module._HttpPool, "ConnectionCls", HTTPConnection)
+        monkeypatch.setattr(transport._HttpPool, "ConnectionCls", HTTPConnection)
         with pytest.raises(ConfigurationError, match="Nothing was sent"):
             client.sell_all_to_btc(12)
         assert server.connections == 0

@@ -62,6 +62,6 @@ def test_every_request_of_a_hook_is_counted_in_airflows_home(simulate, airflow_h
 
 def test_the_operators_requests_are_sells(simulate):
     simulate()
-    gate = SellAllToBtcOperator(task_id="liquidate", account_id=1).hook.get_conn()._gate
+    gate = SellAllToBtcOperator(task_id="liquidate", account_id=1).hook.get_conn().transport._gate
     assert gate._priority is Priority.SELL
-    assert ThreeCommasHook().get_conn()._gate._priority is Priority.POLL
+    assert ThreeCommasHook().get_conn().transport._gate._priority is Priority.POLL

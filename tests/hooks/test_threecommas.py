@@ -69,7 +69,7 @@ class TestConnection:
     def test_rsa_key_in_either_field(self, pem, where, one_line):
         text = pem.replace("\n", " ") if one_line else pem
         fields = {"password": text} if where == "password" else {"password": "", "extra": {"private_key": text}}
-        assert "RsaSigner" in repr(ThreeCommasHook.client_from(connection(**fields))._credentials)
+        assert "RsaSigner" in repr(ThreeCommasHook.client_from(connection(**fields)).transport._credentials)
 
     def test_unset_fields_of_the_form_are_unset(self):
         client = ThreeCommasHook.client_from(connection(extra=dict.fromkeys(EXTRA_KEYS)))

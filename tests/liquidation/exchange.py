@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from airflow_provider_3commas.api.balance_rows import BalanceRow
 from airflow_provider_3commas.liquidation.snapshot import Snapshot
-from airflow_provider_3commas.money import DUST_BTC
+from airflow_provider_3commas.targets import DUST_BTC
 
 PRICES = {
     "BTC": Decimal(1),

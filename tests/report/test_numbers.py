@@ -6,7 +6,8 @@ from decimal import Decimal
 
 import pytest
 
-from airflow_provider_3commas.report import exact, times
+from airflow_provider_3commas import money
+from airflow_provider_3commas.report import times
 from airflow_provider_3commas.report.charts import ceiling
 
 
@@ -21,14 +22,14 @@ from airflow_provider_3commas.report.charts import ceiling
     ],
 )
 def test_amounts_that_are_read(value, text):
-    assert exact.plain(exact.read(value)) == text
+    assert money.plain_or_none(money.read_amount(value)) == text
 
 
 @pytest.mark.parametrize(
     "value", [None, True, 0.1, "", " 1", "1_000", "\uff11", "NaN", "inf", "1e99", "0." + "1" * 101, "1" * 61, {}, 2**60]
 )
 def test_values_that_are_no_amount(value):
-    assert exact.read(value) is None
+    assert money.read_amount(value) is None
 
 
 @pytest.mark.parametrize(
@@ -43,12 +44,12 @@ def test_values_that_are_no_amount(value):
     ],
 )
 def test_amounts_for_people(amount, text):
-    assert exact.short(Decimal(amount)) == text
+    assert money.short(Decimal(amount)) == text
 
 
 def test_a_loss_that_rounds_to_nothing_has_no_sign():
-    assert exact.usd(Decimal("-0.001")) == "0.00 USD"
-    assert exact.signed(exact.usd(Decimal("0.5"))) == "+0.50 USD"
+    assert money.in_usd(Decimal("-0.001")) == "0.00 USD"
+    assert money.signed(money.in_usd(Decimal("0.5"))) == "+0.50 USD"
 
 
 @pytest.mark.parametrize(

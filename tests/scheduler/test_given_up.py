@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_3commas.api.client import PERMISSION_SECONDS
+from airflow_provider_3commas.api.transport import PERMISSION_SECONDS
 from tests.scheduler.test_kill_matrix import (
     IN_FLIGHT,
     ORPHANS,

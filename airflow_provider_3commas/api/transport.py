@@ -1,0 +1,306 @@
+"""Send a signed request once, over a kept-alive session, and know for certain whether it has left."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any, Protocol
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool, PoolManager, ProxyManager
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+from airflow_provider_3commas import __version__
+from airflow_provider_3commas.api import clock
+from airflow_provider_3commas.api.error_mapping import Reply, error_for
+from airflow_provider_3commas.api.errors import (
+    ConfigurationError,
+    ConnectionFailed,
+    OutcomeUnknown,
+    ThreeCommasError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from airflow_provider_3commas.api.credentials import Credentials
+
+#: A permission to send that took longer to get may have been overtaken by events, and is asked for again.
+PERMISSION_SECONDS = 5.0
+#: How often it is asked for.
+PERMISSION_TRIES = 3
+
+_PREFIX = "/public/api"
+
+
+class RequestGate(Protocol):
+    """Decide when a request may leave, and learn from the replies."""
+
+    def admit(self) -> None:
+        """Return when one more request may be sent, having counted it; raise if the caller must wait by itself."""
+
+    def report(self, error: ThreeCommasError) -> None:
+        """Take note of an error that a reply brought, such as a rate limit.
+
+        :param error: the error about to be raised.
+        """
+
+
+class Transport:
+    """Sign and send requests with one API key. Sends nothing twice, follows no redirect, verifies every certificate.
+
+    :param credentials: API key and signer.
+    :param base_url: scheme and host, as ``check_base_url`` returns them.
+    :param mode: value of the header ``Forced-Mode``.
+    :param timeouts: seconds to wait for a connection, and for each part of an answer.
+    :param gate: asked before each request; ``None`` sends at once.
+    """
+
+    def __init__(
+        self,
+        credentials: Credentials,
+        base_url: str,
+        mode: str,
+        timeouts: tuple[float, float],
+        gate: RequestGate | None,
+    ) -> None:
+        self.timeouts = timeouts
+        #: Requests sent so far, for reports.
+        self.requests_sent = 0
+        self._credentials = credentials
+        self._base_url = base_url
+        self._gate = gate
+        self._session = _session(base_url)
+        self._session.headers.update(
+            {
+                "Accept": "application/json",
+                "Forced-Mode": mode,
+                "User-Agent": f"airflow-provider-3commas/{__version__}",
+            }
+        )
+        # Every request is a copy of one of these: putting one together from nothing costs more than sending it.
+        self._templates = {
+            method: self._session.prepare_request(requests.Request(method, base_url)) for method in ("GET", "POST")
+        }
+
+    def close(self) -> None:
+        """Close the session and its connections."""
+        self._session.close()
+
+    def send(
+        self,
+        method: str,
+        path: str,
+        params: dict[str, str] | None = None,
+        *,
+        writes: bool = False,
+        before_sending: Callable[[], None] | None = None,
+    ) -> Reply:
+        """Send one request once and return its 2xx reply, or raise what became of it."""
+        if self._gate is not None:
+            self._gate.admit()
+        _in_flight.begin(before_sending)
+        self.requests_sent += 1
+        try:
+            response = self._session.send(
+                self._signed(method, path, params),
+                timeout=self.timeouts,
+                allow_redirects=False,
+                proxies=self._session.proxies,
+            )
+        except _Stopped as stopped:
+            raise stopped.error from stopped.error.__cause__
+        except Exception as error:
+            # Before it has left, anything but the network's errors is a defect, and says so itself.
+            if not _in_flight.request_sent and not isinstance(error, (requests.RequestException, OSError)):
+                raise
+            raise self._no_reply(method, path, error, writes=writes) from _without_secrets(error)
+        reply = Reply(method, path, response.status_code, response.headers, response.content, writes, self._hide)
+        try:
+            problem = error_for(reply)
+        except (ValueError, ArithmeticError, RecursionError, TypeError) as error:
+            problem = reply.unknown(f"a reply that can't be read ({type(error).__name__})")
+        if problem is None:
+            return reply
+        if self._gate is not None:
+            self._gate.report(problem)
+        raise problem
+
+    def _signed(self, method: str, path: str, params: dict[str, str] | None) -> requests.PreparedRequest:
+        """Return a request whose signature is that of the path and query which are sent, after all encoding."""
+        request = self._templates[method].copy()
+        request.prepare_url(f"{self._base_url}{_PREFIX}{path}", params)
+        request.headers["Apikey"] = self._credentials.api_key
+        request.headers["Signature"] = self._credentials.signer.sign(request.path_url)
+        return request
+
+    def _no_reply(self, method: str, path: str, error: Exception, *, writes: bool) -> ThreeCommasError:
+        what = f"{type(error).__name__}: {self._hide(_root_cause(error))}"
+        if not _in_flight.request_sent:
+            return ConnectionFailed(
+                f"{method} {path} was not sent: no connection to {self._base_url} ({what}).",
+                method=method,
+                path=path,
+            )
+        meaning = (
+            "Whether the sell was carried out is unknown; look at the account before selling again."
+            if writes
+            else "The read can be repeated."
+        )
+        return OutcomeUnknown(
+            f"{method} {path} was sent, and no complete reply came ({what}). {meaning}",
+            method=method,
+            path=path,
+        )
+
+    def _hide(self, text: str) -> str:
+        return text.replace(self._credentials.api_key, "***")
+
+
+class _InFlight(threading.local):
+    """Follow the one request that a thread has under way."""
+
+    def __init__(self) -> None:
+        self.begin(None)
+
+    def begin(self, before_sending: Callable[[], None] | None) -> None:
+        self.connecting = False
+        self.request_sent = False
+        self.before_sending = before_sending
+
+    def leave(self) -> None:
+        """Ask the fence, again if it took too long: a process may be frozen meanwhile, and replaced."""
+        if self.before_sending is not None:
+            for _ in range(PERMISSION_TRIES):
+                asked = clock.instant()
+                self._ask(self.before_sending)
+                if clock.passed_since(asked) < PERMISSION_SECONDS:
+                    break
+            else:
+                raise _Stopped(
+                    ConnectionFailed(
+                        f"Not sent: it took longer than {PERMISSION_SECONDS:g} s to get ready for sending, "
+                        f"{PERMISSION_TRIES} times, and the permission to send was too old by then. Nothing was sent."
+                    )
+                )
+        self.request_sent = True
+
+    @staticmethod
+    def _ask(before_sending: Callable[[], None]) -> None:
+        try:
+            before_sending()
+        except Exception as error:
+            raise _Stopped(error) from error
+
+
+class _Stopped(Exception):
+    """Carry the caller's exception out; urllib3 swallows or wraps some that it takes for the network's."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+
+_in_flight = _InFlight()
+
+
+class _Tracked:
+    """Know when a request begins to leave, which no exception of ``requests`` tells reliably.
+
+    A handshake that times out, for one, is a ``ReadTimeout`` like an answer that does not come.
+    """
+
+    sock: Any
+
+    def connect(self) -> None:
+        # What a proxy is asked for, to get through to the server, is not the request.
+        _in_flight.connecting = True
+        super().connect()  # type: ignore[misc]
+        _in_flight.connecting = False
+
+    def send(self, data: Any) -> None:
+        if self.sock is None:
+            self.connect()
+        if not _in_flight.connecting and not _in_flight.request_sent:
+            _in_flight.leave()
+        super().send(data)  # type: ignore[misc]
+
+
+class _HttpConnection(_Tracked, HTTPConnection):
+    pass
+
+
+class _HttpsConnection(_Tracked, HTTPSConnection):
+    pass
+
+
+class _HttpPool(HTTPConnectionPool):
+    ConnectionCls = _HttpConnection
+
+
+class _HttpsPool(HTTPSConnectionPool):
+    ConnectionCls = _HttpsConnection
+
+
+class _Adapter(HTTPAdapter):
+    """Open none but tracked connections, to the server or to a proxy on the way."""
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        super().init_poolmanager(*args, **kwargs)
+        self._track(self.poolmanager)
+
+    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
+        manager = super().proxy_manager_for(proxy, **kwargs)
+        if isinstance(manager, ProxyManager):  # SOCKS proxies have a manager of another kind
+            self._track(manager)
+        return manager
+
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
+        pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
+        if not issubclass(pool.ConnectionCls, _Tracked):
+            raise _Stopped(
+                ConfigurationError(
+                    "Nothing was sent: the way to the API leads through a proxy on which it can't be told when a "
+                    "request leaves (SOCKS). Use an HTTP proxy in HTTPS_PROXY, or put the host into NO_PROXY."
+                )
+            )
+        return pool
+
+    @staticmethod
+    def _track(manager: PoolManager) -> None:
+        manager.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
+
+
+def _session(base_url: str) -> requests.Session:
+    """Return a session that has read the environment; ``requests`` itself would, at a cost, for every request."""
+    session = requests.Session()
+    found = session.merge_environment_settings(base_url, {}, None, None, None)
+    session.trust_env = False
+    session.proxies, session.verify = found["proxies"], found["verify"]
+    for scheme in ("https://", "http://"):
+        session.mount(scheme, _Adapter())
+    return session
+
+
+def _causes(error: BaseException) -> list[BaseException]:
+    """Return an error and what it wraps; urllib3 keeps the cause in ``reason``, requests in ``args``."""
+    found: list[BaseException] = []
+    queue: list[Any] = [error]
+    while queue:
+        item = queue.pop()
+        if isinstance(item, BaseException) and item not in found:
+            found.append(item)
+            queue += [getattr(item, "reason", None), *item.args, item.__cause__]
+    return found
+
+
+def _root_cause(error: Exception) -> str:
+    """Return the innermost cause's own words; the outer ones print the pool and the object's address."""
+    return str(_causes(error)[-1]) or type(error).__name__
+
+
+def _without_secrets(error: Exception) -> Exception:
+    """Drop what a ``requests`` error carries of the signed request, in case something prints its attributes."""
+    if isinstance(error, requests.RequestException):
+        error.request = None
+    return error

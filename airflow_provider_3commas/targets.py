@@ -1,0 +1,41 @@
+"""What a sell-all can turn everything into, and which coins count as that."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Literal, NamedTuple
+
+#: Names of the targets, as users and the API write them.
+TargetName = Literal["BTC", "USD"]
+#: What everything of an account is worth is known in these.
+Unit = Literal["BTC", "USD"]
+
+
+class Target(NamedTuple):
+    """Describe a target.
+
+    :param currencies: codes of the coins that count as it.
+    :param unit: what the account's value is measured in before and after.
+    """
+
+    currencies: frozenset[str]
+    unit: Unit
+
+    @property
+    def value_field(self) -> str:
+        """Name of the field that holds a value in the unit."""
+        return f"{self.unit.lower()}_value"
+
+
+#: What counts as USD: the dollar itself and the stablecoins that exchanges hold in its place. Dollar-like tokens that
+#: are backed by other tokens are not among them: a flight to safety must not end in one.
+DOLLAR_CURRENCIES = frozenset(
+    {"USD", "USDT", "USDC", "FDUSD", "TUSD", "DAI", "BUSD", "USDP", "PYUSD", "GUSD", "RLUSD", "USD1"}
+)
+#: The targets, by name.
+TARGETS: dict[str, Target] = {
+    "BTC": Target(frozenset({"BTC"}), "BTC"),
+    "USD": Target(DOLLAR_CURRENCIES, "USD"),
+}
+#: Value in BTC up to which a holding can't be sold: the smallest order on the largest exchange.
+DUST_BTC = Decimal("0.0001")
