@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
+from decimal import Decimal, InvalidOperation
 from typing import Any, Literal
 
 from airflow_provider_3commas.api.errors import ConfigurationError
@@ -12,15 +14,27 @@ Preflight = bool | Literal["best_effort"]
 
 BEST_EFFORT: Literal["best_effort"] = "best_effort"
 
+_CURRENCY = re.compile(r"[^\s,{}]{1,40}")
+
+
+def is_literal(value: Any) -> bool:
+    """Return whether a value is known when the DAG is parsed: whether there is no template in it."""
+    if isinstance(value, str):
+        return "{{" not in value and "{%" not in value
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return all(is_literal(item) for item in value)
+    return value is None or isinstance(value, (bool, int, float, timedelta, Decimal))
+
+
+def parse_switch(value: object, name: str) -> bool:
+    """Read a parameter that is no template, so that a text is a mistake and no truth value."""
+    if not isinstance(value, bool):
+        raise ConfigurationError(f"{name} must be True or False, got {value!r}. Nothing was sent.")
+    return value
+
 
 def parse_bool(value: object, name: str) -> bool:
-    """Return a switch, which a template renders to text.
-
-    :param value: a ``bool``, or ``"true"`` or ``"false"`` in any case.
-    :param name: the parameter's name, for the message.
-    :return: the switch.
-    :raises ConfigurationError: it is neither; an empty text is not taken for ``False``.
-    """
+    """Read a switch that a template may have rendered to ``true`` or ``false``; an empty text is neither."""
     if isinstance(value, bool):
         return value
     if isinstance(value, str) and value.strip().lower() in ("true", "false"):
@@ -31,11 +45,7 @@ def parse_bool(value: object, name: str) -> bool:
 
 
 def parse_preflight(value: object) -> Preflight:
-    """Return how the account is to be read before the sale.
-
-    :param value: a ``bool``, ``"best_effort"``, or text that a template has rendered to one of them.
-    :raises ConfigurationError: it is none of these.
-    """
+    """Read how the account is to be read before the sale: a switch, or ``best_effort``."""
     if isinstance(value, str) and value.strip().lower() == BEST_EFFORT:
         return BEST_EFFORT
     try:
@@ -47,13 +57,7 @@ def parse_preflight(value: object) -> Preflight:
 
 
 def parse_seconds(value: object, name: str, *, longest: timedelta) -> timedelta:
-    """Return a duration.
-
-    :param value: a ``timedelta``, or a number of seconds; a template renders that to its digits.
-    :param name: the parameter's name, for the message.
-    :param longest: the most that makes sense.
-    :raises ConfigurationError: it is neither, not above zero, or longer than that.
-    """
+    """Read a duration above zero: a ``timedelta``, or a number of seconds, which a template renders to its digits."""
     duration = _duration(value)
     if duration is None or not timedelta(0) < duration <= longest:
         raise ConfigurationError(
@@ -76,10 +80,36 @@ def _duration(value: object) -> timedelta | None:
         return None
 
 
-def is_literal(value: Any) -> bool:
-    """Tell a value that is what it says from one that is only known when the task runs."""
-    if isinstance(value, str):
-        return "{{" not in value and "{%" not in value
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return all(is_literal(item) for item in value)
-    return value is None or isinstance(value, (bool, int, float, timedelta))
+def parse_decimal(value: object, name: str) -> Decimal:
+    """Read an exact number: a ``Decimal``, an ``int`` or text, because a ``float`` is not exact."""
+    number = None
+    if isinstance(value, (str, int, Decimal)) and not isinstance(value, bool):
+        try:
+            number = Decimal(value)
+        except InvalidOperation:
+            number = None
+    if number is None or not number.is_finite():
+        hint = f" Write it as text: '{value}'." if isinstance(value, float) else ""
+        raise ConfigurationError(
+            f"{name} must be an exact number (a Decimal, an int or text such as '0.0001'), got {value!r}.{hint}"
+        )
+    return number
+
+
+def parse_whole(value: object, name: str) -> int:
+    """Read a whole number."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ConfigurationError(f"{name} must be a whole number, got {value!r}.")
+    return value
+
+
+def parse_currencies(value: object, name: str) -> tuple[str, ...]:
+    """Read currency codes in any case: a list, or text with commas, to which a template renders."""
+    if value is None:
+        return ()
+    codes = value.split(",") if isinstance(value, str) else value
+    if isinstance(codes, (list, tuple, set, frozenset)) and all(isinstance(code, str) for code in codes):
+        found = {code.strip().upper() for code in codes} - {""}
+        if all(_CURRENCY.fullmatch(code) for code in found) and "NONE" not in found:
+            return tuple(sorted(found))
+    raise ConfigurationError(f"{name} must be a list of currency codes such as ['LUNA'], got {value!r}.")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_3commas.api.account_ids import parse_account_id
 from airflow_provider_3commas.api.errors import ConfigurationError, ThreeCommasError
 from airflow_provider_3commas.liquidation.sale import Sale
-from airflow_provider_3commas.parameters import is_literal, parse_bool, parse_preflight, parse_seconds
+from airflow_provider_3commas.parameters import is_literal, parse_bool, parse_preflight, parse_seconds, parse_switch
 
 if TYPE_CHECKING:
     from airflow_provider_3commas.operators.sell_all import _SellAllOperator
@@ -35,7 +35,7 @@ def check_literals(operator: _SellAllOperator) -> None:
     for name in ("max_lateness", "not_within"):
         if is_literal(getattr(operator, name)):
             _optional_seconds(operator, name)
-    _allow_backfill(operator)
+    parse_switch(operator.allow_backfill, "allow_backfill")
     _reconcile_for(operator)
 
 
@@ -54,7 +54,7 @@ def read_sale(operator: _SellAllOperator) -> Sale:
         account_name=_account_name(operator.account_name, preflight=preflight),
         max_lateness=_optional_seconds(operator, "max_lateness"),
         not_within=_optional_seconds(operator, "not_within"),
-        allow_backfill=_allow_backfill(operator),
+        allow_backfill=parse_switch(operator.allow_backfill, "allow_backfill"),
         reconcile_for=_reconcile_for(operator),
     )
 
@@ -62,15 +62,6 @@ def read_sale(operator: _SellAllOperator) -> Sale:
 def _optional_seconds(operator: _SellAllOperator, name: str) -> timedelta | None:
     value = getattr(operator, name)
     return None if value is None else parse_seconds(value, name, longest=LONGEST)
-
-
-def _allow_backfill(operator: _SellAllOperator) -> bool:
-    """Return the switch; it is not templated, so a text is a mistake and no truth value."""
-    if not isinstance(operator.allow_backfill, bool):
-        raise ConfigurationError(
-            f"allow_backfill must be True or False, got {operator.allow_backfill!r}. Nothing was sent."
-        )
-    return operator.allow_backfill
 
 
 def _reconcile_for(operator: _SellAllOperator) -> timedelta:

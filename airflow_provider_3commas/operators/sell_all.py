@@ -1,4 +1,4 @@
-"""Liquidate an exchange account, at most once a task."""
+"""Liquidate an exchange account, at most once per task instance."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator
 
+from airflow_provider_3commas.base_task import BaseTask, needs_check
 from airflow_provider_3commas.links.account import ThreeCommasLiquidationLink
-from airflow_provider_3commas.retry_policy import default_retry_policy
-from airflow_provider_3commas.teardown import LoudTeardown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 
 #: What needs no check when the DAG is parsed.
 _DEFAULTS: dict[str, Any] = {
+    "account_id": ...,
     "dry_run": False,
     "preflight": True,
     "max_lateness": timedelta(hours=1),
@@ -36,8 +36,8 @@ _DEFAULTS: dict[str, Any] = {
 }
 
 
-class _SellAllOperator(LoudTeardown, BaseOperator):
-    """Share everything but the target; the parameters are described at ``SellAllToBtcOperator``."""
+class _SellAllOperator(BaseTask, BaseOperator):
+    """Base class of the sell-all operators; subclasses set ``target``, ``SellAllToBtcOperator`` has the parameters."""
 
     template_fields: Sequence[str] = (
         "account_id",
@@ -82,9 +82,7 @@ class _SellAllOperator(LoudTeardown, BaseOperator):
         self._budget: RequestBudget | None = None
         self.liquidator: Liquidator | None = None
         self._check_literals()
-        # Not a class attribute: Airflow's base class sets that back to None.
-        if getattr(self, "retry_policy", None) is None:
-            self.retry_policy = default_retry_policy()
+        self._use_default_retry_policy()
 
     @cached_property
     def hook(self) -> ThreeCommasHook:
@@ -141,14 +139,11 @@ class _SellAllOperator(LoudTeardown, BaseOperator):
 
     def _check_literals(self) -> None:
         """Refuse what is wrong before any run; what is templated has to wait for ``execute``."""
-        if all(_is_checked_later(getattr(self, name), default) for name, default in _DEFAULTS.items()) and (
-            _is_checked_later(self.account_id, 0)
-        ):
-            return
-        # What checks is light, but DAG files are parsed again and again.
-        from airflow_provider_3commas.operators.sale_parameters import check_literals
+        if any(needs_check(getattr(self, name), default) for name, default in _DEFAULTS.items()):
+            # What checks is light, but DAG files are parsed again and again.
+            from airflow_provider_3commas.operators.sale_parameters import check_literals
 
-        check_literals(self)
+            check_literals(self)
 
     def on_kill(self) -> None:
         """Say that a sell can't be undone; there is nothing to call off."""
@@ -157,10 +152,6 @@ class _SellAllOperator(LoudTeardown, BaseOperator):
             "3Commas.",
             self.account_id,
         )
-
-
-def _is_checked_later(value: Any, default: Any) -> bool:
-    return (isinstance(value, str) and "{{" in value) or (type(value) is type(default) and value == default)
 
 
 class SellAllToBtcOperator(_SellAllOperator):

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_3commas.api import clock
 from airflow_provider_3commas.api.errors import LiquidationRefused, ThreeCommasError
 from airflow_provider_3commas.assets.account import emit_account_event
+from airflow_provider_3commas.base_task import silent_teardown
 from airflow_provider_3commas.liquidation.guards import Run
 from airflow_provider_3commas.liquidation.journal import Journal, Phase
 from airflow_provider_3commas.liquidation.liquidator import JOURNAL_KEY, OUTCOME_KEY, Liquidator, reason_of
 from airflow_provider_3commas.liquidation.sale import World
 from airflow_provider_3commas.operators.sale_parameters import account_id_or_none, read_sale
-from airflow_provider_3commas.teardown import silent_teardown
 
 if TYPE_CHECKING:
     from airflow.sdk import Context

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 from airflow.providers.common.compat.sdk import conf
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
+from airflow_provider_3commas.base_task import BaseTask, needs_check, silent_teardown
 from airflow_provider_3commas.links.account import ThreeCommasLiquidationLink
-from airflow_provider_3commas.teardown import LoudTeardown, silent_teardown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +38,7 @@ _BACKSTOP = 120.0
 _SHORT_PAUSE = 10.0
 
 
-class BalancesSettledSensor(LoudTeardown, BaseSensorOperator):
+class BalancesSettledSensor(BaseTask, BaseSensorOperator):
     """Wait until nothing sellable is left on an exchange account but what it was to be sold into.
 
     Settled: no asset but the target is worth more than ``dust_btc``, nothing is in orders, nothing is owed, no bot,
@@ -123,17 +123,16 @@ class BalancesSettledSensor(LoudTeardown, BaseSensorOperator):
         self.deferrable = deferrable
         self._watch: Watch | None = None
         self._check_literals()
-        # Not a class attribute: Airflow's base class sets that back to None.
-        if getattr(self, "retry_policy", None) is None:
-            from airflow_provider_3commas.retry_policy import default_retry_policy
+        self._use_default_retry_policy()
 
-            self.retry_policy = default_retry_policy()
-
-    # Of the parameters that say what settled means. What a DAG leaves at its default needs no check, and so no import.
+    # What needs no check when the DAG is parsed.
     _DEFAULTS: ClassVar[dict[str, Any]] = {
-        name: default
-        for name, default in (__init__.__kwdefaults__ or {}).items()
-        if name not in ("threecommas_conn_id", "dry_run", "deferrable")
+        "account_id": ...,
+        **{
+            name: default
+            for name, default in (__init__.__kwdefaults__ or {}).items()
+            if name not in ("threecommas_conn_id", "deferrable")
+        },
     }
 
     @cached_property
@@ -237,29 +236,14 @@ class BalancesSettledSensor(LoudTeardown, BaseSensorOperator):
         for name in ("silent_fail", "never_fail"):
             if getattr(self, name):
                 raise ValueError(f"{name} would hide a liquidation that failed; failed reads: see max_failures.")
-        for name in ("deferrable", "soft_fail"):
-            if not isinstance(getattr(self, name), bool):
-                from airflow_provider_3commas.api.errors import ConfigurationError
+        switches = (self.deferrable, self.soft_fail)
+        if any(needs_check(getattr(self, name), default) for name, default in self._DEFAULTS.items()) or not all(
+            isinstance(switch, bool) for switch in switches
+        ):
+            # What checks is light, but DAG files are parsed again and again.
+            from airflow_provider_3commas.sensors.wait_parameters import check_literals
 
-                raise ConfigurationError(f"{name} must be True or False, got {getattr(self, name)!r}.")
-        # What checks is imported only for what there is to check: DAG files are parsed again and again.
-        if _is_literal(self.account_id):
-            from airflow_provider_3commas.api.account_ids import parse_account_id
-
-            parse_account_id(self.account_id)
-        dry_run: object = self.dry_run
-        if dry_run is not False and _is_literal(dry_run):
-            from airflow_provider_3commas.parameters import parse_bool
-
-            parse_bool(dry_run, "dry_run")
-        criteria = {name: getattr(self, name) for name in self._DEFAULTS}
-        known = {
-            name: value for name, value in criteria.items() if name not in self.template_fields or _is_literal(value)
-        }
-        if any(_differs(value, self._DEFAULTS[name]) for name, value in known.items()):
-            from airflow_provider_3commas.settlement.criteria import Criteria
-
-            Criteria.of(**known)
+            check_literals(self)
 
     def _rehearse(self, context: Context, watch: Watch, decision: Decision) -> dict[str, Any]:
         """Return what one poll has shown: nothing was sold, so nothing will settle."""
@@ -379,17 +363,3 @@ class BalancesSettledSensor(LoudTeardown, BaseSensorOperator):
         kind = BalancesStalled if status == Status.STALLED.value else SettlementFailed
         details = event.get("details") or {}
         return kind(message, result=event.get("result"), **{name: details.get(name) for name in ERROR_DETAILS})
-
-
-def _differs(value: object, default: object) -> bool:
-    """Compare with the type: ``True`` is not ``1`` to a reader."""
-    return type(value) is not type(default) or value != default
-
-
-def _is_literal(value: Any) -> bool:
-    """Tell a value that is what it says from one that is only known when the task runs."""
-    if isinstance(value, str):
-        return "{{" not in value and "{%" not in value
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return all(_is_literal(item) for item in value)
-    return value is None or isinstance(value, (bool, int, float))

@@ -92,9 +92,9 @@ class Assessment:
     def __init__(self, criteria: Criteria, account: dict[str, Any], rows: Sequence[BalanceRow]) -> None:
         holdings = hold(rows)
         judged = [holding for code, holding in holdings.items() if code not in criteria.ignore_currencies]
-        others = [holding for holding in judged if holding.currency not in criteria.kept]
+        others = [holding for holding in judged if holding.currency not in criteria.target_codes]
         self.has_rows = bool(rows)
-        self.target_text = plain(total(held.amount for code, held in holdings.items() if code in criteria.kept))
+        self.target_text = plain(total(held.amount for code, held in holdings.items() if code in criteria.target_codes))
         self.orders = [held for held in judged if _counts_as_order(held, criteria.dust_btc)]
         self.digest = _digest(judged, self.orders)
         #: Whether the account and everything on it is worth nothing.
@@ -102,14 +102,14 @@ class Assessment:
             not held.btc_value
             and not held.debt_btc
             and (not held.unknown or code in criteria.ignore_currencies)
-            and (not held.amount or code not in criteria.kept)
+            and (not held.amount or code not in criteria.target_codes)
             for code, held in holdings.items()
         )
         self.unsold_btc = plain(places(total(held.assets_btc for held in others)))
         left = _by_value(
             held
             for code, held in holdings.items()
-            if code not in criteria.kept and (held.amount or held.btc_value or "position" in held.unknown)
+            if code not in criteria.target_codes and (held.amount or held.btc_value or "position" in held.unknown)
         )
         self.residual = [item.as_json() for item in left]
         self.worth = {

@@ -518,7 +518,7 @@ class TestParameters:
             ({"deferrable": "False"}, "deferrable"),
             ({"deferrable": 0}, "deferrable"),
             ({"require_no_entities": "False"}, "require_no_entities"),
-            ({"stall_after": "600"}, "stall_after"),
+            ({"stall_after": "ten minutes"}, "stall_after"),
             ({"silent_fail": True}, "silent_fail"),
             ({"never_fail": True}, "never_fail"),
         ],
@@ -545,8 +545,8 @@ class TestParameters:
 
     def test_defaults_are_those_of_the_criteria_and_need_no_check(self):
         defaults = BalancesSettledSensor._DEFAULTS
-        assert list(defaults) == list(Criteria.__struct_fields__)
-        assert Criteria.of() == Criteria.of(**defaults) == Criteria()
+        criteria = {name: defaults[name] for name in Criteria.__struct_fields__}
+        assert Criteria.of() == Criteria.of(**criteria) == Criteria()
 
 
 class TestAssetEvents:
