@@ -249,25 +249,6 @@ def unknown_key_state(account: Mapping[str, Any]) -> str | None:
     return str(state)[:40]
 
 
-def describe_counts(counts: Mapping[str, int]) -> str:
-    """Say how many of what there are, e.g. ``3 bots, 1 deal``.
-
-    :param counts: counts by the API's names, such as ``active_bots_count``.
-    """
-    return ", ".join(
-        f"{count} {_words(name).removesuffix('s') if count == 1 else _words(name)}" for name, count in counts.items()
-    )
-
-
-def describe_names(names: Iterable[str]) -> str:
-    """Name what is counted, e.g. ``bots, deals``."""
-    return ", ".join(_words(name) for name in names)
-
-
-def _words(name: str) -> str:
-    return name.removeprefix("active_").removesuffix("_count").replace("_", " ")
-
-
 def gaps(held: Holding) -> str:
     """Name what is not known of a holding: what is missing is not zero."""
     return f"{held.currency} without {' and '.join(sorted(set(held.unknown)))}"

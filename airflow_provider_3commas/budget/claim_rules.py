@@ -18,6 +18,7 @@ from typing import Annotated, TypeAlias
 import msgspec
 
 from airflow_provider_3commas.api.errors import ConfigurationError, LiquidationRefused
+from airflow_provider_3commas.in_words import describe_duration
 
 #: Claims that are kept of an account, the latest.
 MOST = 32
@@ -198,7 +199,7 @@ def encode_history(history: History) -> bytes:
 
 def refusal(account_id: int, claim: Claim, claimant: Claimant, not_within: float | None, now: int) -> AccountTaken:
     """Say who is in the way, until when, and what to do."""
-    said = f"{_did(claim)} {_minutes(_age(claim, now))} ago (at {claim.time.isoformat(timespec='seconds')})"
+    said = f"{_did(claim)} {describe_duration(_age(claim, now))} ago (at {claim.time.isoformat(timespec='seconds')})"
     if claim.is_of(claimant) or not_within is None:
         return AccountTaken(
             f"Nothing was sent for account {account_id}: a later try of this task (try {claim.try_number}; this is try "
@@ -230,11 +231,6 @@ def _did(claim: Claim) -> str:
 
 def _age(claim: Claim, now: int) -> float:
     return max(0, now - claim.at) / 1000
-
-
-def _minutes(seconds: float) -> str:
-    minutes = int(seconds // 60)
-    return "less than a minute" if minutes < 1 else f"{minutes} minute{'s' if minutes > 1 else ''}"
 
 
 def _time(milliseconds: int) -> datetime:

@@ -107,6 +107,7 @@ class SleepingGate(_Gate):
     :param budget: the budget.
     :param priority: what the requests are for.
     :param time_left: seconds that the caller may still wait, asked whenever it matters; ``None`` for no end.
+    :param max_wait: seconds from now in which requests may wait, for a person who would rather be told how long.
     :param sleep: sleeps so many seconds.
     :param logger: where a wait of more than 5 s is told.
     :param observer: hears of waits and pauses.
@@ -118,19 +119,22 @@ class SleepingGate(_Gate):
         priority: Priority,
         *,
         time_left: Callable[[], float] | None = None,
-        sleep: Callable[[float], None] = time.sleep,
+        max_wait: float | None = None,
+        sleep: Callable[[float], None] | None = None,
         logger: InfoLog = _logger,
         observer: GateObserver | None = None,
     ) -> None:
         super().__init__(budget, priority, observer)
         self._time_left = time_left
-        self._sleep = sleep
+        self._until = None if max_wait is None else time.monotonic() + max_wait
+        self._sleep = sleep or time.sleep
         self._logger = logger
 
     def admit(self) -> None:
         """Return when one more request may be sent, having counted it.
 
         :raises BudgetTimeout: the caller's time was over before.
+        :raises WaitForBudget: that would take longer than ``max_wait``.
         """
         waited = 0.0
         told_at, told = -LONGEST_SLEEP, None
@@ -151,15 +155,21 @@ class SleepingGate(_Gate):
         self._admitted(waited, reservation)
 
     def _left(self, reservation: Reservation, waited: float) -> float:
+        if self._until is not None and time.monotonic() + reservation.wait > self._until:
+            self._withdraw(reservation)
+            raise WaitForBudget(reservation)
         left = LONGEST_SLEEP if self._time_left is None else self._time_left()
         if left <= 0:
-            if reservation.ticket is not None:
-                self._budget.withdraw(reservation.ticket)
+            self._withdraw(reservation)
             raise BudgetTimeout(
                 f"Request not sent: the time to wait for it was over after {waited:.0f} s. {_sentence(reservation)}",
                 retry_after=reservation.wait,
             )
         return left
+
+    def _withdraw(self, reservation: Reservation) -> None:
+        if reservation.ticket is not None:
+            self._budget.withdraw(reservation.ticket)
 
 
 class RaisingGate(_Gate):

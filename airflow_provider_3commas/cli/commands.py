@@ -112,10 +112,10 @@ def simulate(args: argparse.Namespace) -> NoReturn:
 
 
 def _hook(args: argparse.Namespace) -> ThreeCommasHook:
-    from airflow_provider_3commas.hooks.connection_check import ImpatientGate
+    from airflow_provider_3commas.hooks.gates import sleeping_gate
     from airflow_provider_3commas.hooks.threecommas import ThreeCommasHook
 
-    return ThreeCommasHook(args.conn_id, gate=lambda budget: ImpatientGate(budget, BUDGET_PATIENCE))
+    return ThreeCommasHook(args.conn_id, gate=lambda budget: sleeping_gate(budget, max_wait=BUDGET_PATIENCE))
 
 
 def _account_row(account: dict[str, Any]) -> Row:

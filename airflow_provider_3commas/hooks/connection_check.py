@@ -27,8 +27,10 @@ from airflow_provider_3commas.api.errors import (
     RateLimitExceeded,
     ThreeCommasError,
 )
-from airflow_provider_3commas.budget import Priority, RaisingGate, Reason, WaitForBudget
-from airflow_provider_3commas.hooks.threecommas import EXTRA_KEYS, ThreeCommasHook
+from airflow_provider_3commas.budget import Reason, WaitForBudget
+from airflow_provider_3commas.hooks.connection import client_from, secrets_of, unknown_extra
+from airflow_provider_3commas.hooks.gates import sleeping_gate
+from airflow_provider_3commas.in_words import describe_duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Connection
 
     from airflow_provider_3commas.api.client import ThreeCommasClient
-    from airflow_provider_3commas.budget import RequestBudget
+    from airflow_provider_3commas.budget import RequestBudget, SleepingGate
 
 #: Seconds after which the answer is given, whatever is still under way. A name server can take longer than that.
 DEADLINE = 9.0
@@ -59,31 +61,6 @@ class _NotTheApi(ThreeCommasError):
     """The host answers, but not as 3Commas does."""
 
 
-class ImpatientGate(RaisingGate):
-    """Wait for the budget like a person would: for a moment.
-
-    :param budget: the budget.
-    :param patience: for how many seconds, from now on.
-    """
-
-    def __init__(self, budget: RequestBudget, patience: float) -> None:
-        super().__init__(budget, Priority.POLL)
-        self._until = time.monotonic() + patience
-
-    def admit(self) -> None:
-        """Return when one more request may be sent, having counted it.
-
-        :raises WaitForBudget: that takes too long; nothing was sent.
-        """
-        while True:
-            try:
-                return super().admit()
-            except WaitForBudget as wait:
-                if time.monotonic() + wait.seconds > self._until:
-                    raise
-                time.sleep(wait.seconds)
-
-
 class _Examination(NamedTuple):
     """Hold what is examined.
 
@@ -93,7 +70,7 @@ class _Examination(NamedTuple):
     """
 
     client: ThreeCommasClient
-    gate: ImpatientGate
+    gate: SleepingGate
     signs_with: str
 
 
@@ -106,26 +83,27 @@ def diagnose(connection: Connection) -> tuple[bool, str]:
     :return: whether it works, and sentences for the person who asked; no secret in them.
     """
     ok, message = _diagnose(connection)
-    for secret in _secrets(connection):
-        message = message.replace(secret, "***")
+    for secret in sorted(secrets_of(connection), key=len, reverse=True):
+        if len(secret) >= _SHORTEST_SECRET:
+            message = message.replace(secret, "***")
     return ok, message
 
 
 def _diagnose(connection: Connection) -> tuple[bool, str]:
-    gates: list[ImpatientGate] = []
+    gates: list[SleepingGate] = []
 
-    def gate(budget: RequestBudget) -> ImpatientGate:
-        gates.append(ImpatientGate(budget, BUDGET_PATIENCE))
+    def gate(budget: RequestBudget) -> SleepingGate:
+        gates.append(sleeping_gate(budget, max_wait=BUDGET_PATIENCE))
         return gates[-1]
 
     try:
-        client = ThreeCommasHook.client_from(connection, gate=gate)
+        client = client_from(connection, gate)
     except ThreeCommasError as error:
         return False, f"Nothing was sent. {error}"
     connect, answer = client.timeouts
     client.transport.timeouts = (min(connect, PATIENCE), min(answer, PATIENCE))
     ok, message = _in_time(_Examination(client, gates[0], _signs_with(connection)))
-    ignored = sorted(set(connection.extra_dejson) - EXTRA_KEYS)
+    ignored = unknown_extra(connection)
     if ignored:
         message += f" Ignored, because nothing is known of them: the extra fields {', '.join(ignored)}."
     return ok, message
@@ -234,9 +212,10 @@ def _clock(ahead: float) -> str:
     """Say that the clock is far off; nothing if it is not."""
     if abs(ahead) <= CLOCK_TOLERANCE:
         return ""
+    off = f"{describe_duration(abs(ahead))} {'ahead of' if ahead > 0 else 'behind'}"
     return (
-        f" Clock far off: that of {_machine()} is {_duration(abs(ahead))} {'ahead of' if ahead > 0 else 'behind'} that "
-        "of 3Commas. Set it (NTP): schedules, the lateness guard and the request budget rely on it."
+        f" Clock far off: that of {_machine()} is {off} that of 3Commas. Set it (NTP): schedules, the "
+        "lateness guard and the request budget rely on it."
     )
 
 
@@ -249,7 +228,7 @@ def _explain(error: ThreeCommasError, examination: _Examination) -> str:
 
 
 def _budget(error: ThreeCommasError, _: _Examination) -> str:
-    left = _duration(error.retry_after or 0)
+    left = describe_duration(error.retry_after or 0)
     if isinstance(error, WaitForBudget) and error.reason is Reason.PAUSE:
         return (
             f"Rate limit pause, {left} left: 3Commas told this key to pause, so the test asks nothing now. Going on "
@@ -291,15 +270,15 @@ def _plan(error: ThreeCommasError, _: _Examination) -> str:
 
 def _rate_limit(error: ThreeCommasError, _: _Examination) -> str:
     return (
-        f"Rate limit ({_said(error)}): {_duration(error.retry_after or 0)} left. Everything that uses this key pauses "
-        "until then. If that happens again, something else uses the key too: lower the requests per minute."
+        f"Rate limit ({_said(error)}): {describe_duration(error.retry_after or 0)} left. Everything that uses this key "
+        "pauses until then. If that happens again, something else uses the key too: lower the requests per minute."
     )
 
 
 def _ban(error: ThreeCommasError, _: _Examination) -> str:
     return (
         f"The IP address of {_machine()} is banned for going on after a rate limit ({_said(error)}): at least "
-        f"{_duration(error.retry_after or 0)} left. Send nothing until then; each try makes it longer."
+        f"{describe_duration(error.retry_after or 0)} left. Send nothing until then; each try makes it longer."
     )
 
 
@@ -408,40 +387,6 @@ def _machine() -> str:
     return f"the machine {socket.gethostname()}"
 
 
-def _duration(seconds: float) -> str:
-    """Write a time as a person would say it.
-
-    >>> _duration(3725)
-    '1 h 2 min'
-    """
-    whole = round(seconds)
-    if whole < 120:
-        return f"{whole} s"
-    if whole < 7200:
-        return f"{whole // 60} min {whole % 60} s"
-    if whole < 172_800:
-        return f"{whole // 3600} h {whole % 3600 // 60} min"
-    return f"{whole // 86400} days {whole % 86400 // 3600} h"
-
-
 def _signs_with(connection: Connection) -> str:
     is_rsa = connection.extra_dejson.get("private_key") or "-----BEGIN" in (connection.password or "")
     return "RSA private key" if is_rsa else "API secret"
-
-
-def _secrets(connection: Connection) -> list[str]:
-    """List what must not be shown, the longest first."""
-    extra = connection.extra_dejson
-    texts = [
-        text for text in (connection.login, connection.password, extra.get("private_key")) if isinstance(text, str)
-    ]
-    found = {line.strip() for text in texts for line in (text, *text.splitlines())}
-    found.add(_password_in(extra.get("budget_url")))
-    return sorted((text for text in found if len(text) >= _SHORTEST_SECRET), key=len, reverse=True)
-
-
-def _password_in(url: Any) -> str:
-    try:
-        return urlsplit(url).password or "" if isinstance(url, str) else ""
-    except ValueError:
-        return ""

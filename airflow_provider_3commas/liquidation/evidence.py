@@ -17,7 +17,7 @@ from decimal import Decimal, localcontext
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
-from airflow_provider_3commas.holdings import describe_counts
+from airflow_provider_3commas.in_words import describe_counts
 from airflow_provider_3commas.liquidation.snapshot import ORDERS, STOPPED_ENTITIES, Snapshot, by_value
 from airflow_provider_3commas.money import EXACT, plain, rounded
 from airflow_provider_3commas.targets import DUST_BTC, TARGETS

@@ -13,7 +13,8 @@ from airflow_provider_3commas.api.errors import (
     RateLimitExceeded,
     ThreeCommasError,
 )
-from airflow_provider_3commas.holdings import describe_counts, unknown_key_state
+from airflow_provider_3commas.holdings import unknown_key_state
+from airflow_provider_3commas.in_words import describe_counts
 from airflow_provider_3commas.liquidation.guards import check_account
 from airflow_provider_3commas.liquidation.snapshot import Snapshot, by_value
 from airflow_provider_3commas.money import plain, rounded

@@ -92,17 +92,11 @@ class _SellAllOperator(BaseTask, BaseOperator):
         return ThreeCommasHook(self.threecommas_conn_id, gate=self._gate)
 
     def _gate(self, budget: RequestBudget) -> RequestGate:
-        from airflow_provider_3commas.budget import Priority, SleepingGate
-        from airflow_provider_3commas.hooks.gates import BudgetMetrics
+        from airflow_provider_3commas.budget import Priority
+        from airflow_provider_3commas.hooks.gates import sleeping_gate
 
         self._budget = budget
-        return SleepingGate(
-            budget,
-            Priority.SELL,
-            time_left=self._time_left,
-            logger=self.log,
-            observer=BudgetMetrics(),
-        )
+        return sleeping_gate(budget, Priority.SELL, time_left=self._time_left, logger=self.log)
 
     def _time_left(self) -> float:
         """Return the seconds for which a request may wait for the budget: none but a liquidation's may."""

@@ -10,8 +10,8 @@ from decimal import Decimal
 from html import escape
 from typing import Any
 
+from airflow_provider_3commas.in_words import describe_duration
 from airflow_provider_3commas.money import difference, grouped, in_btc, plain_or_none, read_amount, scaled, short, total
-from airflow_provider_3commas.report import times
 from airflow_provider_3commas.report.xcoms import visible
 
 #: Assets that get a bar of their own; the rest share one.
@@ -150,10 +150,10 @@ def curve_shape(report: dict[str, Any]) -> dict[str, Any] | None:
         "start": path[0][1:].partition(" ")[0],
         "top": f"{short(top)} BTC",
         "middle": f"{short(scaled(top, Decimal(1), Decimal(2), 40))} BTC",
-        "half": times.duration(end / 20),
-        "end": times.duration(end / 10),
+        "half": describe_duration(end / 20),
+        "end": describe_duration(end / 10),
         "caption": f"BTC; time since {since}",
-        "description": f"From {first} to {last}, {times.duration(end / 10)} after {since}.",
+        "description": f"From {first} to {last}, {describe_duration(end / 10)} after {since}.",
     }
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from airflow_provider_3commas.in_words import describe_duration
 from airflow_provider_3commas.money import in_btc, read_amount, short
-from airflow_provider_3commas.report import times
 
 #: What a status is called, and how it is to be taken: ``good``, ``bad``, ``busy`` or ``plain``.
 STATUSES = {
@@ -111,7 +111,7 @@ def _settled(report: dict[str, Any]) -> str:
     took, since = settling["since_sale_seconds"], "after the sale"
     if took is None:
         took, since = settling["waited_seconds"], "of waiting"
-    when = "" if took is None else f" {times.duration(took)} {since}"
+    when = "" if took is None else f" {describe_duration(took)} {since}"
     rest = f"{_worth(unsold)} left unsold" if unsold["items"] else "nothing is left unsold"
     return f"Settled{when}: the account holds {short(amount)} {report['target']}, and {rest}."
 

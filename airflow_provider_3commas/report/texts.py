@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from airflow_provider_3commas.in_words import describe_counts, describe_duration
 from airflow_provider_3commas.money import grouped, in_btc, in_usd, read_amount, short, signed
 from airflow_provider_3commas.report import times
 from airflow_provider_3commas.report.status import STATUSES
@@ -55,7 +56,7 @@ def describe(report: dict[str, Any]) -> dict[str, Any]:
             }
             for item in report["unsold"]["items"]
         ],
-        "curve": [[times.duration(seconds), in_btc(read_amount(value))] for seconds, value in _curve(report)],
+        "curve": [[describe_duration(seconds), in_btc(read_amount(value))] for seconds, value in _curve(report)],
         "details": _details(report),
         "evidence": [one_line(text) for text in report["sale"]["evidence"]],
         "notes": report["notes"],
@@ -112,7 +113,7 @@ def fleet_row(report: dict[str, Any]) -> dict[str, str]:
         "after": _cell(report["after"]),
         "slippage": _percent(report, "percent_of_sold"),
         "unsold": _cell(report["unsold"]),
-        "time": _dash(times.duration(time_to_settle(report))),
+        "time": _dash(describe_duration(time_to_settle(report))),
     }
 
 
@@ -221,11 +222,11 @@ def _time_tile(report: dict[str, Any]) -> dict[str, str]:
     reads = settling["reads"]
     polls = f"{reads} {'poll' if reads == 1 else 'polls'}" if reads else ""
     if report["status"] == "not_settled" and settling["waited_seconds"] is not None:
-        return _tile("Time waited", times.duration(settling["waited_seconds"]), "until the last poll", polls)
+        return _tile("Time waited", describe_duration(settling["waited_seconds"]), "until the last poll", polls)
     if time_to_settle(report) is None:
         return _tile("Time to settle", NOTHING, "not known")
     since = "of waiting" if settling["since_sale_seconds"] is None else "from the sale"
-    return _tile("Time to settle", times.duration(time_to_settle(report)), since, polls)
+    return _tile("Time to settle", describe_duration(time_to_settle(report)), since, polls)
 
 
 def _requests_tile(report: dict[str, Any]) -> dict[str, str]:
@@ -283,7 +284,7 @@ def _details(report: dict[str, Any]) -> list[list[str]]:
         ["Sale sent", _when(sale["sent_at"])],
         ["Outcome known", _when(sale["decided_at"])],
         ["Request id", visible(sale["request_id"] or "")],
-        ["Stopped by the sale" if _was_sold(report) else "Running before", counted(sale["stopped"])],
+        ["Stopped by the sale" if _was_sold(report) else "Running before", visible(describe_counts(sale["stopped"]))],
         ["Settled", _when(settling["settled_at"])],
         ["Dust limit", _dust(report)],
     ]
@@ -301,16 +302,3 @@ def _when(at: str | None) -> str:
 def _dust(report: dict[str, Any]) -> str:
     limit = report["unsold"]["dust_btc"]
     return f"{short(read_amount(limit))} BTC" if limit is not None else ""
-
-
-def counted(counts: dict[str, int]) -> str:
-    """Say how many of what there are.
-
-    :param counts: counts by the API's names, such as ``active_bots_count``.
-    :return: e.g. ``3 bots, 2 deals``.
-    """
-    words = {name: name.removeprefix("active_").removesuffix("_count").replace("_", " ") for name in counts}
-    return ", ".join(
-        f"{count} {visible(words[name].removesuffix('s') if count == 1 else words[name])}"
-        for name, count in counts.items()
-    )

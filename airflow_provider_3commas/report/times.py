@@ -65,23 +65,3 @@ def moment(value: Any) -> str:
     if since_1970 is None:
         return "?"
     return (_EPOCH + timedelta(milliseconds=since_1970)).strftime("%Y-%m-%d %H:%M:%S UTC")
-
-
-def duration(value: float | None) -> str:
-    """Write a duration for people.
-
-    :param value: seconds.
-    :return: e.g. ``4.2 s``, ``2 min 6 s``, ``1 h 3 min``; ``?`` if it is unknown.
-    """
-    if value is None:
-        return "?"
-    if value < 10:
-        return f"{int(value * 10 + 0.5) / 10:.1f} s".replace(".0 s", " s")
-    whole = int(value + 0.5)
-    if whole < 60:
-        return f"{whole} s"
-    minutes, rest = divmod(whole, 60)
-    if minutes < 60:
-        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if minutes else f"{hours} h"

@@ -222,14 +222,12 @@ class BalancesSettledSensor(BaseTask, BaseSensorOperator):
 
     def _gate(self, budget: RequestBudget) -> RequestGate:
         """Return a gate that sleeps if the sensor does, and else one that lets it leave the worker."""
-        from airflow_provider_3commas.budget import Priority, RaisingGate, SleepingGate
-        from airflow_provider_3commas.hooks.gates import BudgetMetrics
+        from airflow_provider_3commas.hooks.gates import raising_gate, sleeping_gate
 
         watch = self._watch
         if watch is not None and not watch.rehearsal and (self.deferrable or self.reschedule):
-            return RaisingGate(budget, Priority.POLL, observer=BudgetMetrics())
-        time_left = None if watch is None else watch.time_left
-        return SleepingGate(budget, Priority.POLL, time_left=time_left, logger=self.log, observer=BudgetMetrics())
+            return raising_gate(budget)
+        return sleeping_gate(budget, time_left=None if watch is None else watch.time_left, logger=self.log)
 
     def _check_literals(self) -> None:
         """Refuse what is wrong before any run; what is templated has to wait for ``execute``."""

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from airflow_provider_3commas.holdings import account_problem, describe_counts, describe_names
+from airflow_provider_3commas.holdings import account_problem
+from airflow_provider_3commas.in_words import describe_counts, describe_names
 from airflow_provider_3commas.money import EXACT, plain, read_amount, total
 from airflow_provider_3commas.settlement.assessment import DUST_SUM, Reading, places
 from airflow_provider_3commas.settlement.state import Decision, Progress, Status, extended, iso

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from airflow_provider_3commas.api.errors import AuthenticationError, ConnectionFailed, ThreeCommasError
-from airflow_provider_3commas.budget import Priority, RaisingGate, WaitForBudget
+from airflow_provider_3commas.budget import WaitForBudget
 from airflow_provider_3commas.settlement.decide import decide, next_interval, on_failed_poll, on_timeout
 from airflow_provider_3commas.settlement.poll import Poll
 from airflow_provider_3commas.settlement.state import Decision, Status
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airflow_provider_3commas.api.client import ThreeCommasClient
-    from airflow_provider_3commas.api.transport import RequestGate
-    from airflow_provider_3commas.budget import RequestBudget
     from airflow_provider_3commas.settlement.assessment import Reading
     from airflow_provider_3commas.settlement.criteria import Criteria
     from airflow_provider_3commas.settlement.state import Progress
@@ -159,26 +157,20 @@ async def connect(threecommas_conn_id: str) -> ThreeCommasClient:
     from airflow.providers.common.compat.connection import get_async_connection
     from asgiref.sync import sync_to_async
 
-    from airflow_provider_3commas.hooks.threecommas import ThreeCommasHook
+    from airflow_provider_3commas.hooks.connection import client_from
+    from airflow_provider_3commas.hooks.gates import raising_gate
 
     try:
         connection = await get_async_connection(threecommas_conn_id)
         # In a thread, because parsing an RSA key takes up to 0.2 s; one of asgiref's, because masking secrets talks to
         # Airflow's supervisor, which before 3.3 it can do from no other.
-        return await sync_to_async(ThreeCommasHook.client_from)(connection, gate=_raising_gate)
+        return await sync_to_async(client_from)(connection, raising_gate)
     except ThreeCommasError:
         raise
     except Exception as error:
         raise ConnectionFailed(
             f"Airflow's connection {threecommas_conn_id!r} could not be fetched ({type(error).__name__})."
         ) from error
-
-
-def _raising_gate(budget: RequestBudget) -> RequestGate:
-    """Return a gate that tells how long to wait, so that the event loop can."""
-    from airflow_provider_3commas.hooks.gates import BudgetMetrics
-
-    return RaisingGate(budget, Priority.POLL, observer=BudgetMetrics())
 
 
 class _LoopState:

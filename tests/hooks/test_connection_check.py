@@ -18,8 +18,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from airflow_provider_3commas.api import IpBanned, RateLimitExceeded
-from airflow_provider_3commas.budget import Priority
-from airflow_provider_3commas.hooks import connection_check as diagnosis
+from airflow_provider_3commas.budget import Priority, gates
+from airflow_provider_3commas.hooks import connection_check
+from airflow_provider_3commas.hooks.connection import client_from
 from airflow_provider_3commas.hooks.connection_check import diagnose
 from airflow_provider_3commas.hooks.threecommas import ThreeCommasHook
 from airflow_provider_3commas.simulator import Simulator
@@ -53,7 +54,7 @@ def asked(simulator):
 
 def budget_of(connection):
     budgets = []
-    ThreeCommasHook.client_from(connection, gate=lambda budget: budgets.append(budget) or SimpleNamespace())
+    client_from(connection, lambda budget: budgets.append(budget) or SimpleNamespace())
     return budgets[0]
 
 
@@ -278,7 +279,7 @@ class TestBad:
 
         pem = rsa.generate_private_key(65537, 2048)
         pem = pem.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
-        monkeypatch.setattr(diagnosis, "_ask_the_time", fail)
+        monkeypatch.setattr(connection_check, "_ask_the_time", fail)
         tested = connection(simulator, login=SECRET, password=pem)
         ok, message = diagnose(tested)
         assert not ok
@@ -359,9 +360,7 @@ class TestBudget:
             return SimpleNamespace(granted=not wait, wait=wait, reason="busy", ticket=None, remaining=1)
 
         monkeypatch.setattr("airflow_provider_3commas.budget.budget.RequestBudget.reserve", reserve)
-        monkeypatch.setattr(
-            diagnosis, "time", SimpleNamespace(time=time.time, monotonic=time.monotonic, sleep=slept.append)
-        )
+        monkeypatch.setattr(gates, "time", SimpleNamespace(monotonic=time.monotonic, sleep=slept.append))
         ok, message = diagnose(connection(simulator))
         assert ok, message
         assert slept == [0.2]
@@ -388,15 +387,15 @@ class TestNetwork:
         assert "connection refused" in message
 
     def test_no_answer(self, at, monkeypatch):
-        monkeypatch.setattr(diagnosis, "PATIENCE", 0.5)
+        monkeypatch.setattr(connection_check, "PATIENCE", 0.5)
         with socket.create_server(("127.0.0.1", 0)) as server:
             ok, message = at(f"http://127.0.0.1:{server.getsockname()[1]}")
         assert not ok
         assert "within 0.5 s" in message
 
     def test_name_server_that_does_not_answer(self, at, monkeypatch):
-        monkeypatch.setattr(diagnosis, "DEADLINE", 0.5)
-        monkeypatch.setattr(diagnosis, "_ask_the_time", lambda _: time.sleep(2))
+        monkeypatch.setattr(connection_check, "DEADLINE", 0.5)
+        monkeypatch.setattr(connection_check, "_ask_the_time", lambda _: time.sleep(2))
         started = time.monotonic()
         ok, message = at("http://127.0.0.1:9")
         assert time.monotonic() - started < 1.5

@@ -10,8 +10,9 @@ from airflow.providers.common.compat import sdk
 
 from airflow_provider_3commas.api.errors import RateLimitExceeded
 from airflow_provider_3commas.budget import Priority, SleepingGate, shared_budget
+from airflow_provider_3commas.hooks.connection import BUDGET_FILE
 from airflow_provider_3commas.hooks.gates import BudgetMetrics
-from airflow_provider_3commas.hooks.threecommas import BUDGET_FILE, ThreeCommasHook
+from airflow_provider_3commas.hooks.threecommas import ThreeCommasHook
 from airflow_provider_3commas.operators.sell_all import SellAllToBtcOperator
 
 

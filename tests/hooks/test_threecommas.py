@@ -13,7 +13,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from airflow_provider_3commas import api
-from airflow_provider_3commas.hooks.threecommas import EXTRA_KEYS, ThreeCommasHook
+from airflow_provider_3commas.hooks.connection import EXTRA_KEYS, client_from
+from airflow_provider_3commas.hooks.threecommas import ThreeCommasHook
 from tests.conftest import connection_to
 
 SECRET = "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j"
@@ -37,7 +38,7 @@ def connection(**fields):
 
 class TestConnection:
     def test_key_and_secret_are_enough(self):
-        client = ThreeCommasHook.client_from(connection())
+        client = client_from(connection())
         assert (client.base_url, client.mode) == ("https://api.3commas.io", "real")
 
     @pytest.mark.parametrize(
@@ -52,7 +53,7 @@ class TestConnection:
         ],
     )
     def test_host(self, fields, base_url):
-        assert ThreeCommasHook.client_from(connection(**fields)).base_url == base_url
+        assert client_from(connection(**fields)).base_url == base_url
 
     def test_uri_form_of_the_environment(self, monkeypatch):
         monkeypatch.setenv("AIRFLOW_CONN_C", f"threecommas://the-key:{SECRET}@127.0.0.1:8080/http?mode=paper&timeout=7")
@@ -69,10 +70,10 @@ class TestConnection:
     def test_rsa_key_in_either_field(self, pem, where, one_line):
         text = pem.replace("\n", " ") if one_line else pem
         fields = {"password": text} if where == "password" else {"password": "", "extra": {"private_key": text}}
-        assert "RsaSigner" in repr(ThreeCommasHook.client_from(connection(**fields)).transport._credentials)
+        assert "RsaSigner" in repr(client_from(connection(**fields)).transport._credentials)
 
     def test_unset_fields_of_the_form_are_unset(self):
-        client = ThreeCommasHook.client_from(connection(extra=dict.fromkeys(EXTRA_KEYS)))
+        client = client_from(connection(extra=dict.fromkeys(EXTRA_KEYS)))
         assert client.mode == "real"
 
     @pytest.mark.parametrize(
@@ -94,33 +95,33 @@ class TestConnection:
     )
     def test_unusable_one_is_refused_before_anything_is_sent(self, fields, says):
         with pytest.raises(api.ConfigurationError, match=says) as caught:
-            ThreeCommasHook.client_from(connection(**fields))
+            client_from(connection(**fields))
         assert SECRET not in str(caught.value)
 
     def test_unknown_extra_is_named(self):
         with pytest.warns(UserWarning, match="paper_mode, request_timeout"):
-            ThreeCommasHook.client_from(connection(extra={"request_timeout": 5, "paper_mode": True, "mode": "real"}))
+            client_from(connection(extra={"request_timeout": 5, "paper_mode": True, "mode": "real"}))
 
     def test_known_extra_warns_of_nothing(self):
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            ThreeCommasHook.client_from(connection(extra={"mode": "paper", "timeout": "20"}))
+            client_from(connection(extra={"mode": "paper", "timeout": "20"}))
 
     def test_nothing_happens_before_the_first_call(self):
         with mock.patch.object(ThreeCommasHook, "get_connection", side_effect=AssertionError):
             ThreeCommasHook("not-there")
 
     def test_secrets_are_registered_in_every_form_a_log_could_show(self, pem):
-        with mock.patch("airflow_provider_3commas.hooks.threecommas.mask_secret") as mask:
-            ThreeCommasHook.client_from(connection(password=pem))
-            ThreeCommasHook.client_from(connection())
+        with mock.patch("airflow_provider_3commas.hooks.connection.mask_secret") as mask:
+            client_from(connection(password=pem))
+            client_from(connection())
         masked = {call.args[0] for call in mask.call_args_list}
         assert {"the-key", SECRET, *[line for line in pem.splitlines() if not line.startswith("-----")]} <= masked
         assert not {form for form in masked if form.startswith("-----BEGIN") and "\n" not in form and len(form) < 40}
 
     def test_password_of_the_budget_store_is_registered(self):
-        with mock.patch("airflow_provider_3commas.hooks.threecommas.mask_secret") as mask:
-            ThreeCommasHook.client_from(connection(extra={"budget_url": "redis://user:p%40ssword@127.0.0.1:6379/0"}))
+        with mock.patch("airflow_provider_3commas.hooks.connection.mask_secret") as mask:
+            client_from(connection(extra={"budget_url": "redis://user:p%40ssword@127.0.0.1:6379/0"}))
         masked = {call.args[0] for call in mask.call_args_list}
         assert {"p%40ssword", "p@ssword"} <= masked
 

@@ -7,6 +7,7 @@ from decimal import Decimal
 import pytest
 
 from airflow_provider_3commas import money
+from airflow_provider_3commas.in_words import describe_duration
 from airflow_provider_3commas.report import times
 from airflow_provider_3commas.report.charts import ceiling
 
@@ -71,11 +72,11 @@ def test_points_in_time(value, text):
     ("seconds", "text"),
     [
         (None, "?"), (0, "0 s"), (4.25, "4.3 s"), (59.4, "59 s"), (60, "1 min"), (126, "2 min 6 s"), (3600, "1 h"),
-        (3900, "1 h 5 min"),
+        (3900, "1 h 5 min"), (190_000, "2 days 4 h"),
     ],
 )  # fmt: skip
 def test_durations(seconds, text):
-    assert times.duration(seconds) == text
+    assert describe_duration(seconds) == text
 
 
 def test_a_settlement_before_the_sale_has_no_duration():
