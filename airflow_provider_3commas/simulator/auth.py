@@ -8,7 +8,7 @@ import hashlib
 import hmac
 from typing import TYPE_CHECKING, NamedTuple
 
-from airflow_provider_3commas.simulator import errors
+from airflow_provider_3commas.simulator import api_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -84,12 +84,12 @@ class KeyRing:
         """
         spec = self._keys.get(headers.get(b"apikey", b"").decode("latin-1"))
         if spec is None or spec.state != "active" or not spec.ip_allowed:
-            raise errors.key_invalid()
+            raise api_errors.key_invalid()
         signature = headers.get(b"signature", b"")
         for text in _signed_texts(target, body):
             if self._matches(spec, signature, text):
                 return Signed(spec, text)
-        raise errors.signature_invalid()
+        raise api_errors.signature_invalid()
 
     def _matches(self, spec: KeySpec, signature: bytes, text: bytes) -> bool:
         if spec.secret:
@@ -111,9 +111,9 @@ def authorize(spec: KeySpec, permission: Permission | None, kind: str) -> None:
     if permission is None:
         return
     if permission not in spec.permissions:
-        raise errors.permission_denied(spec.denial)
+        raise api_errors.permission_denied(spec.denial)
     if spec.plan == "free" or (kind == "write" and spec.plan in _READ_ONLY_PLANS):
-        raise errors.plan_forbids(kind)
+        raise api_errors.plan_forbids(kind)
 
 
 def _signed_texts(target: bytes, body: bytes) -> list[bytes]:

@@ -18,9 +18,9 @@ from starlette.routing import Route
 from airflow_provider_3commas import __version__
 from airflow_provider_3commas.simulator import scenarios
 from airflow_provider_3commas.simulator.faults import Fault
-from airflow_provider_3commas.simulator.journal import Query
-from airflow_provider_3commas.simulator.limits import RateLimiter
-from airflow_provider_3commas.simulator.replies import encode
+from airflow_provider_3commas.simulator.http_reply import encode
+from airflow_provider_3commas.simulator.rate_limit import RateLimiter
+from airflow_provider_3commas.simulator.request_log import RequestFilter
 from airflow_provider_3commas.simulator.scenarios import KeySpec, RateLimitSpec
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from airflow_provider_3commas.simulator.app import App
-    from airflow_provider_3commas.simulator.market import ExchangeAccount
+    from airflow_provider_3commas.simulator.exchange_account import ExchangeAccount
 
     Handler = Callable[["Control", Request], Awaitable[Any]]
 
@@ -114,7 +114,7 @@ class Control:
         return {
             "name": "3Commas simulator",
             "version": __version__,
-            "scenario": self._app.world.scenario.name,
+            "scenario": self._app.simulation.scenario.name,
             "scenarios": scenarios.names(),
             "control": {
                 f"{method} {path}": (getattr(Control, name).__doc__ or "").partition("\n")[0]
@@ -128,18 +128,18 @@ class Control:
         :param request: the request.
         :return: the reply's JSON.
         """
-        app, world = self._app, self._app.world
+        app, simulation = self._app, self._app.simulation
         return {
             "version": __version__,
-            "scenario": world.scenario.name,
-            "description": world.scenario.description,
-            "mode": world.mode,
-            "speed": world.clock.speed,
-            "now": world.clock.now(),
+            "scenario": simulation.scenario.name,
+            "description": simulation.scenario.description,
+            "mode": simulation.mode,
+            "speed": simulation.clock.speed,
+            "now": simulation.clock.now(),
             "journal_last": app.journal.last,
-            "rate_limit": {**msgspec.to_builtins(world.limiter.spec), "refused": _refused(world.limiter)},
-            "keys": [_shown_key(key) for key in world.keys.all()],
-            "accounts": [world.shown_account(account) for account in world.accounts.values()],
+            "rate_limit": {**msgspec.to_builtins(simulation.limiter.spec), "refused": _refused(simulation.limiter)},
+            "keys": [_shown_key(key) for key in simulation.keys.all()],
+            "accounts": [simulation.shown_account(account) for account in simulation.accounts.values()],
         }
 
     async def journal(self, request: Request) -> Any:
@@ -148,7 +148,7 @@ class Control:
         :param request: the request.
         :return: the reply's JSON.
         """
-        query = _convert(dict(request.query_params), Query, strict=False)
+        query = _convert(dict(request.query_params), RequestFilter, strict=False)
         return {
             "requests": self._app.journal.find(query),
             "last": self._app.journal.last,
@@ -179,7 +179,7 @@ class Control:
         :return: the reply's JSON.
         """
         wanted = request.query_params.get("account_id")
-        sales = [sold.shown() for sold in self._app.world.sales]
+        sales = [sold.shown() for sold in self._app.simulation.sales]
         return {
             "total": len(sales),
             "by_account": self._sells_by_account(),
@@ -192,7 +192,7 @@ class Control:
         :param request: the request.
         :return: the reply's JSON.
         """
-        return self._app.world.shown_account(self._account(request))
+        return self._app.simulation.shown_account(self._account(request))
 
     async def change_account(self, request: Request) -> Any:
         """Change holdings, entities or flags of an account, or open a new one.
@@ -202,10 +202,10 @@ class Control:
         """
         account_id = int(request.path_params["account_id"])
         try:
-            self._app.world.change_account(account_id, await _body(request, dict[str, Any]))
+            self._app.simulation.change_account(account_id, await _body(request, dict[str, Any]))
         except ValueError as err:
             raise ControlError(400, str(err)) from err
-        return self._app.world.shown_account(self._account(request))
+        return self._app.simulation.shown_account(self._account(request))
 
     async def trade(self, request: Request) -> Any:
         """Sell some of one currency at once, as a bot would: currency, amount or fraction, into.
@@ -213,17 +213,17 @@ class Control:
         :param request: the request.
         :return: the reply's JSON.
         """
-        world, account = self._app.world, self._account(request)
+        simulation, account = self._app.simulation, self._account(request)
         trade = await _body(request, Trade)
-        if not (world.prices.knows(trade.into) and trade.currency in account.holdings):
+        if not (simulation.prices.knows(trade.into) and trade.currency in account.holdings):
             raise ControlError(400, f"{trade.currency} is not held, or {trade.into} has no price")
         amount = trade.amount
         if amount is None:
             if trade.fraction is None:
                 raise ControlError(400, "give amount or fraction")
             amount = account.holdings[trade.currency].amount * trade.fraction
-        account.trade(trade.currency, amount, trade.into, world.clock.now())
-        return world.shown_account(account)
+        account.trade(trade.currency, amount, trade.into, simulation.clock.now())
+        return simulation.shown_account(account)
 
     async def add_faults(self, request: Request) -> Any:
         """Order a fault, or a list of them.
@@ -277,14 +277,14 @@ class Control:
         :return: the reply's JSON.
         """
         change = await _body(request, TimeChange)
-        world = self._app.world
+        simulation = self._app.simulation
         if change.advance < 0:
             raise ControlError(400, "advance is negative")
         if change.speed is not None:
-            world.clock.set_speed(_checked_speed(change.speed))
+            simulation.clock.set_speed(_checked_speed(change.speed))
         if change.limits:
-            world.limiter.advance(change.advance)
-        return {"now": world.clock.advance(change.advance), "speed": world.clock.speed}
+            simulation.limiter.advance(change.advance)
+        return {"now": simulation.clock.advance(change.advance), "speed": simulation.clock.speed}
 
     async def reset(self, request: Request) -> Any:
         """Start over: scenario, speed.
@@ -293,10 +293,10 @@ class Control:
         :return: the reply's JSON.
         """
         reset = await _body(request, Reset)
-        world = self._app.world
-        speed = world.clock.speed if reset.speed is None else _checked_speed(reset.speed)
+        simulation = self._app.simulation
+        speed = simulation.clock.speed if reset.speed is None else _checked_speed(reset.speed)
         try:
-            scenario = world.scenario if reset.scenario is None else scenarios.load(reset.scenario)
+            scenario = simulation.scenario if reset.scenario is None else scenarios.load(reset.scenario)
             self._app.reset(scenario, speed)
         except scenarios.ScenarioError as err:
             raise ControlError(400, str(err)) from err
@@ -309,7 +309,7 @@ class Control:
         :return: the reply's JSON.
         """
         change = await _body(request, dict[str, Any])
-        keys = self._app.world.keys
+        keys = self._app.simulation.keys
         known = keys.get(str(change.get("key")))
         spec = _convert({**(msgspec.to_builtins(known) if known else {}), **change}, KeySpec)
         try:
@@ -324,21 +324,21 @@ class Control:
         :param request: the request.
         :return: the reply's JSON.
         """
-        world = self._app.world
+        simulation = self._app.simulation
         change = await _body(request, dict[str, Any])
-        rules = _convert({**msgspec.to_builtins(world.limiter.spec), **change}, RateLimitSpec)
-        world.limiter = RateLimiter(rules)
+        rules = _convert({**msgspec.to_builtins(simulation.limiter.spec), **change}, RateLimitSpec)
+        simulation.limiter = RateLimiter(rules)
         return rules
 
     def _account(self, request: Request) -> ExchangeAccount:
-        account = self._app.world.accounts.get(int(request.path_params["account_id"]))
+        account = self._app.simulation.accounts.get(int(request.path_params["account_id"]))
         if account is None:
             raise ControlError(404, "there is no such account")
         return account
 
     def _sells_by_account(self) -> dict[str, int]:
         counts: dict[str, int] = {}
-        for sold in self._app.world.sales:
+        for sold in self._app.simulation.sales:
             account_id = str(sold.sale.account_id)
             counts[account_id] = counts.get(account_id, 0) + 1
         return counts

@@ -9,16 +9,17 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from airflow_provider_3commas.simulator import errors, payloads
+from airflow_provider_3commas.simulator import api_errors, payloads
 from airflow_provider_3commas.simulator.auth import authorize
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from airflow_provider_3commas.simulator.journal import Entry
-    from airflow_provider_3commas.simulator.market import Bot, ExchangeAccount, Target
-    from airflow_provider_3commas.simulator.scenarios import Mode, Permission
-    from airflow_provider_3commas.simulator.world import World
+    from airflow_provider_3commas.simulator.exchange_account import ExchangeAccount, SellTarget
+    from airflow_provider_3commas.simulator.request_log import LoggedRequest
+    from airflow_provider_3commas.simulator.scenarios import Permission, UserMode
+    from airflow_provider_3commas.simulator.simulation import Simulation
+    from airflow_provider_3commas.simulator.trading_entities import Bot
 
 BASE = b"/public/api/ver1/"
 SUMMARY = "summary"
@@ -31,7 +32,7 @@ _MOST_DIGITS = 18
 class Call:
     """A request on its way to an endpoint.
 
-    :param world: the world it is about.
+    :param simulation: the simulation it is about.
     :param entry: its entry in the journal.
     :param headers: its headers, names in lower case.
     :param target: path and query as received.
@@ -41,13 +42,13 @@ class Call:
     :param params: its parameters.
     """
 
-    world: World
-    entry: Entry
+    simulation: Simulation
+    entry: LoggedRequest
     headers: Mapping[bytes, bytes]
     target: bytes
     body: bytes
     subject: str = ""
-    mode: Mode = "real"
+    mode: UserMode = "real"
     params: dict[str, str] = field(default_factory=dict)
 
     def accounts(self) -> list[ExchangeAccount]:
@@ -57,7 +58,7 @@ class Call:
         :raises ApiError: 404 if there is no such account.
         """
         if self.subject == SUMMARY:
-            return self.world.in_mode(self.mode)
+            return self.simulation.in_mode(self.mode)
         return [self.account()]
 
     def account(self) -> ExchangeAccount:
@@ -67,9 +68,9 @@ class Call:
         :raises ApiError: 404 if there is none of that id in this mode.
         """
         number = _id(self.subject)
-        account = self.world.accounts.get(number) if number is not None else None
+        account = self.simulation.accounts.get(number) if number is not None else None
         if account is None or account.is_paper != (self.mode == "paper"):
-            raise errors.not_found()
+            raise api_errors.not_found()
         return account
 
     def number(self, name: str, default: int, least: int = 0) -> int:
@@ -86,7 +87,7 @@ class Call:
             return default
         number = _id(value)
         if number is None or number < least:
-            raise errors.record_invalid(**{name: "is invalid"})
+            raise api_errors.record_invalid(**{name: "is invalid"})
         return number
 
 
@@ -153,7 +154,7 @@ def carry_out(call: Call, endpoint: Endpoint | None) -> Any:
     :raises ApiError: if it fails.
     """
     if endpoint is None:
-        raise errors.not_found()
+        raise api_errors.not_found()
     if endpoint.signed:
         _authenticate(call, endpoint)
     call.mode = _mode(call)
@@ -165,21 +166,21 @@ def carry_out(call: Call, endpoint: Endpoint | None) -> Any:
 
 def _authenticate(call: Call, endpoint: Endpoint) -> None:
     call.entry.signed = False
-    signed = call.world.keys.verify(call.headers, call.target, call.body)
+    signed = call.simulation.keys.verify(call.headers, call.target, call.body)
     call.entry.signed = True
     call.entry.signed_string = signed.text.decode("latin-1")
     authorize(signed.key, endpoint.permission, endpoint.kind)
 
 
-def _mode(call: Call) -> Mode:
+def _mode(call: Call) -> UserMode:
     forced = call.headers.get(b"forced-mode")
-    if forced is None or call.world.scenario.ignores_forced_mode:
-        return call.world.mode
+    if forced is None or call.simulation.scenario.ignores_forced_mode:
+        return call.simulation.mode
     if forced == b"real":
         return "real"
     if forced == b"paper":
         return "paper"
-    raise errors.record_invalid(mode="is not included in the list")
+    raise api_errors.record_invalid(mode="is not included in the list")
 
 
 def _params(call: Call) -> dict[str, str]:
@@ -196,7 +197,7 @@ def _body_params(content_type: bytes, body: bytes) -> dict[str, str]:
     try:
         document = msgspec.json.decode(body, type=dict[str, Any])
     except msgspec.DecodeError:
-        raise errors.record_invalid(base="is not a JSON object") from None
+        raise api_errors.record_invalid(base="is not a JSON object") from None
     return {name: str(value) for name, value in document.items()}
 
 
@@ -222,16 +223,16 @@ def _validate(_: Call) -> Any:
 def _change_mode(call: Call) -> Any:
     mode = call.params.get("mode")
     if mode not in ("real", "paper"):
-        raise errors.record_invalid(mode="is not included in the list")
-    call.world.mode = "paper" if mode == "paper" else "real"
+        raise api_errors.record_invalid(mode="is not included in the list")
+    call.simulation.mode = "paper" if mode == "paper" else "real"
     return {"mode": mode}
 
 
 def _list_accounts(call: Call) -> Any:
     page = call.number("page", 1, least=1)
     per_page = min(call.number("per_page", _MOST_PER_PAGE, least=1), _MOST_PER_PAGE)
-    accounts = call.world.in_mode(call.mode)[(page - 1) * per_page : page * per_page]
-    return [payloads.account(call.world, account) for account in accounts]
+    accounts = call.simulation.in_mode(call.mode)[(page - 1) * per_page : page * per_page]
+    return [payloads.account(call.simulation, account) for account in accounts]
 
 
 def _market_list(_: Call) -> Any:
@@ -240,35 +241,35 @@ def _market_list(_: Call) -> Any:
 
 def _get_account(call: Call) -> Any:
     if call.subject == SUMMARY:
-        return payloads.summary(call.world, call.accounts())
-    return payloads.account(call.world, call.account())
+        return payloads.summary(call.simulation, call.accounts())
+    return payloads.account(call.simulation, call.account())
 
 
 def _load_balances(call: Call) -> Any:
     for account in call.accounts():
         if account.spec.api_key_invalid and call.subject != SUMMARY:
-            raise errors.exchange_keys_invalid()
-        call.world.views[account.id].refresh(call.world.clock.now())
+            raise api_errors.exchange_keys_invalid()
+        call.simulation.views[account.id].refresh(call.simulation.clock.now())
     return _get_account(call)
 
 
 def _table(call: Call) -> Any:
-    return [row for account in call.accounts() for row in payloads.balance_rows(call.world, account)]
+    return [row for account in call.accounts() for row in payloads.balance_rows(call.simulation, account)]
 
 
 def _pie(call: Call) -> Any:
-    return [row for account in call.accounts() for row in payloads.shares(call.world, account)]
+    return [row for account in call.accounts() for row in payloads.shares(call.simulation, account)]
 
 
 def _entities(call: Call) -> Any:
-    return payloads.active_entities(call.world, call.accounts())
+    return payloads.active_entities(call.simulation, call.accounts())
 
 
 def _chart(call: Call) -> Any:
     first = _date(call, "date_from")
     if first is None:
-        raise errors.record_invalid(date_from="is missing")
-    return payloads.balance_chart(call.world, call.accounts(), first, _date(call, "date_to"))
+        raise api_errors.record_invalid(date_from="is missing")
+    return payloads.balance_chart(call.simulation, call.accounts(), first, _date(call, "date_to"))
 
 
 def _date(call: Call, name: str) -> datetime | None:
@@ -278,7 +279,7 @@ def _date(call: Call, name: str) -> datetime | None:
     try:
         date = datetime.fromisoformat(value)
     except ValueError:
-        raise errors.record_invalid(**{name: "is invalid"}) from None
+        raise api_errors.record_invalid(**{name: "is invalid"}) from None
     return date if date.tzinfo else date.replace(tzinfo=UTC)
 
 
@@ -290,32 +291,32 @@ def _sell_to_usd(call: Call) -> Any:
     return _sell(call, "USD")
 
 
-def _sell(call: Call, target: Target) -> Any:
+def _sell(call: Call, target: SellTarget) -> Any:
     account = call.account()
     spec = account.spec
     if not spec.fast_convert_available:
-        raise errors.sell_all_unavailable()
+        raise api_errors.sell_all_unavailable()
     if spec.is_locked:
         # The documentation does not say what a locked account answers; that it refuses is certain.
-        raise errors.record_invalid(account="is locked")
+        raise api_errors.record_invalid(account="is locked")
     if spec.api_key_invalid:
-        raise errors.exchange_keys_invalid()
+        raise api_errors.exchange_keys_invalid()
     entry = call.entry
-    call.world.sell_all(account, target, entry.seq, entry.request_id, entry.time)
-    return payloads.account(call.world, account)
+    call.simulation.sell_all(account, target, entry.seq, entry.request_id, entry.time)
+    return payloads.account(call.simulation, account)
 
 
 def _bots(call: Call) -> Any:
     scope = call.params.get("scope", "")
     if scope not in ("", "enabled", "disabled"):
-        raise errors.record_invalid(scope="is not included in the list")
+        raise api_errors.record_invalid(scope="is not included in the list")
     return _list_bots(call, ("dca", "signal"), scope, most=100)
 
 
 def _grid_bots(call: Call) -> Any:
     state = call.params.get("state", "")
     if state not in ("", "enabled", "disabled"):
-        raise errors.record_invalid(state="is not included in the list")
+        raise api_errors.record_invalid(state="is not included in the list")
     return _list_bots(call, ("grid",), state, most=1000)
 
 
@@ -332,8 +333,8 @@ def _list_bots(call: Call, kinds: tuple[str, ...], state: str, most: int) -> Any
 
 
 def _all_bots(call: Call) -> list[tuple[ExchangeAccount, Bot]]:
-    accounts = call.world.in_mode(call.mode)
-    now = call.world.clock.now()
+    accounts = call.simulation.in_mode(call.mode)
+    now = call.simulation.clock.now()
     for account in accounts:
         account.entities.settle(now)
     return [(account, bot) for account in accounts for bot in account.entities.bots]
@@ -353,7 +354,7 @@ def _switch_bot(call: Call, *, enabled: bool) -> Any:
         if bot.id == bot_id and bot.kind != "grid":
             bot.enabled = enabled
             return payloads.bot(account, bot)
-    raise errors.not_found()
+    raise api_errors.not_found()
 
 
 def _read(handler: Callable[[Call], Any], status: int, permission: Permission | None) -> Endpoint:

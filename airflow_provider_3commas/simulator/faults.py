@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 
-from airflow_provider_3commas.simulator.replies import HTML_PAGE, Reply, encode
+from airflow_provider_3commas.simulator.http_reply import HTML_PAGE, HttpReply, encode
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from airflow_provider_3commas.simulator.journal import Entry
+    from airflow_provider_3commas.simulator.request_log import LoggedRequest
 
 Action = Literal[
     "status",
@@ -117,7 +117,7 @@ class Fault(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
         return True
 
 
-def spoil(fault: Fault, reply: Reply) -> Reply:
+def spoil(fault: Fault, reply: HttpReply) -> HttpReply:
     """Turn the reply that would have been sent into the one that the fault sends.
 
     :param fault: the fault.
@@ -131,65 +131,65 @@ def spoil(fault: Fault, reply: Reply) -> Reply:
     return spoiled
 
 
-def _status(fault: Fault, _: Reply) -> Reply:
+def _status(fault: Fault, _: HttpReply) -> HttpReply:
     status = fault.status or _DEFAULT_STATUS["status"]
     if fault.body is not None:
         return _with_body(fault, status)
     error = _ERROR_CODES.get(status, "unknown_error")
-    return Reply(status, encode({"error": error}), error=error)
+    return HttpReply(status, encode({"error": error}), error=error)
 
 
-def _json(fault: Fault, reply: Reply) -> Reply:
+def _json(fault: Fault, reply: HttpReply) -> HttpReply:
     return _with_body(fault, fault.status or reply.status)
 
 
-def _html(fault: Fault, _: Reply) -> Reply:
+def _html(fault: Fault, _: HttpReply) -> HttpReply:
     status = fault.status or _DEFAULT_STATUS["html"]
     page = fault.body if isinstance(fault.body, str) else HTML_PAGE.format(status=status)
-    return Reply(status, page.encode(), "text/html; charset=UTF-8")
+    return HttpReply(status, page.encode(), "text/html; charset=UTF-8")
 
 
-def _empty(fault: Fault, reply: Reply) -> Reply:
-    return Reply(fault.status or reply.status)
+def _empty(fault: Fault, reply: HttpReply) -> HttpReply:
+    return HttpReply(fault.status or reply.status)
 
 
-def _redirect(fault: Fault, _: Reply) -> Reply:
-    return Reply(
+def _redirect(fault: Fault, _: HttpReply) -> HttpReply:
+    return HttpReply(
         fault.status or _DEFAULT_STATUS["redirect"],
         content_type="text/html",
         headers={"location": fault.location},
     )
 
 
-def _wrong_account(fault: Fault, reply: Reply) -> Reply:
+def _wrong_account(fault: Fault, reply: HttpReply) -> HttpReply:
     document = msgspec.json.decode(reply.body)
     for row in document if isinstance(document, list) else [document]:
         for name in ("id", "account_id"):
             if isinstance(row.get(name), int):
                 row[name] += 1
-    return Reply(fault.status or reply.status, encode(document))
+    return HttpReply(fault.status or reply.status, encode(document))
 
 
-def _truncate(fault: Fault, reply: Reply) -> Reply:
+def _truncate(fault: Fault, reply: HttpReply) -> HttpReply:
     body = reply.body if fault.body is None else _with_body(fault, reply.status).body
-    return Reply(fault.status or reply.status, body, ending="truncate")
+    return HttpReply(fault.status or reply.status, body, ending="truncate")
 
 
-def _drop(_: Fault, reply: Reply) -> Reply:
-    return Reply(reply.status, ending="close")
+def _drop(_: Fault, reply: HttpReply) -> HttpReply:
+    return HttpReply(reply.status, ending="close")
 
 
-def _same(_: Fault, reply: Reply) -> Reply:
+def _same(_: Fault, reply: HttpReply) -> HttpReply:
     return reply
 
 
-def _with_body(fault: Fault, status: int) -> Reply:
+def _with_body(fault: Fault, status: int) -> HttpReply:
     if isinstance(fault.body, str):
-        return Reply(status, fault.body.encode(), "text/plain; charset=utf-8")
-    return Reply(status, encode(fault.body))
+        return HttpReply(status, fault.body.encode(), "text/plain; charset=utf-8")
+    return HttpReply(status, encode(fault.body))
 
 
-_SPOILERS: dict[str, Callable[[Fault, Reply], Reply]] = {
+_SPOILERS: dict[str, Callable[[Fault, HttpReply], HttpReply]] = {
     "status": _status,
     "json": _json,
     "html": _html,
@@ -211,7 +211,7 @@ class Held:
     :param entry: its entry in the journal.
     """
 
-    def __init__(self, fault: Fault, entry: Entry) -> None:
+    def __init__(self, fault: Fault, entry: LoggedRequest) -> None:
         self.fault = fault
         self.entry = entry
         self.since = time.time()
@@ -316,7 +316,7 @@ class Faults:
         """
         return list(self._held.values())
 
-    async def hold(self, fault: Fault, entry: Entry, disconnected: Callable[[], Awaitable[None]]) -> Held:
+    async def hold(self, fault: Fault, entry: LoggedRequest, disconnected: Callable[[], Awaitable[None]]) -> Held:
         """Keep a request waiting.
 
         :param fault: the fault that holds it.

@@ -6,13 +6,14 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from airflow_provider_3commas.simulator.clock import iso
-from airflow_provider_3commas.simulator.market import MARKETS
-from airflow_provider_3commas.simulator.money import ONE, ZERO, exact, number, text
+from airflow_provider_3commas.simulator.amounts import ONE, ZERO, number, precise, text
+from airflow_provider_3commas.simulator.exchanges import EXCHANGES
+from airflow_provider_3commas.simulator.market_clock import iso
 
 if TYPE_CHECKING:
-    from airflow_provider_3commas.simulator.market import Bot, ExchangeAccount, Position
-    from airflow_provider_3commas.simulator.world import World
+    from airflow_provider_3commas.simulator.exchange_account import ExchangeAccount, Position
+    from airflow_provider_3commas.simulator.simulation import Simulation
+    from airflow_provider_3commas.simulator.trading_entities import Bot
 
 # The real API leaks the exchange's API key in some replies. This one is easy to grep for.
 LEAKED_EXCHANGE_KEY = "simulator-LEAKED-exchange-api-key-{id}"
@@ -92,62 +93,62 @@ class Worth(NamedTuple):
     usd: Decimal
 
 
-def worth(world: World, positions: dict[str, Position]) -> Worth:
+def worth(simulation: Simulation, positions: dict[str, Position]) -> Worth:
     """Value balances at the market.
 
-    :param world: the world.
+    :param simulation: the simulation.
     :param positions: balance by currency.
     :return: their worth, unrounded.
     """
-    now = world.clock.now()
+    now = simulation.clock.now()
     btc = usd = ZERO
-    with exact():
+    with precise():
         for currency, at in positions.items():
-            in_btc, in_usd = world.prices.of(currency, now)
+            in_btc, in_usd = simulation.prices.of(currency, now)
             btc += at.amount * in_btc
             usd += at.amount * in_usd
     return Worth(btc, usd)
 
 
-def account(world: World, it: ExchangeAccount) -> dict[str, Any]:
+def account(simulation: Simulation, it: ExchangeAccount) -> dict[str, Any]:
     """Write an Account.
 
-    :param world: the world.
+    :param simulation: the simulation.
     :param it: the account.
     :return: its JSON object.
     """
-    spec, market = it.spec, it.market
-    seen = world.views[it.id].read(world.clock.now())
+    spec, exchange = it.spec, it.exchange
+    seen = simulation.views[it.id].read(simulation.clock.now())
     return {
         "id": it.id,
         **_CONSTANT_FIELDS,
         "is_locked": spec.is_locked,
-        "updated_at": iso(world.clock.moment()),
+        "updated_at": iso(simulation.clock.moment()),
         "fast_convert_available": spec.fast_convert_available,
         "api_key_invalid": spec.api_key_invalid,
         "market_icon": f"https://3commas.io/img/exchanges/{spec.market_code}.png",
         "api_key": LEAKED_EXCHANGE_KEY.format(id=it.id),
         "name": spec.name,
         "lock_reason": spec.lock_reason,
-        **_values(worth(world, seen.total)),
-        "pretty_display_type": market.display_type,
-        "exchange_name": market.exchange_name,
+        **_values(worth(simulation, seen.total)),
+        "pretty_display_type": exchange.display_type,
+        "exchange_name": exchange.exchange_name,
         "market_code": spec.market_code,
         "api_keys_state": spec.api_keys_state,
         **spec.fields,
     }
 
 
-def summary(world: World, accounts: list[ExchangeAccount]) -> dict[str, Any]:
+def summary(simulation: Simulation, accounts: list[ExchangeAccount]) -> dict[str, Any]:
     """Write the Account that stands for all accounts together.
 
-    :param world: the world.
+    :param simulation: the simulation.
     :param accounts: all accounts.
     :return: its JSON object.
     """
-    now = world.clock.now()
-    values = [worth(world, world.views[it.id].read(now).total) for it in accounts]
-    with exact():
+    now = simulation.clock.now()
+    values = [worth(simulation, simulation.views[it.id].read(now).total) for it in accounts]
+    with precise():
         total = Worth(sum((at.btc for at in values), ZERO), sum((at.usd for at in values), ZERO))
     return {
         "id": "summary",
@@ -159,7 +160,7 @@ def summary(world: World, accounts: list[ExchangeAccount]) -> dict[str, Any]:
 
 
 def _values(total: Worth) -> dict[str, Any]:
-    with exact():
+    with precise():
         day = Worth(total.btc * _DAY_PROFIT, total.usd * _DAY_PROFIT)
         profit = Worth(total.btc * _TOTAL_PROFIT, total.usd * _TOTAL_PROFIT)
     return {
@@ -178,26 +179,26 @@ def _values(total: Worth) -> dict[str, Any]:
     }
 
 
-def balance_rows(world: World, it: ExchangeAccount) -> list[dict[str, Any]]:
+def balance_rows(simulation: Simulation, it: ExchangeAccount) -> list[dict[str, Any]]:
     """Write the rows of ``account_table_data``.
 
-    :param world: the world.
+    :param simulation: the simulation.
     :param it: the account.
     :return: a row for each currency; strings and JSON numbers alternate.
     """
-    seen = world.views[it.id].read(world.clock.now())
-    total = worth(world, seen.total).btc
+    seen = simulation.views[it.id].read(simulation.clock.now())
+    total = worth(simulation, seen.total).btc
     return [
-        {"account_id": it.id, **_balance_row(world, currency, at, total, number if index % 2 else text)}
+        {"account_id": it.id, **_balance_row(simulation, currency, at, total, number if index % 2 else text)}
         for index, (currency, at) in enumerate(seen.rows.items())
     ]
 
 
-def _balance_row(world: World, currency: str, at: Position, total: Decimal, write: Any) -> dict[str, Any]:
-    in_btc, in_usd = world.prices.of(currency, world.clock.now())
+def _balance_row(simulation: Simulation, currency: str, at: Position, total: Decimal, write: Any) -> dict[str, Any]:
+    in_btc, in_usd = simulation.prices.of(currency, simulation.clock.now())
     name, _ = _COINS.get(currency, (currency, None))
     available = ZERO if at.state == "staked" else at.amount - at.on_orders
-    with exact():
+    with precise():
         btc, usd = at.amount * in_btc, at.amount * in_usd
         free_btc, free_usd = available * in_btc, available * in_usd
         share = _percentage(btc, total)
@@ -232,21 +233,21 @@ def _percentage(part: Decimal, total: Decimal) -> Decimal:
     return round(part / total * _HUNDRED, 2) if total else ZERO
 
 
-def shares(world: World, it: ExchangeAccount) -> list[dict[str, Any]]:
+def shares(simulation: Simulation, it: ExchangeAccount) -> list[dict[str, Any]]:
     """Write the shares of ``pie_chart_data``.
 
-    :param world: the world.
+    :param simulation: the simulation.
     :param it: the account.
     :return: a share for each currency.
     """
-    now = world.clock.now()
-    seen = world.views[it.id].read(now)
-    total = worth(world, seen.total).btc
+    now = simulation.clock.now()
+    seen = simulation.views[it.id].read(now)
+    total = worth(simulation, seen.total).btc
     rows = []
     for currency, at in seen.rows.items():
         name, cmc_id = _COINS.get(currency, (currency, None))
-        in_btc, in_usd = world.prices.of(currency, now)
-        with exact():
+        in_btc, in_usd = simulation.prices.of(currency, now)
+        with precise():
             btc, usd = at.amount * in_btc, at.amount * in_usd
             share = _percentage(btc, total)
         rows.append(
@@ -265,14 +266,14 @@ def shares(world: World, it: ExchangeAccount) -> list[dict[str, Any]]:
     return rows
 
 
-def active_entities(world: World, accounts: list[ExchangeAccount]) -> dict[str, Any]:
+def active_entities(simulation: Simulation, accounts: list[ExchangeAccount]) -> dict[str, Any]:
     """Count what trades on these accounts.
 
-    :param world: the world.
+    :param simulation: the simulation.
     :param accounts: the accounts.
     :return: the reply of ``active_trading_entities``.
     """
-    now = world.clock.now()
+    now = simulation.clock.now()
     for it in accounts:
         it.entities.settle(now)
     entities = [it.entities for it in accounts]
@@ -288,19 +289,19 @@ def active_entities(world: World, accounts: list[ExchangeAccount]) -> dict[str, 
 
 
 def balance_chart(
-    world: World, accounts: list[ExchangeAccount], first: datetime, last: datetime | None
+    simulation: Simulation, accounts: list[ExchangeAccount], first: datetime, last: datetime | None
 ) -> list[dict[str, Any]]:
     """Write the points of ``balance_chart_data``: one for each whole hour.
 
-    :param world: the world.
+    :param simulation: the simulation.
     :param accounts: the accounts.
     :param first: where the chart begins.
     :param last: where it ends; now if left out.
     :return: the points, the oldest first.
     """
-    now = world.clock.now()
-    values = [worth(world, world.views[it.id].read(now).total) for it in accounts]
-    end = min(last or world.clock.moment(), world.clock.moment())
+    now = simulation.clock.now()
+    values = [worth(simulation, simulation.views[it.id].read(now).total) for it in accounts]
+    end = min(last or simulation.clock.moment(), simulation.clock.moment())
     hour = first.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
     points: list[dict[str, Any]] = []
     while hour <= end and len(points) < _LAST_POINTS:
@@ -353,12 +354,12 @@ def market_list() -> list[dict[str, Any]]:
     """
     return [
         {
-            "market_name": market.exchange_name,
+            "market_name": exchange.exchange_name,
             "market_url": "https://3commas.io",
             "market_icon": f"https://3commas.io/img/exchanges/{code}.png",
             "help_link": None,
             "nomics_id": None,
             "market_code": code,
         }
-        for code, market in MARKETS.items()
+        for code, exchange in EXCHANGES.items()
     ]

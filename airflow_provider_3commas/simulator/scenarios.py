@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from airflow_provider_3commas.simulator.money import ZERO, coin
+from airflow_provider_3commas.simulator.amounts import ZERO, coin
 
 Seconds = Annotated[float, msgspec.Meta(ge=0)]
 Count = Annotated[int, msgspec.Meta(ge=0)]
@@ -27,10 +27,10 @@ Permission = Literal[
     "SMART_TRADES_READ",
     "SMART_TRADES_WRITE",
 ]
-Mode = Literal["real", "paper"]
+UserMode = Literal["real", "paper"]
 HoldingState = Literal["free", "staked", "delisted"]
 
-PAPER_MARKET = "paper_trading"
+PAPER_MARKET_CODE = "paper_trading"
 _FOLDER = Path(__file__).parent / "scenario_files"
 
 
@@ -281,7 +281,7 @@ class Scenario(_Strict):
     keys: list[KeySpec]
     description: str = ""
     seed: int = 1
-    mode: Mode = "real"
+    mode: UserMode = "real"
     ignores_forced_mode: bool = False
     rate_limit: RateLimitSpec = msgspec.field(default_factory=RateLimitSpec)
     fills: FillSpec = msgspec.field(default_factory=FillSpec)

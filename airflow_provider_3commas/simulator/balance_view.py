@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from airflow_provider_3commas.simulator.market import ExchangeAccount, Position
+    from airflow_provider_3commas.simulator.exchange_account import ExchangeAccount, Position
     from airflow_provider_3commas.simulator.scenarios import ViewSpec
 
 # After a long jump of the clock only the last refreshes matter.

@@ -12,7 +12,7 @@ _CAPACITY = 200_000
 _SECRET_HEADERS = frozenset({"apikey", "authorization", "cookie", "proxy-authorization"})
 
 
-class Entry(msgspec.Struct):
+class LoggedRequest(msgspec.Struct):
     """A request.
 
     :param seq: its number; numbers only grow, across resets too.
@@ -59,7 +59,7 @@ class Entry(msgspec.Struct):
     user_agent: str | None = None
 
 
-class Query(msgspec.Struct, forbid_unknown_fields=True):
+class RequestFilter(msgspec.Struct, forbid_unknown_fields=True):
     """Which entries to show.
 
     :param path: only those whose path contains this.
@@ -79,7 +79,7 @@ class Query(msgspec.Struct, forbid_unknown_fields=True):
     sell: bool | None = None
     limit: int | None = None
 
-    def wants(self, entry: Entry) -> bool:
+    def wants(self, entry: LoggedRequest) -> bool:
         """Decide whether to show an entry.
 
         :param entry: the entry.
@@ -95,11 +95,11 @@ class Query(msgspec.Struct, forbid_unknown_fields=True):
         )
 
 
-class Journal:
+class RequestLog:
     """Keep the requests in the order they arrived."""
 
     def __init__(self) -> None:
-        self._entries: deque[Entry] = deque(maxlen=_CAPACITY)
+        self._entries: deque[LoggedRequest] = deque(maxlen=_CAPACITY)
         self._last = 0
         self.dropped = 0
 
@@ -119,7 +119,7 @@ class Journal:
         self._last += 1
         return self._last
 
-    def add(self, entry: Entry) -> None:
+    def add(self, entry: LoggedRequest) -> None:
         """Keep an entry; it is filled in while the request is served.
 
         :param entry: the entry.
@@ -133,7 +133,7 @@ class Journal:
         self._entries.clear()
         self.dropped = 0
 
-    def find(self, query: Query) -> list[Entry]:
+    def find(self, query: RequestFilter) -> list[LoggedRequest]:
         """Find entries.
 
         :param query: which.

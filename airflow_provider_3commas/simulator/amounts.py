@@ -22,7 +22,7 @@ _PRICE_STEP = Decimal("1E-18")
 _EXPONENT_BELOW = Decimal("0.001")
 
 
-def exact() -> AbstractContextManager[Context]:
+def precise() -> AbstractContextManager[Context]:
     """Open a decimal context that is wide enough for the API's 50 places.
 
     :return: the context manager.

@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from airflow_provider_3commas.simulator.amounts import text
 from airflow_provider_3commas.simulator.auth import KeyRing
-from airflow_provider_3commas.simulator.clock import MarketClock
-from airflow_provider_3commas.simulator.limits import RateLimiter
-from airflow_provider_3commas.simulator.market import Entities, ExchangeAccount, Prices, Sale, Target
-from airflow_provider_3commas.simulator.money import text
+from airflow_provider_3commas.simulator.balance_view import BalanceView
+from airflow_provider_3commas.simulator.exchange_account import ExchangeAccount, Sale, SellTarget
+from airflow_provider_3commas.simulator.market_clock import MarketClock
+from airflow_provider_3commas.simulator.prices import Prices
+from airflow_provider_3commas.simulator.rate_limit import RateLimiter
 from airflow_provider_3commas.simulator.scenarios import AccountSpec, HoldingSpec, Scenario, ScenarioError
-from airflow_provider_3commas.simulator.view import BalanceView
+from airflow_provider_3commas.simulator.trading_entities import TradingEntities
 
 if TYPE_CHECKING:
-    from airflow_provider_3commas.simulator.scenarios import Mode
+    from airflow_provider_3commas.simulator.scenarios import UserMode
 
 _BOT_KINDS = {"bots": "dca", "grid_bots": "grid", "signal_bots": "signal"}
 _FLAGS = frozenset(
@@ -65,7 +67,7 @@ class AppliedSale:
         }
 
 
-class World:
+class Simulation:
     """A scenario with its clock running.
 
     :param scenario: the scenario.
@@ -76,7 +78,7 @@ class World:
     def __init__(self, scenario: Scenario, speed: float) -> None:
         self.scenario = scenario
         self.clock = MarketClock(speed)
-        self.mode: Mode = scenario.mode
+        self.mode: UserMode = scenario.mode
         self.limiter = RateLimiter(scenario.rate_limit)
         self.prices = Prices(scenario.prices, scenario.seed)
         try:
@@ -94,7 +96,7 @@ class World:
         self.accounts[spec.id] = account
         self.views[spec.id] = BalanceView(account, self.scenario.view, self.clock.now())
 
-    def in_mode(self, mode: Mode) -> list[ExchangeAccount]:
+    def in_mode(self, mode: UserMode) -> list[ExchangeAccount]:
         """List the accounts of a mode.
 
         :param mode: ``real`` or ``paper``.
@@ -102,7 +104,7 @@ class World:
         """
         return [account for account in self.accounts.values() if account.is_paper == (mode == "paper")]
 
-    def sell_all(self, account: ExchangeAccount, target: Target, seq: int, request_id: str, at: float) -> None:
+    def sell_all(self, account: ExchangeAccount, target: SellTarget, seq: int, request_id: str, at: float) -> None:
         """Carry out a sell and keep a record of it.
 
         :param account: on which account.
@@ -131,7 +133,7 @@ class World:
         account.settle(self.clock.now())
         rest = dict(change)
         holdings = msgspec.convert(rest.pop("holdings", {}), dict[str, Decimal | HoldingSpec | None])
-        counts = {name: rest.pop(name) for name in (*_BOT_KINDS, *Entities.COUNTED) if name in rest}
+        counts = {name: rest.pop(name) for name in (*_BOT_KINDS, *TradingEntities.COUNTED) if name in rest}
         unknown = rest.keys() - _FLAGS
         if unknown:
             raise ValueError(f"unknown field {', '.join(sorted(unknown))}")

@@ -32,7 +32,7 @@ def encode(value: Any) -> bytes:
 
 
 @dataclass(slots=True)
-class Reply:
+class HttpReply:
     """An HTTP reply.
 
     :param status: HTTP status.
