@@ -16,12 +16,7 @@ __all__ = ["Simulator", "SimulatorError"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import the process helper only when somebody asks for it.
-
-    :param name: the attribute that was asked for.
-    :return: the attribute.
-    :raises AttributeError: if there is none of that name.
-    """
+    """Import the process helper on first use only: ``--help`` and the server need none of it."""
     if name in __all__:
         from airflow_provider_3commas.simulator import process
 

@@ -22,11 +22,7 @@ GET /simulator/ lists the control API: journal, faults, clock, accounts.
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the simulator until a signal ends it.
-
-    :param arguments: the command line; the process's own if left out.
-    :return: exit status.
-    """
+    """Run the simulator until a signal ends it."""
     options = _parser().parse_args(arguments)
     if options.speed < 0:
         return _fail("--speed: expected a number of zero or more")

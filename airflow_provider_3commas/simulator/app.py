@@ -36,22 +36,14 @@ _CLAIMED = 100
 
 
 class Connection(NamedTuple):
-    """The TCP connection below a request.
-
-    :param number: its number, from 1 in the order they were opened.
-    :param close: ends it; with true as argument by a reset.
-    """
+    """The TCP connection below a request, numbered from 1 in the order they were opened."""
 
     number: int
     close: Callable[[bool], None]
 
 
 class App:
-    """The simulated 3Commas.
-
-    :param scenario: what it starts from.
-    :param speed: simulated seconds per real second.
-    """
+    """The simulated API, with the control interface beside it."""
 
     def __init__(self, scenario: Scenario, speed: float) -> None:
         from airflow_provider_3commas.simulator.control import control_app
@@ -63,23 +55,14 @@ class App:
         self._control: AsgiApp = control_app(self)
 
     def reset(self, scenario: Scenario, speed: float) -> None:
-        """Start over; requests that are held are ended without being carried out.
-
-        :param scenario: what to start from.
-        :param speed: simulated seconds per real second.
-        """
+        """Start over; requests that are held are ended without being carried out."""
         self.simulation = Simulation(scenario, speed)
         self.journal.clear()
         self.faults.release(discard=True)
         self.faults.clear()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a request, as ASGI wants it.
-
-        :param scope: what is known about it.
-        :param receive: gives its body.
-        :param send: takes the reply.
-        """
+        """Serve one ASGI request."""
         path: str = scope["path"]
         if path == CONTROL or path.startswith(CONTROL + "/"):
             await self._control(scope, receive, send)
@@ -96,7 +79,7 @@ class App:
         await _send(reply, entry, scope, receive, send)
 
     def _admit(self, scope: Scope, body: bytes) -> tuple[Call, Route]:
-        """Write the request into the journal and find out where it leads."""
+        """Log the request and route it."""
         target: bytes = scope["raw_path"]
         if scope["query_string"]:
             target += b"?" + scope["query_string"]
@@ -155,7 +138,7 @@ class App:
         return spoil(fault, reply) if gone_on else HttpReply(0, ending="close")
 
     async def _wait(self, fault: Fault, call: Call, receive: Receive) -> bool:
-        """Keep a request waiting; tell whether it may go on."""
+        """Keep a request waiting; return whether it may go on."""
         held = await self.faults.hold(fault, call.entry, lambda: _until_gone(receive))
         if held.discarded or call.simulation is not self.simulation:
             return False
@@ -175,7 +158,7 @@ def _carry_out(call: Call, endpoint: Endpoint | None) -> HttpReply:
 
 
 def _not_carried_out(fault: Fault, call: Call, endpoint: Endpoint | None) -> HttpReply:
-    """Return what a fault that comes before the call can be made from."""
+    """Return the reply that a fault spoils when the call itself is never carried out."""
     reply = HttpReply(endpoint.status if endpoint else 200)
     if fault.action in ("wrong_account", "truncate"):
         number = int(call.subject) if call.subject.isascii() and call.subject.isdigit() else 0
@@ -198,7 +181,7 @@ def _refused(simulation: Simulation, refusal: Refusal) -> HttpReply:
 
 
 async def _read_body(receive: Receive) -> bytes | None:
-    """Read the body; return none if the client left before it was complete."""
+    """Return the body, or none if the client disconnected before it was complete."""
     body: bytes = b""
     while True:
         message = await receive()

@@ -35,11 +35,7 @@ if TYPE_CHECKING:
 
 
 class ControlError(Exception):
-    """A control request that can't be carried out.
-
-    :param status: HTTP status.
-    :param message: what is wrong.
-    """
+    """A control request that can't be carried out."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -97,20 +93,13 @@ class Trade(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Control:
-    """Carry out control requests.
-
-    :param app: the application that they control.
-    """
+    """The control requests; the first line of each docstring is its description in ``GET /simulator/``."""
 
     def __init__(self, app: App) -> None:
         self._app = app
 
     async def index(self, request: Request) -> Any:
-        """List the control API.
-
-        :param request: the request.
-        :return: the reply's JSON.
-        """
+        """List the control API."""
         return {
             "name": "3Commas simulator",
             "version": __version__,
@@ -123,11 +112,7 @@ class Control:
         }
 
     async def state(self, request: Request) -> Any:
-        """Show scenario, clock, keys, accounts and limits as they are.
-
-        :param request: the request.
-        :return: the reply's JSON.
-        """
+        """Show scenario, clock, keys, accounts and limits as they are."""
         app, simulation = self._app, self._app.simulation
         return {
             "version": __version__,
@@ -143,11 +128,7 @@ class Control:
         }
 
     async def journal(self, request: Request) -> Any:
-        """Show the requests; filters: path, method, status, since, applied, sell, limit.
-
-        :param request: the request.
-        :return: the reply's JSON.
-        """
+        """Show the requests; filters: path, method, status, since, applied, sell, limit."""
         query = _convert(dict(request.query_params), RequestFilter, strict=False)
         return {
             "requests": self._app.journal.find(query),
@@ -156,28 +137,16 @@ class Control:
         }
 
     async def clear_journal(self, request: Request) -> Any:
-        """Forget the requests so far.
-
-        :param request: the request.
-        :return: the reply's JSON.
-        """
+        """Forget the requests so far."""
         self._app.journal.clear()
         return {"last": self._app.journal.last}
 
     async def summary(self, request: Request) -> Any:
-        """Count requests by endpoint and status, and sells by account.
-
-        :param request: the request.
-        :return: the reply's JSON.
-        """
+        """Count requests by endpoint and status, and sells by account."""
         return {**self._app.journal.summary(), "sells": self._sells_by_account()}
 
     async def sells(self, request: Request) -> Any:
-        """Show the sells that were carried out; filter: account_id.
-
-        :param request: the request.
-        :return: the reply's JSON.
-        """
+        """Show the sells that were carried out; filter: account_id."""
         wanted = request.query_params.get("account_id")
         sales = [sold.shown() for sold in self._app.simulation.sales]
         return {
@@ -187,19 +156,11 @@ class Control:
         }
 
     async def account(self, request: Request) -> Any:
-        """Show an account as it truly is on the exchange.
-
-        :param request: the request.
-        :return: the reply's JSON.
-        """
+        """Show an account as it truly is on the exchange."""
         return self._app.simulation.shown_account(self._account(request))
 
     async def change_account(self, request: Request) -> Any:
-        """Change holdings, entities or flags of an account, or open a new one.
-
-        :param request: the request.
-        :return: the reply's JSON.
-        """
+        """Change holdings, entities or flags of an account, or open a new one."""
         account_id = int(request.path_params["account_id"])
         try:
             self._app.simulation.change_account(account_id, await _body(request, dict[str, Any]))
@@ -208,11 +169,7 @@ class Control:
         return self._app.simulation.shown_account(self._account(request))
 
     async def trade(self, request: Request) -> Any:
-        """Sell some of one currency at once, as a bot would: currency, amount or fraction, into.
-
-        :param request: the request.
-        :return: the reply's JSON.
-        """
+        """Sell some of one currency at once, as a bot would: currency, amount or fraction, into."""
         simulation, account = self._app.simulation, self._account(request)
         trade = await _body(request, Trade)
         if not (simulation.prices.knows(trade.into) and trade.currency in account.holdings):
@@ -226,56 +183,32 @@ class Control:
         return simulation.shown_account(account)
 
     async def add_faults(self, request: Request) -> Any:
-        """Order a fault, or a list of them.
-
-        :param request: the request.
-        :return: the reply's JSON.
-        """
+        """Order a fault, or a list of them."""
         body = await _body(request, dict[str, Any] | list[dict[str, Any]])
         wanted = body if isinstance(body, list) else [body]
         faults = [_convert(one, Fault) for one in wanted]
         return {"faults": [self._app.faults.add(fault) for fault in faults]}
 
     async def faults(self, request: Request) -> Any:
-        """List the faults, with how often each hit.
-
-        :param request: the request.
-        :return: the reply's JSON.
-        """
+        """List the faults, with how often each hit."""
         return {"faults": self._app.faults.all()}
 
     async def clear_faults(self, request: Request) -> Any:
-        """Forget all faults; held requests stay held.
-
-        :param request: the request.
-        :return: the reply's JSON.
-        """
+        """Forget all faults; held requests stay held."""
         self._app.faults.clear()
         return {"faults": []}
 
     async def held(self, request: Request) -> Any:
-        """List the requests that are kept waiting.
-
-        :param request: the request.
-        :return: the reply's JSON.
-        """
+        """List the requests that are kept waiting."""
         return {"held": [held.shown() for held in self._app.faults.held()]}
 
     async def release(self, request: Request) -> Any:
-        """Let held requests go on: id (default all), discard.
-
-        :param request: the request.
-        :return: the reply's JSON.
-        """
+        """Release held requests: id (default all), discard."""
         release = await _body(request, Release)
         return {"released": self._app.faults.release(held_id=release.id, discard=release.discard)}
 
     async def time(self, request: Request) -> Any:
-        """Jump ahead (advance, in simulated seconds), or change the speed.
-
-        :param request: the request.
-        :return: the reply's JSON.
-        """
+        """Jump ahead (advance, in simulated seconds), or change the speed."""
         change = await _body(request, TimeChange)
         simulation = self._app.simulation
         if change.advance < 0:
@@ -287,11 +220,7 @@ class Control:
         return {"now": simulation.clock.advance(change.advance), "speed": simulation.clock.speed}
 
     async def reset(self, request: Request) -> Any:
-        """Start over: scenario, speed.
-
-        :param request: the request.
-        :return: the reply's JSON.
-        """
+        """Start over: scenario, speed."""
         reset = await _body(request, Reset)
         simulation = self._app.simulation
         speed = simulation.clock.speed if reset.speed is None else _checked_speed(reset.speed)
@@ -303,11 +232,7 @@ class Control:
         return {"scenario": scenario.name, "speed": speed}
 
     async def put_key(self, request: Request) -> Any:
-        """Add an API key, or change some fields of one.
-
-        :param request: the request.
-        :return: the reply's JSON.
-        """
+        """Add an API key, or change some fields of one."""
         change = await _body(request, dict[str, Any])
         keys = self._app.simulation.keys
         known = keys.get(str(change.get("key")))
@@ -319,11 +244,7 @@ class Control:
         return _shown_key(spec)
 
     async def rate_limit(self, request: Request) -> Any:
-        """Change some rules of the rate limit; counters, pauses and bans start over.
-
-        :param request: the request.
-        :return: the reply's JSON.
-        """
+        """Change some rules of the rate limit; counters, pauses and bans start over."""
         simulation = self._app.simulation
         change = await _body(request, dict[str, Any])
         rules = _convert({**msgspec.to_builtins(simulation.limiter.spec), **change}, RateLimitSpec)
@@ -367,11 +288,7 @@ _ROUTES: list[tuple[str, str, str]] = [
 
 
 def control_app(app: App) -> Starlette:
-    """Make the application for the control API.
-
-    :param app: the application that it controls.
-    :return: an ASGI application.
-    """
+    """Return the ASGI application of the control interface."""
     control = Control(app)
     return Starlette(routes=[Route(path, _endpoint(getattr(control, name)), methods=[m]) for m, path, name in _ROUTES])
 

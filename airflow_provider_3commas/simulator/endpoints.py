@@ -30,17 +30,7 @@ _MOST_DIGITS = 18
 
 @dataclass(slots=True)
 class Call:
-    """A request on its way to an endpoint.
-
-    :param simulation: the simulation it is about.
-    :param entry: its entry in the journal.
-    :param headers: its headers, names in lower case.
-    :param target: path and query as received.
-    :param body: its body.
-    :param subject: the part of the path where an id stands, if there is one.
-    :param mode: whether it is about the real or the paper accounts.
-    :param params: its parameters.
-    """
+    """A request on its way to an endpoint."""
 
     simulation: Simulation
     entry: LoggedRequest
@@ -52,21 +42,13 @@ class Call:
     params: dict[str, str] = field(default_factory=dict)
 
     def accounts(self) -> list[ExchangeAccount]:
-        """List the accounts that a read is about: one, or all for ``summary``.
-
-        :return: the accounts.
-        :raises ApiError: 404 if there is no such account.
-        """
+        """Return the accounts that a read is about: one, or all for ``summary``."""
         if self.subject == SUMMARY:
             return self.simulation.in_mode(self.mode)
         return [self.account()]
 
     def account(self) -> ExchangeAccount:
-        """Find the account that the path names.
-
-        :return: the account.
-        :raises ApiError: 404 if there is none of that id in this mode.
-        """
+        """Return the account that the path names, or raise a 404: each mode has accounts of its own."""
         number = _id(self.subject)
         account = self.simulation.accounts.get(number) if number is not None else None
         if account is None or account.is_paper != (self.mode == "paper"):
@@ -74,14 +56,7 @@ class Call:
         return account
 
     def number(self, name: str, default: int, least: int = 0) -> int:
-        """Read a parameter that is a number.
-
-        :param name: its name.
-        :param default: its value if it is not there.
-        :param least: the smallest value allowed.
-        :return: its value.
-        :raises ApiError: 400 if it is something else.
-        """
+        """Return a numeric parameter, or raise a 400."""
         value = self.params.get(name, "")
         if not value:
             return default
@@ -92,14 +67,7 @@ class Call:
 
 
 class Endpoint(NamedTuple):
-    """An endpoint.
-
-    :param handler: carries out the call and returns the reply's JSON.
-    :param status: status of success.
-    :param permission: what the key must be allowed; none for a signature alone.
-    :param signed: whether a signature is needed.
-    :param kind: ``read`` or ``write``, for subscription plans.
-    """
+    """What carries out a call, and what the call needs."""
 
     handler: Callable[[Call], Any]
     status: int
@@ -109,12 +77,7 @@ class Endpoint(NamedTuple):
 
 
 class Route(NamedTuple):
-    """Where a path leads.
-
-    :param endpoint: the endpoint, if there is one.
-    :param subject: what stands where an id belongs.
-    :param pattern: the path with ``{id}`` in its place.
-    """
+    """Where a path leads: to an endpoint or to none; pattern is the path with ``{id}`` for its subject."""
 
     endpoint: Endpoint | None
     subject: str
@@ -122,12 +85,7 @@ class Route(NamedTuple):
 
 
 def route(method: str, target: bytes) -> Route:
-    """Find the endpoint of a request.
-
-    :param method: HTTP method.
-    :param target: path and query as received.
-    :return: the way; without an endpoint if nothing is there.
-    """
+    """Route a request by its path, with the query string still on it."""
     path = target.split(b"?", 1)[0]
     if not path.startswith(BASE):
         return Route(None, "", path.decode("latin-1"))
@@ -146,13 +104,7 @@ def route(method: str, target: bytes) -> Route:
 
 
 def carry_out(call: Call, endpoint: Endpoint | None) -> Any:
-    """Authenticate, authorize and carry out a call.
-
-    :param call: the call.
-    :param endpoint: where it leads.
-    :return: the reply's JSON.
-    :raises ApiError: if it fails.
-    """
+    """Authenticate, authorize and carry out a call; return the reply's JSON or raise ApiError."""
     if endpoint is None:
         raise api_errors.not_found()
     if endpoint.signed:
@@ -184,7 +136,7 @@ def _mode(call: Call) -> UserMode:
 
 
 def _params(call: Call) -> dict[str, str]:
-    """Collect the parameters; on a conflict the query string wins."""
+    """Merge the parameters; on a conflict the query string wins."""
     query = call.target.partition(b"?")[2].decode("latin-1")
     params = _body_params(call.headers.get(b"content-type", b""), call.body) if call.body else {}
     params.update(parse_qsl(query, keep_blank_values=True))
@@ -202,7 +154,7 @@ def _body_params(content_type: bytes, body: bytes) -> dict[str, str]:
 
 
 def _id(value: str) -> int | None:
-    """Read a number in ASCII digits; anything else is none."""
+    """Parse a number in ASCII digits; anything else is none."""
     if value.isascii() and value.isdigit() and len(value) <= _MOST_DIGITS:
         return int(value)
     return None

@@ -24,12 +24,7 @@ SellTarget = Literal["BTC", "USD"]
 
 
 class Position(NamedTuple):
-    """A balance at one moment.
-
-    :param amount: all of it.
-    :param on_orders: how much of it lies in open orders.
-    :param state: whether it can be sold.
-    """
+    """A balance at one moment."""
 
     amount: Decimal
     on_orders: Decimal
@@ -38,12 +33,7 @@ class Position(NamedTuple):
 
 @dataclass(slots=True)
 class Holding:
-    """A balance on the exchange.
-
-    :param amount: all of it.
-    :param on_orders: how much of it lies in open orders.
-    :param state: whether it can be sold.
-    """
+    """A balance on the exchange."""
 
     amount: Decimal = ZERO
     on_orders: Decimal = ZERO
@@ -51,13 +41,7 @@ class Holding:
 
 
 class Fill(NamedTuple):
-    """Something that will happen to an order.
-
-    :param at: when, in simulated time.
-    :param currency: what is sold.
-    :param amount: how much.
-    :param into: what it is sold into; empty if it is given back unsold.
-    """
+    """A step of an order, due at a simulated time; with an empty ``into`` the amount is given back unsold."""
 
     at: float
     currency: str
@@ -67,14 +51,7 @@ class Fill(NamedTuple):
 
 @dataclass(slots=True)
 class Sale:
-    """A sell-all that was applied.
-
-    :param account_id: on which account.
-    :param target: ``BTC`` or ``USD``.
-    :param at: when, in simulated time.
-    :param orders: amount by currency of the orders it created.
-    :param left: amount by currency of what it could not sell.
-    """
+    """A sell-all that was applied: amounts by currency of its orders, and of what could not be sold."""
 
     account_id: int
     target: SellTarget
@@ -84,12 +61,7 @@ class Sale:
 
 
 class ExchangeAccount:
-    """An account on an exchange: the truth that 3Commas' view follows.
-
-    :param spec: what it is at the start.
-    :param prices: the market.
-    :param fills: how its orders fill.
-    """
+    """The truth that 3Commas' view of the account follows."""
 
     def __init__(self, spec: AccountSpec, prices: Prices, fills: FillSpec) -> None:
         self.spec = spec
@@ -104,26 +76,16 @@ class ExchangeAccount:
 
     @property
     def id(self) -> int:
-        """Return the account's 3Commas id.
-
-        :return: the id.
-        """
+        """The account's 3Commas id."""
         return self.spec.id
 
     @property
     def is_paper(self) -> bool:
-        """Tell whether this is a paper account.
-
-        :return: true if it is.
-        """
+        """Whether this is a paper account."""
         return self.spec.market_code == PAPER_MARKET_CODE
 
     def set_holding(self, currency: str, holding: Decimal | HoldingSpec | None) -> None:
-        """Replace a balance, as a deposit or a withdrawal would.
-
-        :param currency: its code.
-        :param holding: the new balance; none removes it.
-        """
+        """Replace a balance, as a deposit or a withdrawal would; none removes it."""
         if holding is None:
             self.holdings.pop(currency, None)
             self._fills = [fill for fill in self._fills if fill.currency != currency]
@@ -133,11 +95,7 @@ class ExchangeAccount:
             self.holdings[currency] = Holding(holding)
 
     def positions(self, now: float) -> dict[str, Position]:
-        """Return the balances.
-
-        :param now: simulated time.
-        :return: balance by currency, empty ones left out.
-        """
+        """Return the balances that are not empty."""
         self.settle(now)
         return {
             currency: Position(holding.amount, holding.on_orders, holding.state)
@@ -146,10 +104,7 @@ class ExchangeAccount:
         }
 
     def settle(self, now: float) -> None:
-        """Let happen whatever was due by the given time.
-
-        :param now: simulated time.
-        """
+        """Apply whatever was due by the given time."""
         self.entities.settle(now)
         due = 0
         for fill in self._fills:
@@ -161,12 +116,7 @@ class ExchangeAccount:
             del self._fills[:due]
 
     def sell_all(self, target: SellTarget, now: float) -> Sale:
-        """Stop everything that trades, and create orders for all that can be sold.
-
-        :param target: ``BTC`` or ``USD``.
-        :param now: simulated time.
-        :return: what was ordered and what could not be.
-        """
+        """Stop everything that trades, and create orders for all that can be sold, into ``BTC`` or dollars."""
         self.settle(now)
         self.entities.stop(now, self._rules.stop_seconds)
         self._cancel_orders()
@@ -181,13 +131,7 @@ class ExchangeAccount:
         return sale
 
     def trade(self, currency: str, amount: Decimal, into: str, now: float) -> None:
-        """Sell some of a currency at once, as a bot or a person would.
-
-        :param currency: what is sold.
-        :param amount: how much.
-        :param into: what it is sold into.
-        :param now: simulated time.
-        """
+        """Sell some of a currency at once, as a bot or a person would."""
         self.settle(now)
         self._apply(Fill(now, currency, coin(amount), into))
 

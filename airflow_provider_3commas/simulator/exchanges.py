@@ -8,12 +8,7 @@ from airflow_provider_3commas.simulator.scenarios import PAPER_MARKET_CODE
 
 
 class Exchange(NamedTuple):
-    """An exchange as 3Commas names it.
-
-    :param exchange_name: the long name.
-    :param display_type: the name without blanks.
-    :param dollar: what sell-all to USD sells into.
-    """
+    """An exchange as 3Commas names it, with what sell-all to USD sells into there."""
 
     exchange_name: str
     display_type: str

@@ -55,11 +55,13 @@ class Fault(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     :param path: only requests whose path and query contain this.
     :param times: how often; null for always.
     :param skip: let this many matching requests pass first.
-    :param status: status of the reply; by default what suits the action.
+    :param status: status of the reply; by default 502 for ``status`` and ``html``, 302 for ``redirect``, and for
+        the others what the call would have answered.
     :param body: body of the reply: a text, or anything else as JSON.
     :param headers: further headers of the reply.
     :param location: where a ``redirect`` points to.
-    :param seconds: how long ``delay`` and ``hang`` last, and how long ``hold`` lasts at most.
+    :param seconds: how long, in real time, ``delay`` (1 by default) and ``hang`` (3600) last, and ``hold`` (600) lasts
+        at most.
     :param reset: whether ``drop`` and ``hang`` end the connection with a TCP reset.
     :param apply_if_gone: whether a call that was held ``before`` is carried out although its client
         is gone by then; a real server does not notice.
@@ -85,27 +87,16 @@ class Fault(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
     @property
     def label(self) -> str:
-        """Name the fault in a few words, for the journal.
-
-        :return: for example ``drop after``.
-        """
+        """What the journal calls it, for example ``drop after``."""
         return f"{self.action} {self.when}"
 
     @property
     def duration(self) -> float:
-        """Return how long it waits.
-
-        :return: seconds.
-        """
+        """How many seconds it waits."""
         return _DEFAULT_SECONDS.get(self.action, 0.0) if self.seconds is None else self.seconds
 
     def hit(self, method: str, path: str) -> bool:
-        """Decide whether a request is hit, and count it.
-
-        :param method: the request's method.
-        :param path: its path and query.
-        :return: true if it is hit.
-        """
+        """Return whether a request is hit, and count it."""
         if self.times == 0 or self.path not in path or self.method.upper() not in ("", method):
             return False
         if self.skip:
@@ -118,12 +109,7 @@ class Fault(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
 
 def spoil(fault: Fault, reply: HttpReply) -> HttpReply:
-    """Turn the reply that would have been sent into the one that the fault sends.
-
-    :param fault: the fault.
-    :param reply: the reply that would have been sent.
-    :return: the reply to send, or the way to end the connection.
-    """
+    """Turn the reply that would have been sent into the one that the fault sends."""
     spoiled = _SPOILERS[fault.action](fault, reply)
     spoiled.headers.update(fault.headers)
     if fault.reset and spoiled.ending == "close":
@@ -205,11 +191,7 @@ _SPOILERS: dict[str, Callable[[Fault, HttpReply], HttpReply]] = {
 
 
 class Held:
-    """A request that is kept waiting.
-
-    :param fault: the fault that holds it.
-    :param entry: its entry in the journal.
-    """
+    """A request that is kept waiting."""
 
     def __init__(self, fault: Fault, entry: LoggedRequest) -> None:
         self.fault = fault
@@ -220,18 +202,12 @@ class Held:
         self._go = asyncio.Event()
 
     def release(self, *, discard: bool = False) -> None:
-        """Let it go on.
-
-        :param discard: end it without carrying out what was not carried out yet.
-        """
+        """Release it; discarded, it ends without doing what was not yet done."""
         self.discarded = self.discarded or discard
         self._go.set()
 
     async def wait(self, disconnected: Callable[[], Awaitable[None]]) -> None:
-        """Wait until it is released, or until its time is up.
-
-        :param disconnected: returns when the client has closed the connection.
-        """
+        """Wait until it is released or its time is up; disconnected returns when the client is gone."""
         watch = asyncio.ensure_future(self._watch(disconnected))
         try:
             await asyncio.wait_for(self._go.wait(), self.fault.duration)
@@ -247,10 +223,7 @@ class Held:
             self.release()
 
     def shown(self) -> dict[str, Any]:
-        """Describe it.
-
-        :return: what holds it, since when, and whether its client is gone.
-        """
+        """Return its entry in ``GET /simulator/held``."""
         return {
             "id": self.entry.seq,
             "request_id": self.entry.request_id,
@@ -275,11 +248,7 @@ class Faults:
         self._last_id = 0
 
     def add(self, fault: Fault) -> Fault:
-        """Order a fault.
-
-        :param fault: the fault.
-        :return: the same, with its number.
-        """
+        """Add a fault and number it."""
         self._last_id += 1
         fault.id = self._last_id
         fault.hits = 0
@@ -287,43 +256,26 @@ class Faults:
         return fault
 
     def all(self) -> list[Fault]:
-        """List the faults, used up ones included.
-
-        :return: the faults in the order they were ordered.
-        """
+        """Return the faults in the order they were added, used up ones included."""
         return list(self._faults)
 
     def clear(self) -> None:
-        """Forget the faults; requests that are held stay held."""
+        """Remove the faults; requests that are held stay held."""
         self._faults.clear()
 
     def take(self, method: str, path: str) -> Fault | None:
-        """Find the fault that hits a request.
-
-        :param method: the request's method.
-        :param path: its path and query.
-        :return: the first that does, or none.
-        """
+        """Return the first fault that hits a request, counted as a hit."""
         for fault in self._faults:
             if fault.hit(method, path):
                 return fault
         return None
 
     def held(self) -> list[Held]:
-        """List the requests that are held.
-
-        :return: the requests, the oldest first.
-        """
+        """Return the requests that are held, the oldest first."""
         return list(self._held.values())
 
     async def hold(self, fault: Fault, entry: LoggedRequest, disconnected: Callable[[], Awaitable[None]]) -> Held:
-        """Keep a request waiting.
-
-        :param fault: the fault that holds it.
-        :param entry: its entry in the journal.
-        :param disconnected: returns when the client has closed the connection.
-        :return: the request, free to go on.
-        """
+        """Keep a request waiting until it may go on; disconnected returns when the client is gone."""
         held = self._held[entry.seq] = Held(fault, entry)
         try:
             await held.wait(disconnected)
@@ -332,12 +284,7 @@ class Faults:
         return held
 
     def release(self, *, held_id: int | None = None, discard: bool = False) -> int:
-        """Let held requests go on.
-
-        :param held_id: only this one.
-        :param discard: end them without carrying out what was not carried out yet.
-        :return: how many.
-        """
+        """Release one held request, or all; return how many."""
         chosen = [held for number, held in self._held.items() if held_id in (None, number)]
         for held in chosen:
             held.release(discard=discard)

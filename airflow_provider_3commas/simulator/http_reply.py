@@ -23,25 +23,13 @@ HTML_PAGE = (
 
 
 def encode(value: Any) -> bytes:
-    """Write a value as JSON.
-
-    :param value: the value.
-    :return: the document.
-    """
+    """Encode a value as JSON."""
     return _ENCODER.encode(value)
 
 
 @dataclass(slots=True)
 class HttpReply:
-    """An HTTP reply.
-
-    :param status: HTTP status.
-    :param body: its body.
-    :param content_type: type of the body.
-    :param headers: further headers.
-    :param error: the field ``error`` in it, for the journal.
-    :param ending: send it, or end the connection in another way.
-    """
+    """An HTTP reply; ``error`` is what the journal shows of it, ``ending`` how the connection ends instead."""
 
     status: int
     body: bytes = b""
@@ -51,11 +39,7 @@ class HttpReply:
     ending: Ending = "normal"
 
     def raw_headers(self, request_id: str) -> list[tuple[bytes, bytes]]:
-        """Write the headers, with those that the API's CDN adds.
-
-        :param request_id: the ``X-Request-Id``.
-        :return: names and values.
-        """
+        """Return the headers, with those that the API's CDN adds."""
         headers = {
             "date": _http_date(),
             "content-type": self.content_type,
@@ -69,10 +53,7 @@ class HttpReply:
 
 
 def new_request_id() -> str:
-    """Make up an ``X-Request-Id``.
-
-    :return: a UUID.
-    """
+    """Return a new ``X-Request-Id``."""
     return str(uuid.uuid4())
 
 

@@ -83,23 +83,14 @@ _CONSTANT_FIELDS: dict[str, Any] = {
 
 
 class Worth(NamedTuple):
-    """What balances are worth.
-
-    :param btc: in BTC.
-    :param usd: in US dollars.
-    """
+    """What balances are worth in BTC and in US dollars."""
 
     btc: Decimal
     usd: Decimal
 
 
 def worth(simulation: Simulation, positions: dict[str, Position]) -> Worth:
-    """Value balances at the market.
-
-    :param simulation: the simulation.
-    :param positions: balance by currency.
-    :return: their worth, unrounded.
-    """
+    """Return the worth of balances at current prices, unrounded."""
     now = simulation.clock.now()
     btc = usd = ZERO
     with precise():
@@ -111,12 +102,7 @@ def worth(simulation: Simulation, positions: dict[str, Position]) -> Worth:
 
 
 def account(simulation: Simulation, it: ExchangeAccount) -> dict[str, Any]:
-    """Write an Account.
-
-    :param simulation: the simulation.
-    :param it: the account.
-    :return: its JSON object.
-    """
+    """Build an Account."""
     spec, exchange = it.spec, it.exchange
     seen = simulation.views[it.id].read(simulation.clock.now())
     return {
@@ -140,12 +126,7 @@ def account(simulation: Simulation, it: ExchangeAccount) -> dict[str, Any]:
 
 
 def summary(simulation: Simulation, accounts: list[ExchangeAccount]) -> dict[str, Any]:
-    """Write the Account that stands for all accounts together.
-
-    :param simulation: the simulation.
-    :param accounts: all accounts.
-    :return: its JSON object.
-    """
+    """Build the Account that stands for all accounts together."""
     now = simulation.clock.now()
     values = [worth(simulation, simulation.views[it.id].read(now).total) for it in accounts]
     with precise():
@@ -180,12 +161,7 @@ def _values(total: Worth) -> dict[str, Any]:
 
 
 def balance_rows(simulation: Simulation, it: ExchangeAccount) -> list[dict[str, Any]]:
-    """Write the rows of ``account_table_data``.
-
-    :param simulation: the simulation.
-    :param it: the account.
-    :return: a row for each currency; strings and JSON numbers alternate.
-    """
+    """Build the rows of ``account_table_data``; strings and JSON numbers alternate, as in the real one."""
     seen = simulation.views[it.id].read(simulation.clock.now())
     total = worth(simulation, seen.total).btc
     return [
@@ -234,12 +210,7 @@ def _percentage(part: Decimal, total: Decimal) -> Decimal:
 
 
 def shares(simulation: Simulation, it: ExchangeAccount) -> list[dict[str, Any]]:
-    """Write the shares of ``pie_chart_data``.
-
-    :param simulation: the simulation.
-    :param it: the account.
-    :return: a share for each currency.
-    """
+    """Build the shares of ``pie_chart_data``."""
     now = simulation.clock.now()
     seen = simulation.views[it.id].read(now)
     total = worth(simulation, seen.total).btc
@@ -267,12 +238,7 @@ def shares(simulation: Simulation, it: ExchangeAccount) -> list[dict[str, Any]]:
 
 
 def active_entities(simulation: Simulation, accounts: list[ExchangeAccount]) -> dict[str, Any]:
-    """Count what trades on these accounts.
-
-    :param simulation: the simulation.
-    :param accounts: the accounts.
-    :return: the reply of ``active_trading_entities``.
-    """
+    """Build the counts of ``active_trading_entities``."""
     now = simulation.clock.now()
     for it in accounts:
         it.entities.settle(now)
@@ -291,14 +257,7 @@ def active_entities(simulation: Simulation, accounts: list[ExchangeAccount]) -> 
 def balance_chart(
     simulation: Simulation, accounts: list[ExchangeAccount], first: datetime, last: datetime | None
 ) -> list[dict[str, Any]]:
-    """Write the points of ``balance_chart_data``: one for each whole hour.
-
-    :param simulation: the simulation.
-    :param accounts: the accounts.
-    :param first: where the chart begins.
-    :param last: where it ends; now if left out.
-    :return: the points, the oldest first.
-    """
+    """Build the points of ``balance_chart_data``: one for each whole hour, until now at most."""
     now = simulation.clock.now()
     values = [worth(simulation, simulation.views[it.id].read(now).total) for it in accounts]
     end = min(last or simulation.clock.moment(), simulation.clock.moment())
@@ -321,12 +280,7 @@ def balance_chart(
 
 
 def bot(it: ExchangeAccount, one: Bot) -> dict[str, Any]:
-    """Write a bot.
-
-    :param it: its account.
-    :param one: the bot.
-    :return: its JSON object.
-    """
+    """Build a bot."""
     common: dict[str, Any] = {
         "id": one.id,
         "account_id": it.id,
@@ -348,10 +302,7 @@ def bot(it: ExchangeAccount, one: Bot) -> dict[str, Any]:
 
 
 def market_list() -> list[dict[str, Any]]:
-    """Write the list of exchanges.
-
-    :return: the reply of ``market_list``.
-    """
+    """Build the list of exchanges."""
     return [
         {
             "market_name": exchange.exchange_name,

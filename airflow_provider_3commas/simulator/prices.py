@@ -16,11 +16,7 @@ _DOLLARS = frozenset({"USD", "USDT", "USDC"})
 
 
 class Prices:
-    """Prices that jitter, the same way in every run with the same seed.
-
-    :param spec: base prices and how far they move.
-    :param seed: decides how.
-    """
+    """Prices that jitter, the same way in every run with the same seed."""
 
     def __init__(self, spec: PriceSpec, seed: int) -> None:
         self._spec = spec
@@ -29,20 +25,11 @@ class Prices:
         self._known: dict[str, tuple[Decimal, Decimal]] = {}
 
     def knows(self, currency: str) -> bool:
-        """Tell whether a currency has a price.
-
-        :param currency: its code.
-        :return: true if it has.
-        """
+        """Return whether a currency has a price."""
         return currency in self._spec.usd
 
     def of(self, currency: str, now: float) -> tuple[Decimal, Decimal]:
-        """Return what a unit of a currency costs.
-
-        :param currency: its code.
-        :param now: simulated time.
-        :return: price in BTC and price in US dollars.
-        """
+        """Return what a unit of a currency costs, in BTC and in US dollars."""
         tick = int(now // self._spec.jitter_seconds)
         if tick != self._tick:
             self._tick = tick

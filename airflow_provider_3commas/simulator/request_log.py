@@ -80,11 +80,7 @@ class RequestFilter(msgspec.Struct, forbid_unknown_fields=True):
     limit: int | None = None
 
     def wants(self, entry: LoggedRequest) -> bool:
-        """Decide whether to show an entry.
-
-        :param entry: the entry.
-        :return: true to show it.
-        """
+        """Return whether an entry is asked for."""
         return (
             entry.seq > self.since
             and self.path in entry.path
@@ -96,7 +92,7 @@ class RequestFilter(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class RequestLog:
-    """Keep the requests in the order they arrived."""
+    """The requests in the order they arrived."""
 
     def __init__(self) -> None:
         self._entries: deque[LoggedRequest] = deque(maxlen=_CAPACITY)
@@ -105,50 +101,34 @@ class RequestLog:
 
     @property
     def last(self) -> int:
-        """Return the number of the last request.
-
-        :return: the number; 0 before the first.
-        """
+        """The number of the last request; 0 before the first."""
         return self._last
 
     def number(self) -> int:
-        """Take the next number.
-
-        :return: the number.
-        """
+        """Return the next number."""
         self._last += 1
         return self._last
 
     def add(self, entry: LoggedRequest) -> None:
-        """Keep an entry; it is filled in while the request is served.
-
-        :param entry: the entry.
-        """
+        """Add an entry; it is filled in while the request is served."""
         if len(self._entries) == _CAPACITY:
             self.dropped += 1
         self._entries.append(entry)
 
     def clear(self) -> None:
-        """Forget the entries; their numbers are not used again."""
+        """Remove the entries; their numbers are not used again."""
         self._entries.clear()
         self.dropped = 0
 
     def find(self, query: RequestFilter) -> list[LoggedRequest]:
-        """Find entries.
-
-        :param query: which.
-        :return: the entries in the order they arrived.
-        """
+        """Return the entries that are asked for."""
         found = [entry for entry in self._entries if query.wants(entry)]
         if query.limit is None:
             return found
         return found[-query.limit :] if query.limit > 0 else []
 
     def summary(self) -> dict[str, Any]:
-        """Count requests by endpoint and status.
-
-        :return: totals, and counts by endpoint and by status.
-        """
+        """Count requests by endpoint and status."""
         endpoints: dict[str, Counter[str]] = {}
         statuses: Counter[str] = Counter()
         for entry in self._entries:
@@ -166,11 +146,7 @@ class RequestLog:
 
 
 def shown_headers(headers: list[tuple[bytes, bytes]]) -> dict[str, str]:
-    """Write headers down without the credentials in them.
-
-    :param headers: as received.
-    :return: value by name in lower case.
-    """
+    """Decode headers, with ``***`` for credentials."""
     return {
         (text := name.decode("latin-1")): "***" if text in _SECRET_HEADERS else value.decode("latin-1")
         for name, value in headers

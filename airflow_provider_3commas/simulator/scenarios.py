@@ -109,9 +109,9 @@ class FillSpec(_Strict):
     :param first_seconds: when the first order starts to fill.
     :param last_seconds: when the last order is done.
     :param steps: in how many parts each order fills.
-    :param fraction: how much of each order fills at all; the rest is given back at the end.
+    :param fraction: which part of each order, from 0 to 1, fills at all; the rest is given back at the end.
     :param fee: the exchange's fee, as a fraction.
-    :param min_order_btc: the smallest order that the exchange takes; less is dust.
+    :param min_order_btc: worth in BTC of the smallest order that the exchange takes; less is dust.
     :param stop_seconds: how long stopping bots, deals and orders takes.
     """
 
@@ -152,10 +152,7 @@ class ViewSpec(_Strict):
 
     @property
     def live(self) -> bool:
-        """Tell whether the view never differs from the exchange.
-
-        :return: true if it does not.
-        """
+        """Whether the view never differs from the exchange."""
         return not (self.lag_seconds or self.glitches)
 
 
@@ -163,7 +160,7 @@ class PriceSpec(_Strict):
     """The market.
 
     :param usd: price of each currency in US dollars.
-    :param jitter: the largest relative change of a price, up or down.
+    :param jitter: the largest change of a price, up or down, as a fraction of it.
     :param jitter_seconds: how often prices change, in simulated time.
     """
 
@@ -290,28 +287,17 @@ class Scenario(_Strict):
     fleet: FleetSpec | None = None
 
     def all_accounts(self) -> list[AccountSpec]:
-        """List the accounts, those of the fleet included.
-
-        :return: the accounts.
-        """
+        """Return the accounts, those of the fleet included."""
         return self.accounts + (_fleet_accounts(self.fleet) if self.fleet else [])
 
 
 def names() -> list[str]:
-    """List the named scenarios.
-
-    :return: the names, sorted.
-    """
+    """Return the names of the scenarios that come with the simulator."""
     return sorted(path.stem for path in _FOLDER.glob("*.json"))
 
 
 def load(source: str | dict[str, Any]) -> Scenario:
-    """Load a scenario.
-
-    :param source: a name, the path of a JSON file, or the document itself.
-    :return: the scenario, checked.
-    :raises ScenarioError: if there is none of that name, or something in it is wrong.
-    """
+    """Load a scenario by name, from a file or from a document; raise ScenarioError saying what is wrong in it."""
     label = source if isinstance(source, str) else "the scenario"
     document = _resolve(source, seen=())
     try:
@@ -323,7 +309,7 @@ def load(source: str | dict[str, Any]) -> Scenario:
 
 
 def _resolve(source: str | dict[str, Any], seen: tuple[str, ...]) -> dict[str, Any]:
-    """Read the document and, below it, what it extends."""
+    """Return the document, merged into what it extends."""
     document = _read(source) if isinstance(source, str) else dict(source)
     base = document.pop("extends", None)
     if base is None:

@@ -27,14 +27,7 @@ _BACKLOG = 2048
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Bind to an address of this machine that nobody else can reach.
-
-    :param host: a loopback address, or ``localhost``.
-    :param port: the port; 0 for any that is free.
-    :return: the socket.
-    :raises ValueError: if the host is not a loopback address.
-    :raises OSError: if the port is taken.
-    """
+    """Listen on a loopback address; raise ValueError for any other: the simulator is for this machine only."""
     address = ipaddress.ip_address("127.0.0.1" if host == "localhost" else host)
     if not address.is_loopback:
         raise ValueError(f"{host} is not a loopback address: the simulator is for this machine only")
@@ -50,12 +43,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def url_of(listener: socket.socket, *, tls: bool) -> str:
-    """Write the address of a socket as a URL.
-
-    :param listener: the socket.
-    :param tls: whether HTTPS is spoken on it.
-    :return: the URL, without a path.
-    """
+    """Return the URL of a socket, without a path."""
     host, port = listener.getsockname()[:2]
     return f"{'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
 
@@ -69,15 +57,7 @@ def serve(
     tls_key: Path | None = None,
     until_stdin_closes: bool = False,
 ) -> None:
-    """Serve until a signal ends it.
-
-    :param app: the application.
-    :param listener: the socket.
-    :param started: called once requests are served.
-    :param tls_cert: certificate in PEM, for HTTPS.
-    :param tls_key: its private key.
-    :param until_stdin_closes: whether the end of the standard input ends it too.
-    """
+    """Serve until a signal, or the end of the standard input, ends it; started is called once it listens."""
     config = uvicorn.Config(
         app,
         http=_protocol(app),
@@ -113,7 +93,7 @@ class _Server(uvicorn.Server):
 
 
 class _Stdin(asyncio.Protocol):
-    """End the server when whoever started it is gone, even if it was killed."""
+    """Ends the server when whoever started it is gone, even if it was killed."""
 
     def __init__(self, server: _Server) -> None:
         self._server = server
@@ -124,7 +104,7 @@ class _Stdin(asyncio.Protocol):
 
 @contextlib.contextmanager
 def _signals_end_quietly() -> Any:
-    """Let the server's habit of raising the signal again after its end do no harm."""
+    """Leave with status 0, although uvicorn raises the signal again after its end."""
     before = {sig: signal.signal(sig, _leave) for sig in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
@@ -138,7 +118,7 @@ def _leave(_signal: int, _frame: Any) -> None:
 
 
 class _Numbered(asyncio.Protocol):
-    """Number the connections and hand them to the application; goes before uvicorn's own class."""
+    """Numbers the connections and shows them to the application; a base before uvicorn's own class."""
 
     simulator: App
     app: Any

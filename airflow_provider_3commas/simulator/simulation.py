@@ -37,13 +37,7 @@ _FLAGS = frozenset(
 
 @dataclass(slots=True)
 class AppliedSale:
-    """A sell that was carried out.
-
-    :param seq: number of its request in the journal.
-    :param request_id: ``X-Request-Id`` of its reply.
-    :param time: when, seconds since the epoch.
-    :param sale: what it did.
-    """
+    """A sell that was carried out, with the request that asked for it."""
 
     seq: int
     request_id: str
@@ -51,10 +45,7 @@ class AppliedSale:
     sale: Sale
 
     def shown(self) -> dict[str, Any]:
-        """Describe it.
-
-        :return: its request, account, target, orders and what it left.
-        """
+        """Return its entry in ``GET /simulator/sells``."""
         return {
             "seq": self.seq,
             "request_id": self.request_id,
@@ -68,12 +59,7 @@ class AppliedSale:
 
 
 class Simulation:
-    """A scenario with its clock running.
-
-    :param scenario: the scenario.
-    :param speed: simulated seconds per real second.
-    :raises ScenarioError: if a public key in the scenario can't be read.
-    """
+    """A scenario with its clock running."""
 
     def __init__(self, scenario: Scenario, speed: float) -> None:
         self.scenario = scenario
@@ -97,33 +83,17 @@ class Simulation:
         self.views[spec.id] = BalanceView(account, self.scenario.view, self.clock.now())
 
     def in_mode(self, mode: UserMode) -> list[ExchangeAccount]:
-        """List the accounts of a mode.
-
-        :param mode: ``real`` or ``paper``.
-        :return: the accounts.
-        """
+        """Return the accounts of a mode."""
         return [account for account in self.accounts.values() if account.is_paper == (mode == "paper")]
 
     def sell_all(self, account: ExchangeAccount, target: SellTarget, seq: int, request_id: str, at: float) -> None:
-        """Carry out a sell and keep a record of it.
-
-        :param account: on which account.
-        :param target: ``BTC`` or ``USD``.
-        :param seq: number of the request in the journal.
-        :param request_id: ``X-Request-Id`` of the reply.
-        :param at: when the request came, seconds since the epoch.
-        """
+        """Carry out a sell and record it."""
         sale = account.sell_all(target, self.clock.now())
         self.views[account.id].sold()
         self.sales.append(AppliedSale(seq, request_id, at, sale))
 
     def change_account(self, account_id: int, change: dict[str, Any]) -> None:
-        """Change an account behind everybody's back.
-
-        :param account_id: which; an unknown one is opened, if name and holdings are given.
-        :param change: fields of AccountSpec; holdings are merged, null removes one.
-        :raises ValueError: if a field is unknown or its value can't be used.
-        """
+        """Change fields of an account, or open a new one; holdings are merged, null removes one."""
         account = self.accounts.get(account_id)
         if account is None:
             spec = msgspec.convert({**change, "id": account_id}, AccountSpec)
@@ -153,11 +123,7 @@ class Simulation:
                 raise ValueError(f"there is no price for {currency}")
 
     def shown_account(self, account: ExchangeAccount) -> dict[str, Any]:
-        """Describe an account as it truly is.
-
-        :param account: the account.
-        :return: balances, entities and flags.
-        """
+        """Return an account as it truly is, for the control interface."""
         now = self.clock.now()
         positions = account.positions(now)
         entities = account.entities

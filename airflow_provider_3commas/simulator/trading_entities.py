@@ -12,12 +12,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Bot:
-    """A bot of the account.
-
-    :param id: its 3Commas id.
-    :param kind: ``dca``, ``grid`` or ``signal``.
-    :param enabled: whether it runs.
-    """
+    """A bot of the account, with its 3Commas id."""
 
     id: int
     kind: Literal["dca", "grid", "signal"]
@@ -25,10 +20,7 @@ class Bot:
 
 
 class TradingEntities:
-    """What trades on an account: bots, deals, smart trades, orders.
-
-    :param spec: how many of each there are at the start.
-    """
+    """The bots, deals, smart trades and orders of an account."""
 
     COUNTED = ("deals", "smart_trades", "orders")
 
@@ -43,11 +35,7 @@ class TradingEntities:
             self.set_bots(kind, count)
 
     def set_bots(self, kind: str, count: int) -> None:
-        """Replace the bots of one kind by this many running ones.
-
-        :param kind: ``dca``, ``grid`` or ``signal``.
-        :param count: how many.
-        """
+        """Replace the bots of one kind by this many running ones."""
         self.bots = [bot for bot in self.bots if bot.kind != kind]
         used = {bot.id for bot in self.bots}
         bot_id = self._first_bot
@@ -58,38 +46,23 @@ class TradingEntities:
             self.bots.append(Bot(bot_id, kind))  # type: ignore[arg-type]
 
     def set_count(self, name: str, count: int) -> None:
-        """Replace the number of active deals, smart trades or orders, even while they are stopping.
-
-        :param name: which of :attr:`COUNTED`.
-        :param count: how many.
-        """
+        """Replace the number of active deals, smart trades or orders, even while they are stopping."""
         self._at_stop.pop(name, None)
         self.counts[name] = count
 
     def running(self, *kinds: str) -> int:
-        """Count the running bots of these kinds.
-
-        :param kinds: ``dca``, ``grid``, ``signal``.
-        :return: how many.
-        """
+        """Return how many bots of these kinds run."""
         return sum(bot.enabled for bot in self.bots if bot.kind in kinds)
 
     def stop(self, now: float, seconds: float) -> None:
-        """Begin to stop everything but signal bots.
-
-        :param now: simulated time.
-        :param seconds: how long it takes.
-        """
+        """Begin to stop everything but signal bots."""
         self._stop = (now, seconds)
         self._at_stop = dict(self.counts)
         self._stopping = [bot for bot in self.bots if bot.enabled and bot.kind != "signal"]
         self.settle(now)
 
     def settle(self, now: float) -> None:
-        """Bring the stopping up to the given time.
-
-        :param now: simulated time.
-        """
+        """Carry on the stopping up to the given time."""
         if self._stop is None:
             return
         began, seconds = self._stop
