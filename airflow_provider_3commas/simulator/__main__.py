@@ -39,9 +39,10 @@ def _serve(options: argparse.Namespace, scenario: scenarios.Scenario) -> int:
     # Not at the top: --help and a mistyped option need no server.
     from airflow_provider_3commas.simulator.app import App
     from airflow_provider_3commas.simulator.server import listen, serve, url_of
+    from airflow_provider_3commas.simulator.simulation import Simulation
 
     try:
-        app = App(scenario, options.speed)
+        app = App(Simulation(scenario, options.speed))
         listener = listen(options.host, options.port)
     except scenarios.ScenarioError as err:
         return _fail(f"--scenario: {err}")

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_3commas.simulator import endpoints, payloads
 from airflow_provider_3commas.simulator.api_errors import ApiError
+from airflow_provider_3commas.simulator.control import control_app
 from airflow_provider_3commas.simulator.endpoints import Call, Endpoint, Route
-from airflow_provider_3commas.simulator.faults import WAITING, Faults, spoil
+from airflow_provider_3commas.simulator.faults import WAITING, spoil
 from airflow_provider_3commas.simulator.http_reply import HttpReply, encode, new_request_id
 from airflow_provider_3commas.simulator.rate_limit import PLAN_REQUESTS
-from airflow_provider_3commas.simulator.request_log import LoggedRequest, RequestLog, shown_headers
-from airflow_provider_3commas.simulator.simulation import Simulation
+from airflow_provider_3commas.simulator.request_log import LoggedRequest, shown_headers
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
 
     from airflow_provider_3commas.simulator.faults import Fault
     from airflow_provider_3commas.simulator.rate_limit import Refusal
-    from airflow_provider_3commas.simulator.scenarios import Scenario
+    from airflow_provider_3commas.simulator.simulation import Simulation
 
     Scope = MutableMapping[str, Any]
     Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -45,21 +45,9 @@ class Connection(NamedTuple):
 class App:
     """The simulated API, with the control interface beside it."""
 
-    def __init__(self, scenario: Scenario, speed: float) -> None:
-        from airflow_provider_3commas.simulator.control import control_app
-
-        self.simulation = Simulation(scenario, speed)
-        self.journal = RequestLog()
-        self.faults = Faults()
-        self.connections = 0
-        self._control: AsgiApp = control_app(self)
-
-    def reset(self, scenario: Scenario, speed: float) -> None:
-        """Start over; requests that are held are ended without being carried out."""
-        self.simulation = Simulation(scenario, speed)
-        self.journal.clear()
-        self.faults.release(discard=True)
-        self.faults.clear()
+    def __init__(self, simulation: Simulation) -> None:
+        self._simulation = simulation
+        self._control: AsgiApp = control_app(simulation)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI request."""
@@ -89,10 +77,10 @@ class App:
         path = target.decode("latin-1")
         connection: Connection | None = scope.get(CONNECTION)
         entry = LoggedRequest(
-            seq=self.journal.number(),
+            seq=self._simulation.requests.number(),
             request_id=new_request_id(),
             time=time.time(),
-            sim_time=self.simulation.clock.now(),
+            sim_time=self._simulation.clock.now(),
             method=method,
             path=path,
             endpoint=way.pattern,
@@ -104,14 +92,14 @@ class App:
             mode=_text(headers.get(b"forced-mode")),
             user_agent=_text(headers.get(b"user-agent")),
         )
-        self.journal.add(entry)
-        return Call(self.simulation, entry, headers, target, body, way.subject), way
+        self._simulation.requests.add(entry)
+        return Call(self._simulation, entry, headers, target, body, way.subject), way
 
     async def _answer(self, call: Call, endpoint: Endpoint | None, scope: Scope, receive: Receive) -> HttpReply:
         refusal = self._limit(call, scope)
         if refusal is not None:
             return _refused(call.simulation, refusal)
-        fault = self.faults.take(call.entry.method, call.entry.path)
+        fault = self._simulation.faults.take(call.entry.method, call.entry.path)
         if fault is None:
             return _carry_out(call, endpoint)
         call.entry.fault = fault.label
@@ -139,10 +127,8 @@ class App:
 
     async def _wait(self, fault: Fault, call: Call, receive: Receive) -> bool:
         """Keep a request waiting; return whether it may go on."""
-        held = await self.faults.hold(fault, call.entry, lambda: _until_gone(receive))
-        if held.discarded or call.simulation is not self.simulation:
-            return False
-        return fault.apply_if_gone or not held.gone
+        held = await self._simulation.faults.hold(fault, call.entry, lambda: _until_gone(receive))
+        return not held.discarded and (fault.apply_if_gone or not held.gone)
 
 
 def _carry_out(call: Call, endpoint: Endpoint | None) -> HttpReply:

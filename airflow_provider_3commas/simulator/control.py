@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from airflow_provider_3commas.simulator.app import App
     from airflow_provider_3commas.simulator.exchange_account import ExchangeAccount
+    from airflow_provider_3commas.simulator.simulation import Simulation
 
     Handler = Callable[["Control", Request], Awaitable[Any]]
 
@@ -95,15 +95,15 @@ class Trade(msgspec.Struct, forbid_unknown_fields=True):
 class Control:
     """The control requests; the first line of each docstring is its description in ``GET /simulator/``."""
 
-    def __init__(self, app: App) -> None:
-        self._app = app
+    def __init__(self, simulation: Simulation) -> None:
+        self._simulation = simulation
 
     async def index(self, request: Request) -> Any:
         """List the control API."""
         return {
             "name": "3Commas simulator",
             "version": __version__,
-            "scenario": self._app.simulation.scenario.name,
+            "scenario": self._simulation.scenario.name,
             "scenarios": scenarios.names(),
             "control": {
                 f"{method} {path}": (getattr(Control, name).__doc__ or "").partition("\n")[0]
@@ -113,7 +113,7 @@ class Control:
 
     async def state(self, request: Request) -> Any:
         """Show scenario, clock, keys, accounts and limits as they are."""
-        app, simulation = self._app, self._app.simulation
+        simulation = self._simulation
         return {
             "version": __version__,
             "scenario": simulation.scenario.name,
@@ -121,7 +121,7 @@ class Control:
             "mode": simulation.mode,
             "speed": simulation.clock.speed,
             "now": simulation.clock.now(),
-            "journal_last": app.journal.last,
+            "journal_last": simulation.requests.last,
             "rate_limit": {**msgspec.to_builtins(simulation.limiter.spec), "refused": _refused(simulation.limiter)},
             "keys": [_shown_key(key) for key in simulation.keys.all()],
             "accounts": [simulation.shown_account(account) for account in simulation.accounts.values()],
@@ -131,24 +131,24 @@ class Control:
         """Show the requests; filters: path, method, status, since, applied, sell, limit."""
         query = _convert(dict(request.query_params), RequestFilter, strict=False)
         return {
-            "requests": self._app.journal.find(query),
-            "last": self._app.journal.last,
-            "dropped": self._app.journal.dropped,
+            "requests": self._simulation.requests.find(query),
+            "last": self._simulation.requests.last,
+            "dropped": self._simulation.requests.dropped,
         }
 
     async def clear_journal(self, request: Request) -> Any:
         """Forget the requests so far."""
-        self._app.journal.clear()
-        return {"last": self._app.journal.last}
+        self._simulation.requests.clear()
+        return {"last": self._simulation.requests.last}
 
     async def summary(self, request: Request) -> Any:
         """Count requests by endpoint and status, and sells by account."""
-        return {**self._app.journal.summary(), "sells": self._sells_by_account()}
+        return {**self._simulation.requests.summary(), "sells": self._sells_by_account()}
 
     async def sells(self, request: Request) -> Any:
         """Show the sells that were carried out; filter: account_id."""
         wanted = request.query_params.get("account_id")
-        sales = [sold.shown() for sold in self._app.simulation.sales]
+        sales = [sold.shown() for sold in self._simulation.sales]
         return {
             "total": len(sales),
             "by_account": self._sells_by_account(),
@@ -157,20 +157,20 @@ class Control:
 
     async def account(self, request: Request) -> Any:
         """Show an account as it truly is on the exchange."""
-        return self._app.simulation.shown_account(self._account(request))
+        return self._simulation.shown_account(self._account(request))
 
     async def change_account(self, request: Request) -> Any:
         """Change holdings, entities or flags of an account, or open a new one."""
         account_id = int(request.path_params["account_id"])
         try:
-            self._app.simulation.change_account(account_id, await _body(request, dict[str, Any]))
+            self._simulation.change_account(account_id, await _body(request, dict[str, Any]))
         except ValueError as err:
             raise ControlError(400, str(err)) from err
-        return self._app.simulation.shown_account(self._account(request))
+        return self._simulation.shown_account(self._account(request))
 
     async def trade(self, request: Request) -> Any:
         """Sell some of one currency at once, as a bot would: currency, amount or fraction, into."""
-        simulation, account = self._app.simulation, self._account(request)
+        simulation, account = self._simulation, self._account(request)
         trade = await _body(request, Trade)
         if not (simulation.prices.knows(trade.into) and trade.currency in account.holdings):
             raise ControlError(400, f"{trade.currency} is not held, or {trade.into} has no price")
@@ -187,30 +187,30 @@ class Control:
         body = await _body(request, dict[str, Any] | list[dict[str, Any]])
         wanted = body if isinstance(body, list) else [body]
         faults = [_convert(one, Fault) for one in wanted]
-        return {"faults": [self._app.faults.add(fault) for fault in faults]}
+        return {"faults": [self._simulation.faults.add(fault) for fault in faults]}
 
     async def faults(self, request: Request) -> Any:
         """List the faults, with how often each hit."""
-        return {"faults": self._app.faults.all()}
+        return {"faults": self._simulation.faults.all()}
 
     async def clear_faults(self, request: Request) -> Any:
         """Forget all faults; held requests stay held."""
-        self._app.faults.clear()
+        self._simulation.faults.clear()
         return {"faults": []}
 
     async def held(self, request: Request) -> Any:
         """List the requests that are kept waiting."""
-        return {"held": [held.shown() for held in self._app.faults.held()]}
+        return {"held": [held.shown() for held in self._simulation.faults.held()]}
 
     async def release(self, request: Request) -> Any:
         """Release held requests: id (default all), discard."""
         release = await _body(request, Release)
-        return {"released": self._app.faults.release(held_id=release.id, discard=release.discard)}
+        return {"released": self._simulation.faults.release(held_id=release.id, discard=release.discard)}
 
     async def time(self, request: Request) -> Any:
         """Jump ahead (advance, in simulated seconds), or change the speed."""
         change = await _body(request, TimeChange)
-        simulation = self._app.simulation
+        simulation = self._simulation
         if change.advance < 0:
             raise ControlError(400, "advance is negative")
         if change.speed is not None:
@@ -222,11 +222,11 @@ class Control:
     async def reset(self, request: Request) -> Any:
         """Start over: scenario, speed."""
         reset = await _body(request, Reset)
-        simulation = self._app.simulation
+        simulation = self._simulation
         speed = simulation.clock.speed if reset.speed is None else _checked_speed(reset.speed)
         try:
             scenario = simulation.scenario if reset.scenario is None else scenarios.load(reset.scenario)
-            self._app.reset(scenario, speed)
+            self._simulation.reset(scenario, speed)
         except scenarios.ScenarioError as err:
             raise ControlError(400, str(err)) from err
         return {"scenario": scenario.name, "speed": speed}
@@ -234,7 +234,7 @@ class Control:
     async def put_key(self, request: Request) -> Any:
         """Add an API key, or change some fields of one."""
         change = await _body(request, dict[str, Any])
-        keys = self._app.simulation.keys
+        keys = self._simulation.keys
         known = keys.get(str(change.get("key")))
         spec = _convert({**(msgspec.to_builtins(known) if known else {}), **change}, KeySpec)
         try:
@@ -245,21 +245,21 @@ class Control:
 
     async def rate_limit(self, request: Request) -> Any:
         """Change some rules of the rate limit; counters, pauses and bans start over."""
-        simulation = self._app.simulation
+        simulation = self._simulation
         change = await _body(request, dict[str, Any])
         rules = _convert({**msgspec.to_builtins(simulation.limiter.spec), **change}, RateLimitSpec)
         simulation.limiter = RateLimiter(rules)
         return rules
 
     def _account(self, request: Request) -> ExchangeAccount:
-        account = self._app.simulation.accounts.get(int(request.path_params["account_id"]))
+        account = self._simulation.accounts.get(int(request.path_params["account_id"]))
         if account is None:
             raise ControlError(404, "there is no such account")
         return account
 
     def _sells_by_account(self) -> dict[str, int]:
         counts: dict[str, int] = {}
-        for sold in self._app.simulation.sales:
+        for sold in self._simulation.sales:
             account_id = str(sold.sale.account_id)
             counts[account_id] = counts.get(account_id, 0) + 1
         return counts
@@ -287,9 +287,9 @@ _ROUTES: list[tuple[str, str, str]] = [
 ]
 
 
-def control_app(app: App) -> Starlette:
+def control_app(simulation: Simulation) -> Starlette:
     """Return the ASGI application of the control interface."""
-    control = Control(app)
+    control = Control(simulation)
     return Starlette(routes=[Route(path, _endpoint(getattr(control, name)), methods=[m]) for m, path, name in _ROUTES])
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ipaddress
+import itertools
 import signal
 import socket
 import struct
@@ -13,13 +14,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 import uvicorn
 
-from airflow_provider_3commas.simulator.app import CONNECTION, App, Connection
+from airflow_provider_3commas.simulator.app import CONNECTION, Connection
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from airflow_provider_3commas.simulator.app import Receive, Scope, Send
+    from airflow_provider_3commas.simulator.app import AsgiApp, Receive, Scope, Send
 
 # Longer than any pause between two polls, so that it is the client who closes.
 _KEEP_ALIVE_SECONDS = 75
@@ -49,7 +50,7 @@ def url_of(listener: socket.socket, *, tls: bool) -> str:
 
 
 def serve(
-    app: App,
+    app: AsgiApp,
     listener: socket.socket,
     started: Callable[[], None],
     *,
@@ -60,7 +61,7 @@ def serve(
     """Serve until a signal, or the end of the standard input, ends it; started is called once it listens."""
     config = uvicorn.Config(
         app,
-        http=_protocol(app),
+        http=_protocol(),
         ws="none",
         lifespan="off",
         log_level="critical",
@@ -120,13 +121,12 @@ def _leave(_signal: int, _frame: Any) -> None:
 class _Numbered(asyncio.Protocol):
     """Numbers the connections and shows them to the application; a base before uvicorn's own class."""
 
-    simulator: App
+    numbers = itertools.count(1)
     app: Any
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        self.simulator.connections += 1
-        connection = Connection(self.simulator.connections, lambda reset: _close(transport, reset=reset))
+        connection = Connection(next(self.numbers), lambda reset: _close(transport, reset=reset))
         inner = self.app
 
         async def with_connection(scope: Scope, receive: Receive, send: Send) -> None:
@@ -136,18 +136,13 @@ class _Numbered(asyncio.Protocol):
         self.app = with_connection
 
 
-def _protocol(app: App) -> type[asyncio.Protocol]:
-    return type("Protocol", (_Numbered, _base_protocol()), {"simulator": app})
-
-
-def _base_protocol() -> Any:
+def _protocol() -> type[asyncio.Protocol]:
+    base: Any
     try:
-        from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+        from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol as base
     except ImportError:  # uvicorn without its extras
-        from uvicorn.protocols.http.h11_impl import H11Protocol
-
-        return H11Protocol
-    return HttpToolsProtocol
+        from uvicorn.protocols.http.h11_impl import H11Protocol as base
+    return type("Protocol", (_Numbered, base), {})
 
 
 def _close(transport: asyncio.BaseTransport, *, reset: bool) -> None:

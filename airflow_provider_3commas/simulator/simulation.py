@@ -1,4 +1,4 @@
-"""Everything that a reset replaces: one scenario, come to life."""
+"""What the simulated API and the control interface share: a scenario come to life."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from airflow_provider_3commas.simulator.amounts import text
 from airflow_provider_3commas.simulator.auth import KeyRing
 from airflow_provider_3commas.simulator.balance_view import BalanceView
 from airflow_provider_3commas.simulator.exchange_account import ExchangeAccount, Sale, SellTarget
+from airflow_provider_3commas.simulator.faults import Faults
 from airflow_provider_3commas.simulator.market_clock import MarketClock
 from airflow_provider_3commas.simulator.prices import Prices
 from airflow_provider_3commas.simulator.rate_limit import RateLimiter
+from airflow_provider_3commas.simulator.request_log import RequestLog
 from airflow_provider_3commas.simulator.scenarios import AccountSpec, HoldingSpec, Scenario, ScenarioError
 from airflow_provider_3commas.simulator.trading_entities import TradingEntities
 
@@ -59,18 +61,27 @@ class AppliedSale:
 
 
 class Simulation:
-    """A scenario with its clock running."""
+    """A scenario with its clock running, the requests so far, and the faults to come."""
 
     def __init__(self, scenario: Scenario, speed: float) -> None:
+        self.requests = RequestLog()
+        self.faults = Faults()
+        self.reset(scenario, speed)
+
+    def reset(self, scenario: Scenario, speed: float) -> None:
+        """Start over; requests that are held are ended without being carried out."""
+        try:
+            self.keys = KeyRing(scenario.keys)
+        except ValueError as err:
+            raise ScenarioError(f"{scenario.name}: keys: {err}") from err
+        self.requests.clear()
+        self.faults.release(discard=True)
+        self.faults.clear()
         self.scenario = scenario
         self.clock = MarketClock(speed)
         self.mode: UserMode = scenario.mode
         self.limiter = RateLimiter(scenario.rate_limit)
         self.prices = Prices(scenario.prices, scenario.seed)
-        try:
-            self.keys = KeyRing(scenario.keys)
-        except ValueError as err:
-            raise ScenarioError(f"{scenario.name}: keys: {err}") from err
         self.accounts: dict[int, ExchangeAccount] = {}
         self.views: dict[int, BalanceView] = {}
         self.sales: list[AppliedSale] = []
