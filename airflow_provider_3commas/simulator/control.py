@@ -6,6 +6,7 @@ Its requests are neither signed nor limited nor journaled.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from decimal import Decimal
 from functools import wraps
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from starlette.routing import Route
 
 from airflow_provider_3commas import __version__
 from airflow_provider_3commas.simulator import scenarios
+from airflow_provider_3commas.simulator.amounts import text
 from airflow_provider_3commas.simulator.faults import Fault
 from airflow_provider_3commas.simulator.http_reply import encode
 from airflow_provider_3commas.simulator.rate_limit import RateLimiter
@@ -28,7 +30,8 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from airflow_provider_3commas.simulator.exchange_account import ExchangeAccount
+    from airflow_provider_3commas.simulator.exchange_account import AppliedSell, ExchangeAccount
+    from airflow_provider_3commas.simulator.request_log import LoggedRequest
     from airflow_provider_3commas.simulator.simulation import Simulation
 
     Handler = Callable[["Control", Request], Awaitable[Any]]
@@ -124,7 +127,7 @@ class Control:
             "journal_last": simulation.requests.last,
             "rate_limit": {**msgspec.to_builtins(simulation.limiter.spec), "refused": _refused(simulation.limiter)},
             "keys": [_shown_key(key) for key in simulation.keys.all()],
-            "accounts": [simulation.shown_account(account) for account in simulation.accounts.values()],
+            "accounts": [_shown_account(simulation, account) for account in simulation.accounts.values()],
         }
 
     async def journal(self, request: Request) -> Any:
@@ -148,16 +151,16 @@ class Control:
     async def sells(self, request: Request) -> Any:
         """Show the sells that were carried out; filter: account_id."""
         wanted = request.query_params.get("account_id")
-        sales = [sold.shown() for sold in self._simulation.sales]
+        sells = self._simulation.sells
         return {
-            "total": len(sales),
+            "total": len(sells),
             "by_account": self._sells_by_account(),
-            "sells": [sale for sale in sales if wanted in (None, str(sale["account_id"]))],
+            "sells": [_shown_sell(entry, sell) for entry, sell in sells if wanted in (None, str(sell.account_id))],
         }
 
     async def account(self, request: Request) -> Any:
         """Show an account as it truly is on the exchange."""
-        return self._simulation.shown_account(self._account(request))
+        return _shown_account(self._simulation, self._account(request))
 
     async def change_account(self, request: Request) -> Any:
         """Change holdings, entities or flags of an account, or open a new one."""
@@ -166,7 +169,7 @@ class Control:
             self._simulation.change_account(account_id, await _body(request, dict[str, Any]))
         except ValueError as err:
             raise ControlError(400, str(err)) from err
-        return self._simulation.shown_account(self._account(request))
+        return _shown_account(self._simulation, self._account(request))
 
     async def trade(self, request: Request) -> Any:
         """Sell some of one currency at once, as a bot would: currency, amount or fraction, into."""
@@ -180,7 +183,7 @@ class Control:
                 raise ControlError(400, "give amount or fraction")
             amount = account.holdings[trade.currency].amount * trade.fraction
         account.trade(trade.currency, amount, trade.into, simulation.clock.now())
-        return simulation.shown_account(account)
+        return _shown_account(simulation, account)
 
     async def add_faults(self, request: Request) -> Any:
         """Order a fault, or a list of them."""
@@ -258,11 +261,7 @@ class Control:
         return account
 
     def _sells_by_account(self) -> dict[str, int]:
-        counts: dict[str, int] = {}
-        for sold in self._simulation.sales:
-            account_id = str(sold.sale.account_id)
-            counts[account_id] = counts.get(account_id, 0) + 1
-        return counts
+        return Counter(str(sell.account_id) for _, sell in self._simulation.sells)
 
 
 _ROUTES: list[tuple[str, str, str]] = [
@@ -325,6 +324,38 @@ def _checked_speed(speed: float) -> float:
     if not 0 <= speed < float("inf"):
         raise ControlError(400, "speed is negative")
     return speed
+
+
+def _shown_account(simulation: Simulation, account: ExchangeAccount) -> dict[str, Any]:
+    """Show an account as it truly is, not as 3Commas sees it."""
+    positions = account.positions(simulation.clock.now())
+    return {
+        "id": account.id,
+        "name": account.spec.name,
+        "market_code": account.spec.market_code,
+        "holdings": {
+            code: {"amount": text(held.amount), "on_orders": text(held.on_orders), "state": held.state}
+            for code, held in positions.items()
+        },
+        **account.entities.active(),
+        "is_locked": account.spec.is_locked,
+        "fast_convert_available": account.spec.fast_convert_available,
+        "api_keys_state": account.spec.api_keys_state,
+        "sells": sum(sell.account_id == account.id for _, sell in simulation.sells),
+    }
+
+
+def _shown_sell(entry: LoggedRequest, sell: AppliedSell) -> dict[str, Any]:
+    return {
+        "seq": entry.seq,
+        "request_id": entry.request_id,
+        "time": entry.time,
+        "sim_time": sell.at,
+        "account_id": sell.account_id,
+        "target": sell.target,
+        "orders": {code: text(amount) for code, amount in sell.orders.items()},
+        "left": {code: text(amount) for code, amount in sell.left.items()},
+    }
 
 
 def _shown_key(spec: KeySpec) -> dict[str, Any]:

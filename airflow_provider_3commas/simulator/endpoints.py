@@ -253,8 +253,7 @@ def _sell(call: Call, target: SellTarget) -> Any:
         raise api_errors.record_invalid(account="is locked")
     if spec.api_key_invalid:
         raise api_errors.exchange_keys_invalid()
-    entry = call.entry
-    call.simulation.sell_all(account, target, entry.seq, entry.request_id, entry.time)
+    call.simulation.sell_all(account, target, call.entry)
     return payloads.account(call.simulation, account)
 
 

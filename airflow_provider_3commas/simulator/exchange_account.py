@@ -5,39 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from msgspec.structs import replace
+
 from airflow_provider_3commas.simulator.amounts import ZERO, coin, precise
 from airflow_provider_3commas.simulator.exchanges import EXCHANGES, Exchange
-from airflow_provider_3commas.simulator.scenarios import PAPER_MARKET_CODE, HoldingSpec
+from airflow_provider_3commas.simulator.scenarios import PAPER_MARKET_CODE, Position
 from airflow_provider_3commas.simulator.trading_entities import TradingEntities
 
 if TYPE_CHECKING:
     from decimal import Decimal
 
     from airflow_provider_3commas.simulator.prices import Prices
-    from airflow_provider_3commas.simulator.scenarios import (
-        AccountSpec,
-        FillSpec,
-        HoldingState,
-    )
+    from airflow_provider_3commas.simulator.scenarios import AccountSpec, FillSpec
 
 SellTarget = Literal["BTC", "USD"]
-
-
-class Position(NamedTuple):
-    """A balance at one moment."""
-
-    amount: Decimal
-    on_orders: Decimal
-    state: HoldingState
-
-
-@dataclass(slots=True)
-class Holding:
-    """A balance on the exchange."""
-
-    amount: Decimal = ZERO
-    on_orders: Decimal = ZERO
-    state: HoldingState = "free"
 
 
 class Fill(NamedTuple):
@@ -50,7 +31,7 @@ class Fill(NamedTuple):
 
 
 @dataclass(slots=True)
-class Sale:
+class AppliedSell:
     """A sell-all that was applied: amounts by currency of its orders, and of what could not be sold."""
 
     account_id: int
@@ -67,7 +48,7 @@ class ExchangeAccount:
         self.spec = spec
         self.exchange = EXCHANGES.get(spec.market_code, Exchange(spec.market_code, spec.market_code))
         self.entities = TradingEntities(spec)
-        self.holdings: dict[str, Holding] = {}
+        self.holdings: dict[str, Position] = {}
         self._prices = prices
         self._rules = fills
         self._fills: list[Fill] = []
@@ -84,24 +65,18 @@ class ExchangeAccount:
         """Whether this is a paper account."""
         return self.spec.market_code == PAPER_MARKET_CODE
 
-    def set_holding(self, currency: str, holding: Decimal | HoldingSpec | None) -> None:
+    def set_holding(self, currency: str, holding: Decimal | Position | None) -> None:
         """Replace a balance, as a deposit or a withdrawal would; none removes it."""
         if holding is None:
             self.holdings.pop(currency, None)
             self._fills = [fill for fill in self._fills if fill.currency != currency]
-        elif isinstance(holding, HoldingSpec):
-            self.holdings[currency] = Holding(holding.amount, holding.on_orders, holding.state)
         else:
-            self.holdings[currency] = Holding(holding)
+            self.holdings[currency] = holding if isinstance(holding, Position) else Position(amount=holding)
 
     def positions(self, now: float) -> dict[str, Position]:
         """Return the balances that are not empty."""
         self.settle(now)
-        return {
-            currency: Position(holding.amount, holding.on_orders, holding.state)
-            for currency, holding in self.holdings.items()
-            if holding.amount
-        }
+        return {currency: held for currency, held in self.holdings.items() if held.amount}
 
     def settle(self, now: float) -> None:
         """Apply whatever was due by the given time."""
@@ -115,44 +90,39 @@ class ExchangeAccount:
         if due:
             del self._fills[:due]
 
-    def sell_all(self, target: SellTarget, now: float) -> Sale:
+    def sell_all(self, target: SellTarget, now: float) -> AppliedSell:
         """Stop everything that trades, and create orders for all that can be sold, into ``BTC`` or dollars."""
         self.settle(now)
         self.entities.stop(now, self._rules.stop_seconds)
-        self._cancel_orders()
+        self._fills = []
+        self.holdings = {currency: replace(held, on_orders=ZERO) for currency, held in self.holdings.items()}
         into = "BTC" if target == "BTC" else self.exchange.dollar
-        sale = Sale(self.id, target, now)
-        for currency, holding in self.holdings.items():
-            if currency == into or not holding.amount:
-                continue
-            chosen = sale.orders if self._sellable(currency, holding, now) else sale.left
-            chosen[currency] = holding.amount
-        self._place(sale, into, now)
-        return sale
+        sell = AppliedSell(self.id, target, now)
+        for currency, held in self.positions(now).items():
+            if currency != into:
+                chosen = sell.orders if self._sellable(currency, held, now) else sell.left
+                chosen[currency] = held.amount
+        self._place(sell, into, now)
+        return sell
 
     def trade(self, currency: str, amount: Decimal, into: str, now: float) -> None:
         """Sell some of a currency at once, as a bot or a person would."""
         self.settle(now)
         self._apply(Fill(now, currency, coin(amount), into))
 
-    def _sellable(self, currency: str, holding: Holding, now: float) -> bool:
-        if holding.state != "free":
+    def _sellable(self, currency: str, held: Position, now: float) -> bool:
+        if held.state != "free":
             return False
         with precise():
-            return holding.amount * self._prices.of(currency, now)[0] >= self._rules.min_order_btc
+            return held.amount * self._prices.of(currency, now)[0] >= self._rules.min_order_btc
 
-    def _cancel_orders(self) -> None:
-        self._fills = []
-        for holding in self.holdings.values():
-            holding.on_orders = ZERO
-
-    def _place(self, sale: Sale, into: str, now: float) -> None:
+    def _place(self, sell: AppliedSell, into: str, now: float) -> None:
         """Plan the fills: the orders are done one after another, each in as many steps as the rules say."""
         rules = self._rules
         span = rules.last_seconds - rules.first_seconds
-        for index, (currency, amount) in enumerate(sale.orders.items(), start=1):
-            self.holdings[currency].on_orders = amount
-            done_at = now + rules.first_seconds + span * index / len(sale.orders)
+        for index, (currency, amount) in enumerate(sell.orders.items(), start=1):
+            self.holdings[currency] = replace(self.holdings[currency], on_orders=amount)
+            done_at = now + rules.first_seconds + span * index / len(sell.orders)
             filled = coin(amount * rules.fraction)
             part = coin(filled / rules.steps)
             for step in range(1, rules.steps + 1):
@@ -164,14 +134,15 @@ class ExchangeAccount:
         self._fills.sort(key=lambda fill: fill.at)
 
     def _apply(self, fill: Fill) -> None:
-        holding = self.holdings[fill.currency]
-        holding.on_orders = max(ZERO, holding.on_orders - fill.amount)
+        held = self.holdings[fill.currency]
+        sold = min(fill.amount, held.amount) if fill.into else ZERO
+        on_orders = max(ZERO, held.on_orders - fill.amount)
+        self.holdings[fill.currency] = replace(held, amount=held.amount - sold, on_orders=on_orders)
         if not fill.into:
             return
-        amount = min(fill.amount, holding.amount)
-        holding.amount -= amount
         with precise():
             _, sold_at = self._prices.of(fill.currency, fill.at)
             _, bought_at = self._prices.of(fill.into, fill.at)
-            proceeds = coin(amount * sold_at / bought_at * (1 - self._rules.fee))
-        self.holdings.setdefault(fill.into, Holding()).amount += proceeds
+            proceeds = coin(sold * sold_at / bought_at * (1 - self._rules.fee))
+        bought = self.holdings.get(fill.into, Position(amount=ZERO))
+        self.holdings[fill.into] = replace(bought, amount=bought.amount + proceeds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -11,7 +12,8 @@ from airflow_provider_3commas.simulator.exchanges import EXCHANGES
 from airflow_provider_3commas.simulator.market_clock import iso
 
 if TYPE_CHECKING:
-    from airflow_provider_3commas.simulator.exchange_account import ExchangeAccount, Position
+    from airflow_provider_3commas.simulator.exchange_account import ExchangeAccount
+    from airflow_provider_3commas.simulator.scenarios import Position
     from airflow_provider_3commas.simulator.simulation import Simulation
     from airflow_provider_3commas.simulator.trading_entities import Bot
 
@@ -239,17 +241,17 @@ def shares(simulation: Simulation, it: ExchangeAccount) -> list[dict[str, Any]]:
 
 def active_entities(simulation: Simulation, accounts: list[ExchangeAccount]) -> dict[str, Any]:
     """Build the counts of ``active_trading_entities``."""
-    now = simulation.clock.now()
+    total: Counter[str] = Counter()
     for it in accounts:
-        it.entities.settle(now)
-    entities = [it.entities for it in accounts]
+        it.entities.settle(simulation.clock.now())
+        total.update(it.entities.active())
     return {
         "data": {
-            "active_bots_count": sum(at.running("dca", "signal") for at in entities),
-            "active_deals_count": sum(at.counts["deals"] for at in entities),
-            "active_smart_trades_count": sum(at.counts["smart_trades"] for at in entities),
-            "active_orders_count": sum(at.counts["orders"] for at in entities),
-            "active_grid_bots_count": sum(at.running("grid") for at in entities),
+            "active_bots_count": total["bots"] + total["signal_bots"],
+            "active_deals_count": total["deals"],
+            "active_smart_trades_count": total["smart_trades"],
+            "active_orders_count": total["orders"],
+            "active_grid_bots_count": total["grid_bots"],
         }
     }
 

@@ -28,7 +28,6 @@ Permission = Literal[
     "SMART_TRADES_WRITE",
 ]
 UserMode = Literal["real", "paper"]
-HoldingState = Literal["free", "staked", "delisted"]
 
 PAPER_MARKET_CODE = "paper_trading"
 _FOLDER = Path(__file__).parent / "scenario_files"
@@ -178,7 +177,7 @@ class PriceSpec(_Strict):
             raise ValueError("jitter is not between 0 and 1")
 
 
-class HoldingSpec(_Strict):
+class Position(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
     """How much of a currency an account holds.
 
     :param amount: all of it, orders included.
@@ -187,7 +186,7 @@ class HoldingSpec(_Strict):
     """
 
     amount: Decimal
-    state: HoldingState = "free"
+    state: Literal["free", "staked", "delisted"] = "free"
     on_orders: Decimal = ZERO
 
     def __post_init__(self) -> None:
@@ -203,7 +202,7 @@ class AccountSpec(_Strict):
     :param id: its 3Commas id.
     :param name: its name.
     :param market_code: its exchange; ``paper_trading`` makes it a paper account.
-    :param holdings: amount, or a HoldingSpec, by currency.
+    :param holdings: amount, or an object with ``amount``, ``state`` and ``on_orders``, by currency.
     :param bots: how many DCA bots run.
     :param grid_bots: how many grid bots run.
     :param signal_bots: how many signal bots run; a sell leaves them alone.
@@ -221,7 +220,7 @@ class AccountSpec(_Strict):
     id: Positive
     name: str
     market_code: str = "binance"
-    holdings: dict[str, Decimal | HoldingSpec] = msgspec.field(default_factory=dict)
+    holdings: dict[str, Decimal | Position] = msgspec.field(default_factory=dict)
     bots: Count = 0
     grid_bots: Count = 0
     signal_bots: Count = 0
