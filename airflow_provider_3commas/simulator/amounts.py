@@ -11,14 +11,12 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
 ZERO = Decimal(0)
-ONE = Decimal(1)
 
 # The API shows products of amounts and prices with up to 50 places, unrounded.
 _PRECISE = Context(prec=60)
 # Where the API shows a JSON number, it has the digits of a double.
 _DOUBLE = Context(prec=17)
 _COIN_STEP = Decimal("1E-8")
-_PRICE_STEP = Decimal("1E-18")
 _EXPONENT_BELOW = Decimal("0.001")
 
 
@@ -30,11 +28,6 @@ def precise() -> AbstractContextManager[Context]:
 def coin(value: Decimal) -> Decimal:
     """Round an amount down to the eight places that exchanges keep."""
     return value.quantize(_COIN_STEP, rounding=ROUND_DOWN)
-
-
-def price(value: Decimal) -> Decimal:
-    """Round a price to 18 places."""
-    return value.quantize(_PRICE_STEP)
 
 
 def text(value: Decimal) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 import traceback
+import uuid
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_3commas.simulator import endpoints, payloads
@@ -12,7 +13,7 @@ from airflow_provider_3commas.simulator.api_errors import ApiError
 from airflow_provider_3commas.simulator.control import control_app
 from airflow_provider_3commas.simulator.endpoints import Call, Endpoint, Route
 from airflow_provider_3commas.simulator.faults import WAITING, spoil
-from airflow_provider_3commas.simulator.http_reply import HttpReply, encode, new_request_id
+from airflow_provider_3commas.simulator.http_reply import HttpReply, encode
 from airflow_provider_3commas.simulator.rate_limit import PLAN_REQUESTS
 from airflow_provider_3commas.simulator.request_log import LoggedRequest, shown_headers
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
     AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-CONTROL = "/simulator"
+_CONTROL = "/simulator"
 CONNECTION = "simulator.connection"
 
 # What a truncated reply without a body claims to contain.
@@ -52,7 +53,7 @@ class App:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI request."""
         path: str = scope["path"]
-        if path == CONTROL or path.startswith(CONTROL + "/"):
+        if path == _CONTROL or path.startswith(_CONTROL + "/"):
             await self._control(scope, receive, send)
             return
         body = await _read_body(receive)
@@ -77,8 +78,8 @@ class App:
         path = target.decode("latin-1")
         connection: Connection | None = scope.get(CONNECTION)
         entry = LoggedRequest(
-            seq=self._simulation.requests.number(),
-            request_id=new_request_id(),
+            seq=self._simulation.requests.last + 1,
+            request_id=str(uuid.uuid4()),
             time=time.time(),
             sim_time=self._simulation.clock.now(),
             method=method,

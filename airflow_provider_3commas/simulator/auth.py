@@ -74,12 +74,13 @@ class KeyRing:
         return public_key is not None and _rsa_matches(public_key, signature, text)
 
 
-def authorize(spec: KeySpec, permission: Permission | None, kind: str) -> None:
+def authorize(spec: KeySpec, permission: Permission | None) -> None:
     """Raise a 403 if the key lacks the permission, a 429 if its plan forbids the call."""
     if permission is None:
         return
     if permission not in spec.permissions:
         raise api_errors.permission_denied(spec.denial)
+    kind = "write" if permission.endswith("_WRITE") else "read"
     if spec.plan == "free" or (kind == "write" and spec.plan in _READ_ONLY_PLANS):
         raise api_errors.plan_forbids(kind)
 

@@ -96,7 +96,7 @@ class Trade(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Control:
-    """The control requests; the first line of each docstring is its description in ``GET /simulator/``."""
+    """The control requests; each docstring is its description in ``GET /simulator/``."""
 
     def __init__(self, simulation: Simulation) -> None:
         self._simulation = simulation
@@ -108,10 +108,7 @@ class Control:
             "version": __version__,
             "scenario": self._simulation.scenario.name,
             "scenarios": scenarios.names(),
-            "control": {
-                f"{method} {path}": (getattr(Control, name).__doc__ or "").partition("\n")[0]
-                for method, path, name in _ROUTES
-            },
+            "control": {f"{method} {path}": getattr(Control, name).__doc__ for method, path, name in _ROUTES},
         }
 
     async def state(self, request: Request) -> Any:
@@ -125,7 +122,7 @@ class Control:
             "speed": simulation.clock.speed,
             "now": simulation.clock.now(),
             "journal_last": simulation.requests.last,
-            "rate_limit": {**msgspec.to_builtins(simulation.limiter.spec), "refused": _refused(simulation.limiter)},
+            "rate_limit": {**msgspec.to_builtins(simulation.limiter.spec), "refused": simulation.limiter.refused},
             "keys": [_shown_key(key) for key in simulation.keys.all()],
             "accounts": [_shown_account(simulation, account) for account in simulation.accounts.values()],
         }
@@ -367,7 +364,3 @@ def _shown_key(spec: KeySpec) -> dict[str, Any]:
         "state": spec.state,
         "plan": spec.plan,
     }
-
-
-def _refused(limiter: RateLimiter) -> dict[str, int]:
-    return {str(status): count for status, count in limiter.refused.items()}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qsl
 
 import msgspec
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
     from airflow_provider_3commas.simulator.simulation import Simulation
     from airflow_provider_3commas.simulator.trading_entities import Bot
 
-BASE = b"/public/api/ver1/"
-SUMMARY = "summary"
+_BASE = b"/public/api/ver1/"
+_SUMMARY = "summary"
 
 _MOST_PER_PAGE = 100
 _MOST_DIGITS = 18
@@ -43,7 +44,7 @@ class Call:
 
     def accounts(self) -> list[ExchangeAccount]:
         """Return the accounts that a read is about: one, or all for ``summary``."""
-        if self.subject == SUMMARY:
+        if self.subject == _SUMMARY:
             return self.simulation.in_mode(self.mode)
         return [self.account()]
 
@@ -73,7 +74,6 @@ class Endpoint(NamedTuple):
     status: int
     permission: Permission | None = None
     signed: bool = True
-    kind: Literal["read", "write"] = "read"
 
 
 class Route(NamedTuple):
@@ -87,9 +87,9 @@ class Route(NamedTuple):
 def route(method: str, target: bytes) -> Route:
     """Route a request by its path, with the query string still on it."""
     path = target.split(b"?", 1)[0]
-    if not path.startswith(BASE):
+    if not path.startswith(_BASE):
         return Route(None, "", path.decode("latin-1"))
-    rest = path[len(BASE) :].decode("latin-1")
+    rest = path[len(_BASE) :].decode("latin-1")
     endpoint = ENDPOINTS.get((method, rest))
     if endpoint is not None:
         return Route(endpoint, "", f"/ver1/{rest}")
@@ -121,7 +121,7 @@ def _authenticate(call: Call, endpoint: Endpoint) -> None:
     signed = call.simulation.keys.verify(call.headers, call.target, call.body)
     call.entry.signed = True
     call.entry.signed_string = signed.text.decode("latin-1")
-    authorize(signed.key, endpoint.permission, endpoint.kind)
+    authorize(signed.key, endpoint.permission)
 
 
 def _mode(call: Call) -> UserMode:
@@ -192,14 +192,14 @@ def _market_list(_: Call) -> Any:
 
 
 def _get_account(call: Call) -> Any:
-    if call.subject == SUMMARY:
+    if call.subject == _SUMMARY:
         return payloads.summary(call.simulation, call.accounts())
     return payloads.account(call.simulation, call.account())
 
 
 def _load_balances(call: Call) -> Any:
     for account in call.accounts():
-        if account.spec.api_key_invalid and call.subject != SUMMARY:
+        if account.spec.api_key_invalid and call.subject != _SUMMARY:
             raise api_errors.exchange_keys_invalid()
         call.simulation.views[account.id].refresh(call.simulation.clock.now())
     return _get_account(call)
@@ -235,15 +235,7 @@ def _date(call: Call, name: str) -> datetime | None:
     return date if date.tzinfo else date.replace(tzinfo=UTC)
 
 
-def _sell_to_btc(call: Call) -> Any:
-    return _sell(call, "BTC")
-
-
-def _sell_to_usd(call: Call) -> Any:
-    return _sell(call, "USD")
-
-
-def _sell(call: Call, target: SellTarget) -> Any:
+def _sell(call: Call, *, target: SellTarget) -> Any:
     account = call.account()
     spec = account.spec
     if not spec.fast_convert_available:
@@ -291,14 +283,6 @@ def _all_bots(call: Call) -> list[tuple[ExchangeAccount, Bot]]:
     return [(account, bot) for account in accounts for bot in account.entities.bots]
 
 
-def _enable_bot(call: Call) -> Any:
-    return _switch_bot(call, enabled=True)
-
-
-def _disable_bot(call: Call) -> Any:
-    return _switch_bot(call, enabled=False)
-
-
 def _switch_bot(call: Call, *, enabled: bool) -> Any:
     bot_id = _id(call.subject)
     for account, bot in _all_bots(call):
@@ -308,31 +292,23 @@ def _switch_bot(call: Call, *, enabled: bool) -> Any:
     raise api_errors.not_found()
 
 
-def _read(handler: Callable[[Call], Any], status: int, permission: Permission | None) -> Endpoint:
-    return Endpoint(handler, status, permission)
-
-
-def _write(handler: Callable[[Call], Any], permission: Permission) -> Endpoint:
-    return Endpoint(handler, 201, permission, kind="write")
-
-
 ENDPOINTS: dict[tuple[str, str], Endpoint] = {
     ("GET", "ping"): Endpoint(_ping, 200, signed=False),
     ("GET", "time"): Endpoint(_time, 200, signed=False),
-    ("GET", "validate"): _read(_validate, 200, None),
-    ("POST", "users/change_mode"): _write(_change_mode, "ACCOUNTS_WRITE"),
-    ("GET", "accounts"): _read(_list_accounts, 200, "ACCOUNTS_READ"),
+    ("GET", "validate"): Endpoint(_validate, 200),
+    ("POST", "users/change_mode"): Endpoint(_change_mode, 201, "ACCOUNTS_WRITE"),
+    ("GET", "accounts"): Endpoint(_list_accounts, 200, "ACCOUNTS_READ"),
     ("GET", "accounts/market_list"): Endpoint(_market_list, 200, signed=False),
-    ("GET", "accounts/{id}"): _read(_get_account, 200, "ACCOUNTS_READ"),
-    ("POST", "accounts/{id}/sell_all_to_btc"): _write(_sell_to_btc, "ACCOUNTS_WRITE"),
-    ("POST", "accounts/{id}/sell_all_to_usd"): _write(_sell_to_usd, "ACCOUNTS_WRITE"),
-    ("POST", "accounts/{id}/load_balances"): _read(_load_balances, 201, "ACCOUNTS_READ"),
-    ("POST", "accounts/{id}/account_table_data"): _read(_table, 201, "ACCOUNTS_READ"),
-    ("POST", "accounts/{id}/pie_chart_data"): _read(_pie, 201, "ACCOUNTS_READ"),
-    ("GET", "accounts/{id}/active_trading_entities"): _read(_entities, 200, "ACCOUNTS_READ"),
-    ("GET", "accounts/{id}/balance_chart_data"): _read(_chart, 200, "ACCOUNTS_READ"),
-    ("GET", "bots"): _read(_bots, 200, "BOTS_READ"),
-    ("POST", "bots/{id}/enable"): _write(_enable_bot, "BOTS_WRITE"),
-    ("POST", "bots/{id}/disable"): _write(_disable_bot, "BOTS_WRITE"),
-    ("GET", "grid_bots"): _read(_grid_bots, 200, "BOTS_READ"),
+    ("GET", "accounts/{id}"): Endpoint(_get_account, 200, "ACCOUNTS_READ"),
+    ("POST", "accounts/{id}/sell_all_to_btc"): Endpoint(partial(_sell, target="BTC"), 201, "ACCOUNTS_WRITE"),
+    ("POST", "accounts/{id}/sell_all_to_usd"): Endpoint(partial(_sell, target="USD"), 201, "ACCOUNTS_WRITE"),
+    ("POST", "accounts/{id}/load_balances"): Endpoint(_load_balances, 201, "ACCOUNTS_READ"),
+    ("POST", "accounts/{id}/account_table_data"): Endpoint(_table, 201, "ACCOUNTS_READ"),
+    ("POST", "accounts/{id}/pie_chart_data"): Endpoint(_pie, 201, "ACCOUNTS_READ"),
+    ("GET", "accounts/{id}/active_trading_entities"): Endpoint(_entities, 200, "ACCOUNTS_READ"),
+    ("GET", "accounts/{id}/balance_chart_data"): Endpoint(_chart, 200, "ACCOUNTS_READ"),
+    ("GET", "bots"): Endpoint(_bots, 200, "BOTS_READ"),
+    ("POST", "bots/{id}/enable"): Endpoint(partial(_switch_bot, enabled=True), 201, "BOTS_WRITE"),
+    ("POST", "bots/{id}/disable"): Endpoint(partial(_switch_bot, enabled=False), 201, "BOTS_WRITE"),
+    ("GET", "grid_bots"): Endpoint(_grid_bots, 200, "BOTS_READ"),
 }

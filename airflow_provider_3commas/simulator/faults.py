@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 
-from airflow_provider_3commas.simulator.http_reply import HTML_PAGE, HttpReply, encode
+from airflow_provider_3commas.simulator.http_reply import HttpReply, encode
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -29,7 +29,6 @@ Action = Literal[
     "hold",
 ]
 
-_DEFAULT_STATUS = {"status": 502, "html": 502, "redirect": 302}
 _DEFAULT_SECONDS = {"delay": 1.0, "hang": 3600.0, "hold": 600.0}
 # Faults that keep the request waiting; all others only change how it ends.
 WAITING = frozenset({"delay", "hang", "hold"})
@@ -43,6 +42,11 @@ _ERROR_CODES = {
     429: "Too many requests",
     500: "unknown_error",
 }
+_HTML_PAGE = (
+    "<!DOCTYPE html>\n<html><head><title>3commas.io | {status}</title></head>\n"
+    "<body><h1>Error {status}</h1><p>The web server reported a bad gateway error.</p>"
+    "<p>Cloudflare Ray ID: 8e6b1c0fa1b2c3d4 (simulated)</p></body></html>\n"
+)
 
 
 class Fault(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -118,7 +122,7 @@ def spoil(fault: Fault, reply: HttpReply) -> HttpReply:
 
 
 def _status(fault: Fault, _: HttpReply) -> HttpReply:
-    status = fault.status or _DEFAULT_STATUS["status"]
+    status = fault.status or 502
     if fault.body is not None:
         return _with_body(fault, status)
     error = _ERROR_CODES.get(status, "unknown_error")
@@ -130,8 +134,8 @@ def _json(fault: Fault, reply: HttpReply) -> HttpReply:
 
 
 def _html(fault: Fault, _: HttpReply) -> HttpReply:
-    status = fault.status or _DEFAULT_STATUS["html"]
-    page = fault.body if isinstance(fault.body, str) else HTML_PAGE.format(status=status)
+    status = fault.status or 502
+    page = fault.body if isinstance(fault.body, str) else _HTML_PAGE.format(status=status)
     return HttpReply(status, page.encode(), "text/html; charset=UTF-8")
 
 
@@ -141,7 +145,7 @@ def _empty(fault: Fault, reply: HttpReply) -> HttpReply:
 
 def _redirect(fault: Fault, _: HttpReply) -> HttpReply:
     return HttpReply(
-        fault.status or _DEFAULT_STATUS["redirect"],
+        fault.status or 302,
         content_type="text/html",
         headers={"location": fault.location},
     )

@@ -38,8 +38,3 @@ class MarketClock:
     def moment(self, at: float | None = None) -> datetime:
         """Return a simulated time, now by default, as a date in UTC."""
         return self._started + timedelta(seconds=self.now() if at is None else at)
-
-
-def iso(moment: datetime) -> str:
-    """Format a date as the API does: ``2023-06-19T17:16:29.008Z``."""
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"

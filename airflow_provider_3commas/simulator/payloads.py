@@ -7,18 +7,18 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from airflow_provider_3commas.simulator.amounts import ONE, ZERO, number, precise, text
+from airflow_provider_3commas.simulator.amounts import ZERO, number, precise, text
 from airflow_provider_3commas.simulator.exchanges import EXCHANGES
-from airflow_provider_3commas.simulator.market_clock import iso
 
 if TYPE_CHECKING:
+    from airflow_provider_3commas.simulator.balance_view import Seen
     from airflow_provider_3commas.simulator.exchange_account import ExchangeAccount
     from airflow_provider_3commas.simulator.scenarios import Position
     from airflow_provider_3commas.simulator.simulation import Simulation
     from airflow_provider_3commas.simulator.trading_entities import Bot
 
 # The real API leaks the exchange's API key in some replies. This one is easy to grep for.
-LEAKED_EXCHANGE_KEY = "simulator-LEAKED-exchange-api-key-{id}"
+_LEAKED_EXCHANGE_KEY = "simulator-LEAKED-exchange-api-key-{id}"
 
 _CREATED_AT = "2023-06-19T16:50:57.303Z"
 _DAY_PROFIT = Decimal("0.00940318181818181818")
@@ -84,41 +84,41 @@ _CONSTANT_FIELDS: dict[str, Any] = {
 }
 
 
-class Worth(NamedTuple):
+class _Worth(NamedTuple):
     """What balances are worth in BTC and in US dollars."""
 
     btc: Decimal
     usd: Decimal
 
 
-def worth(simulation: Simulation, positions: dict[str, Position]) -> Worth:
-    """Return the worth of balances at current prices, unrounded."""
+def _worth(simulation: Simulation, *seen: Seen) -> _Worth:
+    """Return what accounts are worth together at current prices, unrounded."""
     now = simulation.clock.now()
     btc = usd = ZERO
     with precise():
-        for currency, at in positions.items():
-            in_btc, in_usd = simulation.prices.of(currency, now)
-            btc += at.amount * in_btc
-            usd += at.amount * in_usd
-    return Worth(btc, usd)
+        for each in seen:
+            for currency, at in each.total.items():
+                in_btc, in_usd = simulation.prices.of(currency, now)
+                btc += at.amount * in_btc
+                usd += at.amount * in_usd
+    return _Worth(btc, usd)
 
 
 def account(simulation: Simulation, it: ExchangeAccount) -> dict[str, Any]:
     """Build an Account."""
     spec, exchange = it.spec, it.exchange
-    seen = simulation.views[it.id].read(simulation.clock.now())
     return {
         "id": it.id,
         **_CONSTANT_FIELDS,
         "is_locked": spec.is_locked,
-        "updated_at": iso(simulation.clock.moment()),
+        "updated_at": _iso(simulation.clock.moment()),
         "fast_convert_available": spec.fast_convert_available,
         "api_key_invalid": spec.api_key_invalid,
         "market_icon": f"https://3commas.io/img/exchanges/{spec.market_code}.png",
-        "api_key": LEAKED_EXCHANGE_KEY.format(id=it.id),
+        "api_key": _LEAKED_EXCHANGE_KEY.format(id=it.id),
         "name": spec.name,
         "lock_reason": spec.lock_reason,
-        **_values(worth(simulation, seen.total)),
+        **_values(_worth(simulation, simulation.seen(it))),
         "pretty_display_type": exchange.display_type,
         "exchange_name": exchange.exchange_name,
         "market_code": spec.market_code,
@@ -127,25 +127,26 @@ def account(simulation: Simulation, it: ExchangeAccount) -> dict[str, Any]:
     }
 
 
+def _iso(moment: datetime) -> str:
+    """Format a date as the API does: ``2023-06-19T17:16:29.008Z``."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+
+
 def summary(simulation: Simulation, accounts: list[ExchangeAccount]) -> dict[str, Any]:
     """Build the Account that stands for all accounts together."""
-    now = simulation.clock.now()
-    values = [worth(simulation, simulation.views[it.id].read(now).total) for it in accounts]
-    with precise():
-        total = Worth(sum((at.btc for at in values), ZERO), sum((at.usd for at in values), ZERO))
     return {
         "id": "summary",
         **_CONSTANT_FIELDS,
         "name": "Summary",
-        **_values(total),
+        **_values(_worth(simulation, *map(simulation.seen, accounts))),
         "market_code": "summary",
     }
 
 
-def _values(total: Worth) -> dict[str, Any]:
+def _values(total: _Worth) -> dict[str, Any]:
     with precise():
-        day = Worth(total.btc * _DAY_PROFIT, total.usd * _DAY_PROFIT)
-        profit = Worth(total.btc * _TOTAL_PROFIT, total.usd * _TOTAL_PROFIT)
+        day = _Worth(total.btc * _DAY_PROFIT, total.usd * _DAY_PROFIT)
+        profit = _Worth(total.btc * _TOTAL_PROFIT, total.usd * _TOTAL_PROFIT)
     return {
         "primary_display_currency_profit": {"currency": "USD", "amount": text(profit.usd)},
         "day_profit_primary_display_currency": {"currency": "USD", "amount": text(day.usd)},
@@ -164,8 +165,8 @@ def _values(total: Worth) -> dict[str, Any]:
 
 def balance_rows(simulation: Simulation, it: ExchangeAccount) -> list[dict[str, Any]]:
     """Build the rows of ``account_table_data``; strings and JSON numbers alternate, as in the real one."""
-    seen = simulation.views[it.id].read(simulation.clock.now())
-    total = worth(simulation, seen.total).btc
+    seen = simulation.seen(it)
+    total = _worth(simulation, seen).btc
     return [
         {"account_id": it.id, **_balance_row(simulation, currency, at, total, number if index % 2 else text)}
         for index, (currency, at) in enumerate(seen.rows.items())
@@ -213,13 +214,12 @@ def _percentage(part: Decimal, total: Decimal) -> Decimal:
 
 def shares(simulation: Simulation, it: ExchangeAccount) -> list[dict[str, Any]]:
     """Build the shares of ``pie_chart_data``."""
-    now = simulation.clock.now()
-    seen = simulation.views[it.id].read(now)
-    total = worth(simulation, seen.total).btc
+    seen = simulation.seen(it)
+    total = _worth(simulation, seen).btc
     rows = []
     for currency, at in seen.rows.items():
         name, cmc_id = _COINS.get(currency, (currency, None))
-        in_btc, in_usd = simulation.prices.of(currency, now)
+        in_btc, in_usd = simulation.prices.of(currency, simulation.clock.now())
         with precise():
             btc, usd = at.amount * in_btc, at.amount * in_usd
             share = _percentage(btc, total)
@@ -260,19 +260,18 @@ def balance_chart(
     simulation: Simulation, accounts: list[ExchangeAccount], first: datetime, last: datetime | None
 ) -> list[dict[str, Any]]:
     """Build the points of ``balance_chart_data``: one for each whole hour, until now at most."""
-    now = simulation.clock.now()
-    values = [worth(simulation, simulation.views[it.id].read(now).total) for it in accounts]
+    total = _worth(simulation, *map(simulation.seen, accounts))
     end = min(last or simulation.clock.moment(), simulation.clock.moment())
     hour = first.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
     points: list[dict[str, Any]] = []
     while hour <= end and len(points) < _LAST_POINTS:
         # A made up history: a slow saw-tooth below today's worth.
-        factor = ONE - Decimal(hour.hour) / 1000
+        factor = 1 - Decimal(hour.hour) / 1000
         points.append(
             {
                 "date": int(hour.timestamp()),
-                "usd": number(sum((at.usd for at in values), ZERO) * factor),
-                "btc": number(sum((at.btc for at in values), ZERO) * factor),
+                "usd": number(total.usd * factor),
+                "btc": number(total.btc * factor),
                 "btc_deposit_amount": number(ZERO),
                 "usd_deposit_amount": number(ZERO),
             }

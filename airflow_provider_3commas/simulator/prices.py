@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import zlib
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from airflow_provider_3commas.simulator.amounts import ONE, precise, price
+from airflow_provider_3commas.simulator.amounts import precise
 
 if TYPE_CHECKING:
-    from decimal import Decimal
-
     from airflow_provider_3commas.simulator.scenarios import PriceSpec
 
+_STEP = Decimal("1E-18")
 _DOLLARS = frozenset({"USD", "USDT", "USDC"})
 
 
@@ -42,11 +42,11 @@ class Prices:
     def _compute(self, currency: str, tick: int) -> tuple[Decimal, Decimal]:
         with precise():
             usd = self._usd(currency, tick)
-            return (ONE if currency == "BTC" else price(usd / self._usd("BTC", tick))), usd
+            return (Decimal(1) if currency == "BTC" else (usd / self._usd("BTC", tick)).quantize(_STEP)), usd
 
     def _usd(self, currency: str, tick: int) -> Decimal:
         base = self._spec.usd[currency]
         if currency in _DOLLARS or not self._spec.jitter:
             return base
         noise = zlib.crc32(f"{self._seed}:{currency}:{tick}".encode()) % 2001 - 1000
-        return price(base * (1 + self._spec.jitter * noise / 1000))
+        return (base * (1 + self._spec.jitter * noise / 1000)).quantize(_STEP)

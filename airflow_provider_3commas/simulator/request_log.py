@@ -96,24 +96,16 @@ class RequestLog:
 
     def __init__(self) -> None:
         self._entries: deque[LoggedRequest] = deque(maxlen=_CAPACITY)
-        self._last = 0
+        # The number of the last request; 0 before the first.
+        self.last = 0
         self.dropped = 0
-
-    @property
-    def last(self) -> int:
-        """The number of the last request; 0 before the first."""
-        return self._last
-
-    def number(self) -> int:
-        """Return the next number."""
-        self._last += 1
-        return self._last
 
     def add(self, entry: LoggedRequest) -> None:
         """Add an entry; it is filled in while the request is served."""
         if len(self._entries) == _CAPACITY:
             self.dropped += 1
         self._entries.append(entry)
+        self.last = entry.seq
 
     def clear(self) -> None:
         """Remove the entries; their numbers are not used again."""

@@ -19,6 +19,7 @@ from airflow_provider_3commas.simulator.scenarios import AccountSpec, Position, 
 from airflow_provider_3commas.simulator.trading_entities import ENTITY_NAMES
 
 if TYPE_CHECKING:
+    from airflow_provider_3commas.simulator.balance_view import Seen
     from airflow_provider_3commas.simulator.exchange_account import AppliedSell, SellTarget
     from airflow_provider_3commas.simulator.request_log import LoggedRequest
     from airflow_provider_3commas.simulator.scenarios import UserMode
@@ -72,6 +73,10 @@ class Simulation:
     def in_mode(self, mode: UserMode) -> list[ExchangeAccount]:
         """Return the accounts of a mode."""
         return [account for account in self.accounts.values() if account.is_paper == (mode == "paper")]
+
+    def seen(self, account: ExchangeAccount) -> Seen:
+        """Return what 3Commas shows of an account now."""
+        return self.views[account.id].read(self.clock.now())
 
     def sell_all(self, account: ExchangeAccount, target: SellTarget, entry: LoggedRequest) -> None:
         """Carry out a sell and record it with the request that asked for it."""
