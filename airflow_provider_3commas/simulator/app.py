@@ -148,7 +148,7 @@ def _not_carried_out(fault: Fault, call: Call, endpoint: Endpoint | None) -> Htt
     """Return the reply that a fault spoils when the call itself is never carried out."""
     reply = HttpReply(endpoint.status if endpoint else 200)
     if fault.action in ("wrong_account", "truncate"):
-        number = int(call.subject) if call.subject.isascii() and call.subject.isdigit() else 0
+        number = call.subject_id or 0
         account = call.simulation.accounts.get(number)
         reply.body = encode(payloads.account(call.simulation, account) if account else {"id": number})
     return reply

@@ -9,6 +9,7 @@ import json
 from collections import Counter
 from decimal import Decimal
 from functools import wraps
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
     from airflow_provider_3commas.simulator.request_log import LoggedRequest
     from airflow_provider_3commas.simulator.simulation import Simulation
 
-    Handler = Callable[["Control", Request], Awaitable[Any]]
-
 
 class ControlError(Exception):
     """A control request that can't be carried out."""
@@ -43,6 +42,12 @@ class ControlError(Exception):
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
         self.status = status
+
+
+def _check_numbers(**numbers: float | Decimal | None) -> None:
+    for name, value in numbers.items():
+        if value is not None and not (isfinite(value) and value >= 0):
+            raise ValueError(f"{name} is not a number of zero or more")
 
 
 class Reset(msgspec.Struct, forbid_unknown_fields=True):
@@ -54,6 +59,9 @@ class Reset(msgspec.Struct, forbid_unknown_fields=True):
 
     scenario: str | dict[str, Any] | None = None
     speed: float | None = None
+
+    def __post_init__(self) -> None:
+        _check_numbers(speed=self.speed)
 
 
 class TimeChange(msgspec.Struct, forbid_unknown_fields=True):
@@ -67,6 +75,9 @@ class TimeChange(msgspec.Struct, forbid_unknown_fields=True):
     advance: float = 0
     speed: float | None = None
     limits: bool = False
+
+    def __post_init__(self) -> None:
+        _check_numbers(advance=self.advance, speed=self.speed)
 
 
 class Release(msgspec.Struct, forbid_unknown_fields=True):
@@ -93,6 +104,11 @@ class Trade(msgspec.Struct, forbid_unknown_fields=True):
     amount: Decimal | None = None
     fraction: Decimal | None = None
     into: str = "BTC"
+
+    def __post_init__(self) -> None:
+        if self.amount is None and self.fraction is None:
+            raise ValueError("give amount or fraction")
+        _check_numbers(amount=self.amount, fraction=self.fraction)
 
 
 class Control:
@@ -176,9 +192,7 @@ class Control:
             raise ControlError(400, f"{trade.currency} is not held, or {trade.into} has no price")
         amount = trade.amount
         if amount is None:
-            if trade.fraction is None:
-                raise ControlError(400, "give amount or fraction")
-            amount = account.holdings[trade.currency].amount * trade.fraction
+            amount = account.holdings[trade.currency].amount * (trade.fraction or 0)
         account.trade(trade.currency, amount, trade.into, simulation.clock.now())
         return _shown_account(simulation, account)
 
@@ -211,10 +225,8 @@ class Control:
         """Jump ahead (advance, in simulated seconds), or change the speed."""
         change = await _body(request, TimeChange)
         simulation = self._simulation
-        if change.advance < 0:
-            raise ControlError(400, "advance is negative")
         if change.speed is not None:
-            simulation.clock.set_speed(_checked_speed(change.speed))
+            simulation.clock.set_speed(change.speed)
         if change.limits:
             simulation.limiter.advance(change.advance)
         return {"now": simulation.clock.advance(change.advance), "speed": simulation.clock.speed}
@@ -223,7 +235,7 @@ class Control:
         """Start over: scenario, speed."""
         reset = await _body(request, Reset)
         simulation = self._simulation
-        speed = simulation.clock.speed if reset.speed is None else _checked_speed(reset.speed)
+        speed = simulation.clock.speed if reset.speed is None else reset.speed
         try:
             scenario = simulation.scenario if reset.scenario is None else scenarios.load(reset.scenario)
             self._simulation.reset(scenario, speed)
@@ -315,12 +327,6 @@ def _convert(document: Any, kind: Any, *, strict: bool = True) -> Any:
         return msgspec.convert(document, kind, strict=strict)
     except msgspec.ValidationError as err:
         raise ControlError(400, str(err)) from err
-
-
-def _checked_speed(speed: float) -> float:
-    if not 0 <= speed < float("inf"):
-        raise ControlError(400, "speed is negative")
-    return speed
 
 
 def _shown_account(simulation: Simulation, account: ExchangeAccount) -> dict[str, Any]:

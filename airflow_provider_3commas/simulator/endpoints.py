@@ -42,6 +42,11 @@ class Call:
     mode: UserMode = "real"
     params: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def subject_id(self) -> int | None:
+        """The subject as a number, if it is one."""
+        return _id(self.subject)
+
     def accounts(self) -> list[ExchangeAccount]:
         """Return the accounts that a read is about: one, or all for ``summary``."""
         if self.subject == _SUMMARY:
@@ -50,8 +55,7 @@ class Call:
 
     def account(self) -> ExchangeAccount:
         """Return the account that the path names, or raise a 404: each mode has accounts of its own."""
-        number = _id(self.subject)
-        account = self.simulation.accounts.get(number) if number is not None else None
+        account = self.simulation.accounts.get(self.subject_id or 0)
         if account is None or account.is_paper != (self.mode == "paper"):
             raise api_errors.not_found()
         return account
@@ -284,9 +288,8 @@ def _all_bots(call: Call) -> list[tuple[ExchangeAccount, Bot]]:
 
 
 def _switch_bot(call: Call, *, enabled: bool) -> Any:
-    bot_id = _id(call.subject)
     for account, bot in _all_bots(call):
-        if bot.id == bot_id and bot.kind != "grid":
+        if bot.id == call.subject_id and bot.kind != "grid":
             bot.enabled = enabled
             return payloads.bot(account, bot)
     raise api_errors.not_found()

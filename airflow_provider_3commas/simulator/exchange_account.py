@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from airflow_provider_3commas.simulator.amounts import ZERO, coin, precise
 from airflow_provider_3commas.simulator.exchanges import EXCHANGES, Exchange
-from airflow_provider_3commas.simulator.scenarios import PAPER_MARKET_CODE, Position
+from airflow_provider_3commas.simulator.scenarios import PAPER_MARKET_CODE, Position, as_position
 from airflow_provider_3commas.simulator.trading_entities import TradingEntities
 
 if TYPE_CHECKING:
@@ -48,12 +48,10 @@ class ExchangeAccount:
         self.spec = spec
         self.exchange = EXCHANGES.get(spec.market_code, Exchange(spec.market_code, spec.market_code))
         self.entities = TradingEntities(spec)
-        self.holdings: dict[str, Position] = {}
+        self.holdings = {currency: as_position(holding) for currency, holding in spec.holdings.items()}
         self._prices = prices
         self._rules = fills
         self._fills: list[Fill] = []
-        for currency, holding in spec.holdings.items():
-            self.set_holding(currency, holding)
 
     @property
     def id(self) -> int:
@@ -65,13 +63,13 @@ class ExchangeAccount:
         """Whether this is a paper account."""
         return self.spec.market_code == PAPER_MARKET_CODE
 
-    def set_holding(self, currency: str, holding: Decimal | Position | None) -> None:
+    def set_holding(self, currency: str, position: Position | None) -> None:
         """Replace a balance, as a deposit or a withdrawal would; none removes it."""
-        if holding is None:
+        if position is None:
             self.holdings.pop(currency, None)
             self._fills = [fill for fill in self._fills if fill.currency != currency]
         else:
-            self.holdings[currency] = holding if isinstance(holding, Position) else Position(amount=holding)
+            self.holdings[currency] = position
 
     def positions(self, now: float) -> dict[str, Position]:
         """Return the balances that are not empty."""

@@ -125,10 +125,13 @@ class FillSpec(_Strict):
     def __post_init__(self) -> None:
         if self.last_seconds < self.first_seconds:
             raise ValueError("last_seconds is before first_seconds")
-        if not ZERO <= self.fraction <= 1:
+        # Decimal refuses to compare a NaN, with an error of its own.
+        if not (self.fraction.is_finite() and 0 <= self.fraction <= 1):
             raise ValueError("fraction is not between 0 and 1")
-        if not ZERO <= self.fee < 1:
+        if not (self.fee.is_finite() and 0 <= self.fee < 1):
             raise ValueError("fee is not between 0 and 1")
+        if not (self.min_order_btc.is_finite() and self.min_order_btc >= 0):
+            raise ValueError("min_order_btc is not a number of zero or more")
 
 
 class ViewSpec(_Strict):
@@ -173,7 +176,7 @@ class PriceSpec(_Strict):
                 raise ValueError(f"the price of {code} is not a positive number")
         if "BTC" not in self.usd:
             raise ValueError("there is no price for BTC")
-        if not ZERO <= self.jitter < 1:
+        if not (self.jitter.is_finite() and 0 <= self.jitter < 1):
             raise ValueError("jitter is not between 0 and 1")
 
 
@@ -190,10 +193,15 @@ class Position(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=
     on_orders: Decimal = ZERO
 
     def __post_init__(self) -> None:
-        if not self.amount.is_finite() or self.amount < 0:
+        if not (self.amount.is_finite() and self.amount >= 0):
             raise ValueError("amount is not a number of zero or more")
-        if not ZERO <= self.on_orders <= self.amount:
+        if not (self.on_orders.is_finite() and 0 <= self.on_orders <= self.amount):
             raise ValueError("on_orders is not between zero and amount")
+
+
+def as_position(holding: Decimal | Position) -> Position:
+    """Return a holding in its long form; raise ValueError for a number that can't be one."""
+    return holding if isinstance(holding, Position) else Position(amount=holding)
 
 
 class AccountSpec(_Strict):
@@ -353,10 +361,10 @@ def _check(scenario: Scenario, label: str) -> None:
         for currency, holding in account.holdings.items():
             if currency not in scenario.prices.usd:
                 raise ScenarioError(f"{label}: account {account.id} holds {currency}, which has no price in prices.usd")
-            if isinstance(holding, Decimal) and not (holding.is_finite() and holding >= 0):
-                raise ScenarioError(
-                    f"{label}: account {account.id} holds {holding} {currency}: expected a number of zero or more"
-                )
+            try:
+                as_position(holding)
+            except ValueError as err:
+                raise ScenarioError(f"{label}: account {account.id} holds {currency}, but {err}") from err
 
 
 def _fleet_accounts(fleet: FleetSpec) -> list[AccountSpec]:

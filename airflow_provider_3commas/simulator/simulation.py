@@ -15,7 +15,7 @@ from airflow_provider_3commas.simulator.market_clock import MarketClock
 from airflow_provider_3commas.simulator.prices import Prices
 from airflow_provider_3commas.simulator.rate_limit import RateLimiter
 from airflow_provider_3commas.simulator.request_log import RequestLog
-from airflow_provider_3commas.simulator.scenarios import AccountSpec, Position, Scenario, ScenarioError
+from airflow_provider_3commas.simulator.scenarios import AccountSpec, Position, Scenario, ScenarioError, as_position
 from airflow_provider_3commas.simulator.trading_entities import ENTITY_NAMES
 
 if TYPE_CHECKING:
@@ -94,14 +94,15 @@ class Simulation:
         account.settle(self.clock.now())
         rest = dict(change)
         holdings = msgspec.convert(rest.pop("holdings", {}), dict[str, Decimal | Position | None])
+        positions = {code: None if holding is None else as_position(holding) for code, holding in holdings.items()}
         counts = {name: rest.pop(name) for name in ENTITY_NAMES if name in rest}
         unknown = rest.keys() - _FLAGS
         if unknown:
             raise ValueError(f"unknown field {', '.join(sorted(unknown))}")
         self._check_priced(holdings)
         account.spec = msgspec.convert({**msgspec.to_builtins(account.spec), **rest, **counts}, AccountSpec)
-        for currency, holding in holdings.items():
-            account.set_holding(currency, holding)
+        for currency, position in positions.items():
+            account.set_holding(currency, position)
         for name, count in counts.items():
             account.entities.put(name, count)
 
