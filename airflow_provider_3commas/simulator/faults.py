@@ -144,11 +144,7 @@ def _empty(fault: Fault, reply: HttpReply) -> HttpReply:
 
 
 def _redirect(fault: Fault, _: HttpReply) -> HttpReply:
-    return HttpReply(
-        fault.status or 302,
-        content_type="text/html",
-        headers={"location": fault.location},
-    )
+    return HttpReply(fault.status or 302, content_type="text/html", headers={"location": fault.location})
 
 
 def _wrong_account(fault: Fault, reply: HttpReply) -> HttpReply:

@@ -261,6 +261,10 @@ class FleetSpec(_Strict):
     bots: Count = 0
     deals: Count = 0
 
+    def __post_init__(self) -> None:
+        for amount in self.holdings.values():
+            as_position(amount)
+
 
 class Scenario(_Strict):
     """Everything that the simulator starts from.

@@ -83,14 +83,14 @@ def serve(
 class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, started: Callable[[], None], *, until_stdin_closes: bool) -> None:
         super().__init__(config)
-        self._tell_started = started
+        self._on_started = started
         self._until_stdin_closes = until_stdin_closes
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self._until_stdin_closes:
             await asyncio.get_running_loop().connect_read_pipe(lambda: _Stdin(self), sys.stdin)
-        self._tell_started()
+        self._on_started()
 
 
 class _Stdin(asyncio.Protocol):

@@ -24,17 +24,7 @@ if TYPE_CHECKING:
     from airflow_provider_3commas.simulator.request_log import LoggedRequest
     from airflow_provider_3commas.simulator.scenarios import UserMode
 
-_FLAGS = frozenset(
-    {
-        "name",
-        "is_locked",
-        "lock_reason",
-        "fast_convert_available",
-        "api_key_invalid",
-        "api_keys_state",
-        "fields",
-    }
-)
+_FLAGS = {*AccountSpec.__struct_fields__} - {"id", "market_code", "holdings", *ENTITY_NAMES}
 
 
 class Simulation:
