@@ -3,6 +3,10 @@
 Start it with ``python -m airflow_provider_3commas.simulator --port 8080`` or, from Python,
 with :class:`Simulator`. It imports neither Airflow nor the client of this package: it is a
 second reading of the API's documentation, so that the two can disagree.
+
+A request passes ``server`` (its connection), ``app`` (log, rate limit, faults), ``endpoints`` (key, permission, call)
+and ``payloads`` (the JSON of the reply). ``simulation`` holds what exists meanwhile, ``scenarios`` describes what it
+starts from, and ``control`` is the interface to it under ``/simulator/``.
 """
 
 from __future__ import annotations
@@ -16,12 +20,7 @@ __all__ = ["Simulator", "SimulatorError"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import the process helper only when somebody asks for it.
-
-    :param name: the attribute that was asked for.
-    :return: the attribute.
-    :raises AttributeError: if there is none of that name.
-    """
+    """Import the process helper on first use only: ``--help`` and the server need none of it."""
     if name in __all__:
         from airflow_provider_3commas.simulator import process
 

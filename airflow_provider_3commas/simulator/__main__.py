@@ -22,11 +22,7 @@ GET /simulator/ lists the control API: journal, faults, clock, accounts.
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the simulator until a signal ends it.
-
-    :param arguments: the command line; the process's own if left out.
-    :return: exit status.
-    """
+    """Run the simulator until a signal ends it."""
     options = _parser().parse_args(arguments)
     if options.speed < 0:
         return _fail("--speed: expected a number of zero or more")
@@ -43,9 +39,10 @@ def _serve(options: argparse.Namespace, scenario: scenarios.Scenario) -> int:
     # Not at the top: --help and a mistyped option need no server.
     from airflow_provider_3commas.simulator.app import App
     from airflow_provider_3commas.simulator.server import listen, serve, url_of
+    from airflow_provider_3commas.simulator.simulation import Simulation
 
     try:
-        app = App(scenario, options.speed)
+        app = App(Simulation(scenario, options.speed))
         listener = listen(options.host, options.port)
     except scenarios.ScenarioError as err:
         return _fail(f"--scenario: {err}")

@@ -5,30 +5,31 @@ from __future__ import annotations
 import sys
 import time
 import traceback
+import uuid
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_3commas.simulator import endpoints, payloads
+from airflow_provider_3commas.simulator.api_errors import ApiError
+from airflow_provider_3commas.simulator.control import control_app
 from airflow_provider_3commas.simulator.endpoints import Call, Endpoint, Route
-from airflow_provider_3commas.simulator.errors import ApiError
-from airflow_provider_3commas.simulator.faults import WAITING, Faults, spoil
-from airflow_provider_3commas.simulator.journal import Entry, Journal, shown_headers
-from airflow_provider_3commas.simulator.limits import PLAN_REQUESTS
-from airflow_provider_3commas.simulator.replies import Reply, encode, new_request_id
-from airflow_provider_3commas.simulator.world import World
+from airflow_provider_3commas.simulator.faults import WAITING, spoil
+from airflow_provider_3commas.simulator.http_reply import HttpReply, encode
+from airflow_provider_3commas.simulator.rate_limit import PLAN_REQUESTS
+from airflow_provider_3commas.simulator.request_log import LoggedRequest, shown_headers
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
 
     from airflow_provider_3commas.simulator.faults import Fault
-    from airflow_provider_3commas.simulator.limits import Refusal
-    from airflow_provider_3commas.simulator.scenarios import Scenario
+    from airflow_provider_3commas.simulator.rate_limit import Refusal
+    from airflow_provider_3commas.simulator.simulation import Simulation
 
     Scope = MutableMapping[str, Any]
     Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
     Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
     AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-CONTROL = "/simulator"
+_CONTROL = "/simulator"
 CONNECTION = "simulator.connection"
 
 # What a truncated reply without a body claims to contain.
@@ -36,52 +37,23 @@ _CLAIMED = 100
 
 
 class Connection(NamedTuple):
-    """The TCP connection below a request.
-
-    :param number: its number, from 1 in the order they were opened.
-    :param close: ends it; with true as argument by a reset.
-    """
+    """The TCP connection below a request, numbered from 1 in the order they were opened."""
 
     number: int
     close: Callable[[bool], None]
 
 
 class App:
-    """The simulated 3Commas.
+    """The simulated API, with the control interface beside it."""
 
-    :param scenario: what it starts from.
-    :param speed: simulated seconds per real second.
-    """
-
-    def __init__(self, scenario: Scenario, speed: float) -> None:
-        from airflow_provider_3commas.simulator.control import control_app
-
-        self.world = World(scenario, speed)
-        self.journal = Journal()
-        self.faults = Faults()
-        self.connections = 0
-        self._control: AsgiApp = control_app(self)
-
-    def reset(self, scenario: Scenario, speed: float) -> None:
-        """Start over; requests that are held are ended without being carried out.
-
-        :param scenario: what to start from.
-        :param speed: simulated seconds per real second.
-        """
-        self.world = World(scenario, speed)
-        self.journal.clear()
-        self.faults.release(discard=True)
-        self.faults.clear()
+    def __init__(self, simulation: Simulation) -> None:
+        self._simulation = simulation
+        self._control: AsgiApp = control_app(simulation)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a request, as ASGI wants it.
-
-        :param scope: what is known about it.
-        :param receive: gives its body.
-        :param send: takes the reply.
-        """
+        """Serve one ASGI request."""
         path: str = scope["path"]
-        if path == CONTROL or path.startswith(CONTROL + "/"):
+        if path == _CONTROL or path.startswith(_CONTROL + "/"):
             await self._control(scope, receive, send)
             return
         body = await _read_body(receive)
@@ -96,7 +68,7 @@ class App:
         await _send(reply, entry, scope, receive, send)
 
     def _admit(self, scope: Scope, body: bytes) -> tuple[Call, Route]:
-        """Write the request into the journal and find out where it leads."""
+        """Log the request and route it."""
         target: bytes = scope["raw_path"]
         if scope["query_string"]:
             target += b"?" + scope["query_string"]
@@ -105,11 +77,11 @@ class App:
         way = endpoints.route(method, target)
         path = target.decode("latin-1")
         connection: Connection | None = scope.get(CONNECTION)
-        entry = Entry(
-            seq=self.journal.number(),
-            request_id=new_request_id(),
+        entry = LoggedRequest(
+            seq=self._simulation.requests.last + 1,
+            request_id=str(uuid.uuid4()),
             time=time.time(),
-            sim_time=self.world.clock.now(),
+            sim_time=self._simulation.clock.now(),
             method=method,
             path=path,
             endpoint=way.pattern,
@@ -121,14 +93,14 @@ class App:
             mode=_text(headers.get(b"forced-mode")),
             user_agent=_text(headers.get(b"user-agent")),
         )
-        self.journal.add(entry)
-        return Call(self.world, entry, headers, target, body, way.subject), way
+        self._simulation.requests.add(entry)
+        return Call(self._simulation, entry, headers, target, body, way.subject), way
 
-    async def _answer(self, call: Call, endpoint: Endpoint | None, scope: Scope, receive: Receive) -> Reply:
+    async def _answer(self, call: Call, endpoint: Endpoint | None, scope: Scope, receive: Receive) -> HttpReply:
         refusal = self._limit(call, scope)
         if refusal is not None:
-            return _refused(call.world, refusal)
-        fault = self.faults.take(call.entry.method, call.entry.path)
+            return _refused(call.simulation, refusal)
+        fault = self._simulation.faults.take(call.entry.method, call.entry.path)
         if fault is None:
             return _carry_out(call, endpoint)
         call.entry.fault = fault.label
@@ -136,12 +108,12 @@ class App:
 
     def _limit(self, call: Call, scope: Scope) -> Refusal | None:
         key = call.headers.get(b"apikey", b"").decode("latin-1")
-        spec = call.world.keys.get(key)
+        spec = call.simulation.keys.get(key)
         address = scope["client"][0] if scope.get("client") else ""
         plan = PLAN_REQUESTS.get(spec.plan) if spec and spec.plan else None
-        return call.world.limiter.check(key, address, plan)
+        return call.simulation.limiter.check(key, address, plan)
 
-    async def _with_fault(self, fault: Fault, call: Call, endpoint: Endpoint | None, receive: Receive) -> Reply:
+    async def _with_fault(self, fault: Fault, call: Call, endpoint: Endpoint | None, receive: Receive) -> HttpReply:
         waiting = fault.action in WAITING
         if fault.when == "after":
             reply = _carry_out(call, endpoint)
@@ -151,54 +123,52 @@ class App:
         else:
             gone_on = await self._wait(fault, call, receive)
             hangs = fault.action == "hang" or not gone_on
-            reply = Reply(0) if hangs else _carry_out(call, endpoint)
-        return spoil(fault, reply) if gone_on else Reply(0, ending="close")
+            reply = HttpReply(0) if hangs else _carry_out(call, endpoint)
+        return spoil(fault, reply) if gone_on else HttpReply(0, ending="close")
 
     async def _wait(self, fault: Fault, call: Call, receive: Receive) -> bool:
-        """Keep a request waiting; tell whether it may go on."""
-        held = await self.faults.hold(fault, call.entry, lambda: _until_gone(receive))
-        if held.discarded or call.world is not self.world:
-            return False
-        return fault.apply_if_gone or not held.gone
+        """Keep a request waiting; return whether it may go on."""
+        held = await self._simulation.faults.hold(fault, call.entry, lambda: _until_gone(receive))
+        return not held.discarded and (fault.apply_if_gone or not held.gone)
 
 
-def _carry_out(call: Call, endpoint: Endpoint | None) -> Reply:
+def _carry_out(call: Call, endpoint: Endpoint | None) -> HttpReply:
     try:
         document = endpoints.carry_out(call, endpoint)
     except ApiError as err:
-        return Reply(err.status, encode(err.body()), error=err.error)
+        return HttpReply(err.status, encode(err.body()), error=err.error)
     except Exception:
         # A mistake in the simulator must not pass for an answer of the real API unseen.
         traceback.print_exc(file=sys.stderr)
-        return Reply(500, encode({"error": "unknown_error"}), error="unknown_error")
-    return Reply(endpoint.status if endpoint else 200, encode(document))
+        return HttpReply(500, encode({"error": "unknown_error"}), error="unknown_error")
+    return HttpReply(endpoint.status if endpoint else 200, encode(document))
 
 
-def _not_carried_out(fault: Fault, call: Call, endpoint: Endpoint | None) -> Reply:
-    """Return what a fault that comes before the call can be made from."""
-    reply = Reply(endpoint.status if endpoint else 200)
+def _not_carried_out(fault: Fault, call: Call, endpoint: Endpoint | None) -> HttpReply:
+    """Return the reply that a fault spoils when the call itself is never carried out."""
+    reply = HttpReply(endpoint.status if endpoint else 200)
     if fault.action in ("wrong_account", "truncate"):
-        number = int(call.subject) if call.subject.isascii() and call.subject.isdigit() else 0
-        account = call.world.accounts.get(number)
-        reply.body = encode(payloads.account(call.world, account) if account else {"id": number})
+        number = call.subject_id or 0
+        account = call.simulation.accounts.get(number)
+        reply.body = encode(payloads.account(call.simulation, account) if account else {"id": number})
     return reply
 
 
-def _refused(world: World, refusal: Refusal) -> Reply:
+def _refused(simulation: Simulation, refusal: Refusal) -> HttpReply:
     if refusal.status == 418:
         error, description = "ip_banned", "Your IP address has been banned for ignoring rate limits"
     else:
         error, description = "Too many requests", "Too many requests. Please try again later."
-    header = world.limiter.retry_after(refusal)
+    header = simulation.limiter.retry_after(refusal)
     headers = {"retry-after": header} if header else {}
-    if world.limiter.spec.body == "text":
-        return Reply(refusal.status, description.encode(), "text/plain; charset=utf-8", headers, error=error)
+    if simulation.limiter.spec.body == "text":
+        return HttpReply(refusal.status, description.encode(), "text/plain; charset=utf-8", headers, error=error)
     body = encode({"error": error, "error_description": description})
-    return Reply(refusal.status, body, headers=headers, error=error)
+    return HttpReply(refusal.status, body, headers=headers, error=error)
 
 
 async def _read_body(receive: Receive) -> bytes | None:
-    """Read the body; return none if the client left before it was complete."""
+    """Return the body, or none if the client disconnected before it was complete."""
     body: bytes = b""
     while True:
         message = await receive()
@@ -214,7 +184,7 @@ async def _until_gone(receive: Receive) -> None:
         pass
 
 
-async def _send(reply: Reply, entry: Entry, scope: Scope, receive: Receive, send: Send) -> None:
+async def _send(reply: HttpReply, entry: LoggedRequest, scope: Scope, receive: Receive, send: Send) -> None:
     connection: Connection | None = scope.get(CONNECTION)
     if reply.ending in ("close", "reset") and connection:
         connection.close(reply.ending == "reset")

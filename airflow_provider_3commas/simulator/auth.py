@@ -8,7 +8,7 @@ import hashlib
 import hmac
 from typing import TYPE_CHECKING, NamedTuple
 
-from airflow_provider_3commas.simulator import errors
+from airflow_provider_3commas.simulator import api_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -22,22 +22,14 @@ _READ_ONLY_PLANS = frozenset({"starter", "pro"})
 
 
 class Signed(NamedTuple):
-    """A call whose signature was verified.
-
-    :param key: the key it bears.
-    :param text: the bytes that were signed.
-    """
+    """The key of a call whose signature was right, and the bytes that were signed."""
 
     key: KeySpec
     text: bytes
 
 
 class KeyRing:
-    """The API keys of the simulated user.
-
-    :param keys: the keys.
-    :raises ValueError: if one of them can't be used.
-    """
+    """The API keys of the simulated user."""
 
     def __init__(self, keys: Iterable[KeySpec]) -> None:
         self._keys: dict[str, KeySpec] = {}
@@ -46,26 +38,15 @@ class KeyRing:
             self.put(spec)
 
     def get(self, key: str) -> KeySpec | None:
-        """Find a key.
-
-        :param key: the key.
-        :return: what is known about it, or none.
-        """
+        """Return what is known about a key."""
         return self._keys.get(key)
 
     def all(self) -> list[KeySpec]:
-        """List the keys.
-
-        :return: the keys.
-        """
+        """Return all keys."""
         return list(self._keys.values())
 
     def put(self, spec: KeySpec) -> None:
-        """Add a key, or replace it.
-
-        :param spec: the key.
-        :raises ValueError: if it can't verify anything, or its public key is not an RSA key in PEM.
-        """
+        """Add or replace a key; raise ValueError if it could not verify anything."""
         if not spec.secret and not spec.public_key:
             raise ValueError(f"the key {spec.key} has neither a secret nor a public_key")
         self._rsa.pop(spec.key, None)
@@ -74,22 +55,15 @@ class KeyRing:
         self._keys[spec.key] = spec
 
     def verify(self, headers: Mapping[bytes, bytes], target: bytes, body: bytes) -> Signed:
-        """Check key and signature of a call.
-
-        :param headers: its headers, names in lower case.
-        :param target: its path and query, byte for byte as they arrived.
-        :param body: its body.
-        :return: the key and the text that was signed.
-        :raises ApiError: 401, if either is wrong.
-        """
+        """Check key and signature over path, query and body exactly as received, or raise a 401."""
         spec = self._keys.get(headers.get(b"apikey", b"").decode("latin-1"))
         if spec is None or spec.state != "active" or not spec.ip_allowed:
-            raise errors.key_invalid()
+            raise api_errors.key_invalid()
         signature = headers.get(b"signature", b"")
         for text in _signed_texts(target, body):
             if self._matches(spec, signature, text):
                 return Signed(spec, text)
-        raise errors.signature_invalid()
+        raise api_errors.signature_invalid()
 
     def _matches(self, spec: KeySpec, signature: bytes, text: bytes) -> bool:
         if spec.secret:
@@ -100,27 +74,19 @@ class KeyRing:
         return public_key is not None and _rsa_matches(public_key, signature, text)
 
 
-def authorize(spec: KeySpec, permission: Permission | None, kind: str) -> None:
-    """Check that a key may make a call.
-
-    :param spec: the key.
-    :param permission: the permission that the call needs, if any.
-    :param kind: ``read`` or ``write``.
-    :raises ApiError: 403 without the permission, 429 if the plan forbids it.
-    """
+def authorize(spec: KeySpec, permission: Permission | None) -> None:
+    """Raise a 403 if the key lacks the permission, a 429 if its plan forbids the call."""
     if permission is None:
         return
     if permission not in spec.permissions:
-        raise errors.permission_denied(spec.denial)
+        raise api_errors.permission_denied(spec.denial)
+    kind = "write" if permission.endswith("_WRITE") else "read"
     if spec.plan == "free" or (kind == "write" and spec.plan in _READ_ONLY_PLANS):
-        raise errors.plan_forbids(kind)
+        raise api_errors.plan_forbids(kind)
 
 
 def _signed_texts(target: bytes, body: bytes) -> list[bytes]:
-    """List the texts that a signature may be over.
-
-    For a body the vendor's examples disagree on whether a ``?`` stands before it.
-    """
+    """Return the texts a signature may be over: the vendor's examples disagree on the ``?`` before a body."""
     if not body:
         return [target]
     return [target + (b"&" if b"?" in target else b"?") + body, target + body]

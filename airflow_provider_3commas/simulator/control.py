@@ -6,8 +6,10 @@ Its requests are neither signed nor limited nor journaled.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from decimal import Decimal
 from functools import wraps
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -17,10 +19,11 @@ from starlette.routing import Route
 
 from airflow_provider_3commas import __version__
 from airflow_provider_3commas.simulator import scenarios
+from airflow_provider_3commas.simulator.amounts import text
 from airflow_provider_3commas.simulator.faults import Fault
-from airflow_provider_3commas.simulator.journal import Query
-from airflow_provider_3commas.simulator.limits import RateLimiter
-from airflow_provider_3commas.simulator.replies import encode
+from airflow_provider_3commas.simulator.http_reply import encode
+from airflow_provider_3commas.simulator.rate_limit import RateLimiter
+from airflow_provider_3commas.simulator.request_log import RequestFilter
 from airflow_provider_3commas.simulator.scenarios import KeySpec, RateLimitSpec
 
 if TYPE_CHECKING:
@@ -28,22 +31,23 @@ if TYPE_CHECKING:
 
     from starlette.requests import Request
 
-    from airflow_provider_3commas.simulator.app import App
-    from airflow_provider_3commas.simulator.market import ExchangeAccount
-
-    Handler = Callable[["Control", Request], Awaitable[Any]]
+    from airflow_provider_3commas.simulator.exchange_account import AppliedSell, ExchangeAccount
+    from airflow_provider_3commas.simulator.request_log import LoggedRequest
+    from airflow_provider_3commas.simulator.simulation import Simulation
 
 
 class ControlError(Exception):
-    """A control request that can't be carried out.
-
-    :param status: HTTP status.
-    :param message: what is wrong.
-    """
+    """A control request that can't be carried out."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
         self.status = status
+
+
+def _check_numbers(**numbers: float | Decimal | None) -> None:
+    for name, value in numbers.items():
+        if value is not None and not (isfinite(value) and value >= 0):
+            raise ValueError(f"{name} is not a number of zero or more")
 
 
 class Reset(msgspec.Struct, forbid_unknown_fields=True):
@@ -55,6 +59,9 @@ class Reset(msgspec.Struct, forbid_unknown_fields=True):
 
     scenario: str | dict[str, Any] | None = None
     speed: float | None = None
+
+    def __post_init__(self) -> None:
+        _check_numbers(speed=self.speed)
 
 
 class TimeChange(msgspec.Struct, forbid_unknown_fields=True):
@@ -68,6 +75,9 @@ class TimeChange(msgspec.Struct, forbid_unknown_fields=True):
     advance: float = 0
     speed: float | None = None
     limits: bool = False
+
+    def __post_init__(self) -> None:
+        _check_numbers(advance=self.advance, speed=self.speed)
 
 
 class Release(msgspec.Struct, forbid_unknown_fields=True):
@@ -95,221 +105,148 @@ class Trade(msgspec.Struct, forbid_unknown_fields=True):
     fraction: Decimal | None = None
     into: str = "BTC"
 
+    def __post_init__(self) -> None:
+        if self.amount is None and self.fraction is None:
+            raise ValueError("give amount or fraction")
+        _check_numbers(amount=self.amount, fraction=self.fraction)
+
 
 class Control:
-    """Carry out control requests.
+    """The control requests; each docstring is its description in ``GET /simulator/``."""
 
-    :param app: the application that they control.
-    """
-
-    def __init__(self, app: App) -> None:
-        self._app = app
+    def __init__(self, simulation: Simulation) -> None:
+        self._simulation = simulation
 
     async def index(self, request: Request) -> Any:
-        """List the control API.
-
-        :param request: the request.
-        :return: the reply's JSON.
-        """
+        """List the control API."""
         return {
             "name": "3Commas simulator",
             "version": __version__,
-            "scenario": self._app.world.scenario.name,
+            "scenario": self._simulation.scenario.name,
             "scenarios": scenarios.names(),
-            "control": {
-                f"{method} {path}": (getattr(Control, name).__doc__ or "").partition("\n")[0]
-                for method, path, name in _ROUTES
-            },
+            "control": {f"{method} {path}": getattr(Control, name).__doc__ for method, path, name in _ROUTES},
         }
 
     async def state(self, request: Request) -> Any:
-        """Show scenario, clock, keys, accounts and limits as they are.
-
-        :param request: the request.
-        :return: the reply's JSON.
-        """
-        app, world = self._app, self._app.world
+        """Show scenario, clock, keys, accounts and limits as they are."""
+        simulation = self._simulation
         return {
             "version": __version__,
-            "scenario": world.scenario.name,
-            "description": world.scenario.description,
-            "mode": world.mode,
-            "speed": world.clock.speed,
-            "now": world.clock.now(),
-            "journal_last": app.journal.last,
-            "rate_limit": {**msgspec.to_builtins(world.limiter.spec), "refused": _refused(world.limiter)},
-            "keys": [_shown_key(key) for key in world.keys.all()],
-            "accounts": [world.shown_account(account) for account in world.accounts.values()],
+            "scenario": simulation.scenario.name,
+            "description": simulation.scenario.description,
+            "mode": simulation.mode,
+            "speed": simulation.clock.speed,
+            "now": simulation.clock.now(),
+            "journal_last": simulation.requests.last,
+            "rate_limit": {**msgspec.to_builtins(simulation.limiter.spec), "refused": simulation.limiter.refused},
+            "keys": [_shown_key(key) for key in simulation.keys.all()],
+            "accounts": [_shown_account(simulation, account) for account in simulation.accounts.values()],
         }
 
     async def journal(self, request: Request) -> Any:
-        """Show the requests; filters: path, method, status, since, applied, sell, limit.
-
-        :param request: the request.
-        :return: the reply's JSON.
-        """
-        query = _convert(dict(request.query_params), Query, strict=False)
+        """Show the requests; filters: path, method, status, since, applied, sell, limit."""
+        query = _convert(dict(request.query_params), RequestFilter, strict=False)
         return {
-            "requests": self._app.journal.find(query),
-            "last": self._app.journal.last,
-            "dropped": self._app.journal.dropped,
+            "requests": self._simulation.requests.find(query),
+            "last": self._simulation.requests.last,
+            "dropped": self._simulation.requests.dropped,
         }
 
     async def clear_journal(self, request: Request) -> Any:
-        """Forget the requests so far.
-
-        :param request: the request.
-        :return: the reply's JSON.
-        """
-        self._app.journal.clear()
-        return {"last": self._app.journal.last}
+        """Forget the requests so far."""
+        self._simulation.requests.clear()
+        return {"last": self._simulation.requests.last}
 
     async def summary(self, request: Request) -> Any:
-        """Count requests by endpoint and status, and sells by account.
-
-        :param request: the request.
-        :return: the reply's JSON.
-        """
-        return {**self._app.journal.summary(), "sells": self._sells_by_account()}
+        """Count requests by endpoint and status, and sells by account."""
+        return {**self._simulation.requests.summary(), "sells": self._sells_by_account()}
 
     async def sells(self, request: Request) -> Any:
-        """Show the sells that were carried out; filter: account_id.
-
-        :param request: the request.
-        :return: the reply's JSON.
-        """
+        """Show the sells that were carried out; filter: account_id."""
         wanted = request.query_params.get("account_id")
-        sales = [sold.shown() for sold in self._app.world.sales]
+        sells = self._simulation.sells
         return {
-            "total": len(sales),
+            "total": len(sells),
             "by_account": self._sells_by_account(),
-            "sells": [sale for sale in sales if wanted in (None, str(sale["account_id"]))],
+            "sells": [_shown_sell(entry, sell) for entry, sell in sells if wanted in (None, str(sell.account_id))],
         }
 
     async def account(self, request: Request) -> Any:
-        """Show an account as it truly is on the exchange.
-
-        :param request: the request.
-        :return: the reply's JSON.
-        """
-        return self._app.world.shown_account(self._account(request))
+        """Show an account as it truly is on the exchange."""
+        return _shown_account(self._simulation, self._account(request))
 
     async def change_account(self, request: Request) -> Any:
-        """Change holdings, entities or flags of an account, or open a new one.
-
-        :param request: the request.
-        :return: the reply's JSON.
-        """
+        """Change holdings, entities or flags of an account, or open a new one."""
         account_id = int(request.path_params["account_id"])
         try:
-            self._app.world.change_account(account_id, await _body(request, dict[str, Any]))
+            self._simulation.change_account(account_id, await _body(request, dict[str, Any]))
         except ValueError as err:
             raise ControlError(400, str(err)) from err
-        return self._app.world.shown_account(self._account(request))
+        return _shown_account(self._simulation, self._account(request))
 
     async def trade(self, request: Request) -> Any:
-        """Sell some of one currency at once, as a bot would: currency, amount or fraction, into.
-
-        :param request: the request.
-        :return: the reply's JSON.
-        """
-        world, account = self._app.world, self._account(request)
+        """Sell some of one currency at once, as a bot would: currency, amount or fraction, into."""
+        simulation, account = self._simulation, self._account(request)
         trade = await _body(request, Trade)
-        if not (world.prices.knows(trade.into) and trade.currency in account.holdings):
+        if not (simulation.prices.knows(trade.into) and trade.currency in account.holdings):
             raise ControlError(400, f"{trade.currency} is not held, or {trade.into} has no price")
         amount = trade.amount
         if amount is None:
-            if trade.fraction is None:
-                raise ControlError(400, "give amount or fraction")
-            amount = account.holdings[trade.currency].amount * trade.fraction
-        account.trade(trade.currency, amount, trade.into, world.clock.now())
-        return world.shown_account(account)
+            amount = account.holdings[trade.currency].amount * (trade.fraction or 0)
+        account.trade(trade.currency, amount, trade.into, simulation.clock.now())
+        return _shown_account(simulation, account)
 
     async def add_faults(self, request: Request) -> Any:
-        """Order a fault, or a list of them.
-
-        :param request: the request.
-        :return: the reply's JSON.
-        """
+        """Order a fault, or a list of them."""
         body = await _body(request, dict[str, Any] | list[dict[str, Any]])
         wanted = body if isinstance(body, list) else [body]
         faults = [_convert(one, Fault) for one in wanted]
-        return {"faults": [self._app.faults.add(fault) for fault in faults]}
+        return {"faults": [self._simulation.faults.add(fault) for fault in faults]}
 
     async def faults(self, request: Request) -> Any:
-        """List the faults, with how often each hit.
-
-        :param request: the request.
-        :return: the reply's JSON.
-        """
-        return {"faults": self._app.faults.all()}
+        """List the faults, with how often each hit."""
+        return {"faults": self._simulation.faults.all()}
 
     async def clear_faults(self, request: Request) -> Any:
-        """Forget all faults; held requests stay held.
-
-        :param request: the request.
-        :return: the reply's JSON.
-        """
-        self._app.faults.clear()
+        """Forget all faults; held requests stay held."""
+        self._simulation.faults.clear()
         return {"faults": []}
 
     async def held(self, request: Request) -> Any:
-        """List the requests that are kept waiting.
-
-        :param request: the request.
-        :return: the reply's JSON.
-        """
-        return {"held": [held.shown() for held in self._app.faults.held()]}
+        """List the requests that are kept waiting."""
+        return {"held": [held.shown() for held in self._simulation.faults.held()]}
 
     async def release(self, request: Request) -> Any:
-        """Let held requests go on: id (default all), discard.
-
-        :param request: the request.
-        :return: the reply's JSON.
-        """
+        """Release held requests: id (default all), discard."""
         release = await _body(request, Release)
-        return {"released": self._app.faults.release(held_id=release.id, discard=release.discard)}
+        return {"released": self._simulation.faults.release(held_id=release.id, discard=release.discard)}
 
     async def time(self, request: Request) -> Any:
-        """Jump ahead (advance, in simulated seconds), or change the speed.
-
-        :param request: the request.
-        :return: the reply's JSON.
-        """
+        """Jump ahead (advance, in simulated seconds), or change the speed."""
         change = await _body(request, TimeChange)
-        world = self._app.world
-        if change.advance < 0:
-            raise ControlError(400, "advance is negative")
+        simulation = self._simulation
         if change.speed is not None:
-            world.clock.set_speed(_checked_speed(change.speed))
+            simulation.clock.set_speed(change.speed)
         if change.limits:
-            world.limiter.advance(change.advance)
-        return {"now": world.clock.advance(change.advance), "speed": world.clock.speed}
+            simulation.limiter.advance(change.advance)
+        return {"now": simulation.clock.advance(change.advance), "speed": simulation.clock.speed}
 
     async def reset(self, request: Request) -> Any:
-        """Start over: scenario, speed.
-
-        :param request: the request.
-        :return: the reply's JSON.
-        """
+        """Start over: scenario, speed."""
         reset = await _body(request, Reset)
-        world = self._app.world
-        speed = world.clock.speed if reset.speed is None else _checked_speed(reset.speed)
+        simulation = self._simulation
+        speed = simulation.clock.speed if reset.speed is None else reset.speed
         try:
-            scenario = world.scenario if reset.scenario is None else scenarios.load(reset.scenario)
-            self._app.reset(scenario, speed)
+            scenario = simulation.scenario if reset.scenario is None else scenarios.load(reset.scenario)
+            self._simulation.reset(scenario, speed)
         except scenarios.ScenarioError as err:
             raise ControlError(400, str(err)) from err
         return {"scenario": scenario.name, "speed": speed}
 
     async def put_key(self, request: Request) -> Any:
-        """Add an API key, or change some fields of one.
-
-        :param request: the request.
-        :return: the reply's JSON.
-        """
+        """Add an API key, or change some fields of one."""
         change = await _body(request, dict[str, Any])
-        keys = self._app.world.keys
+        keys = self._simulation.keys
         known = keys.get(str(change.get("key")))
         spec = _convert({**(msgspec.to_builtins(known) if known else {}), **change}, KeySpec)
         try:
@@ -319,29 +256,21 @@ class Control:
         return _shown_key(spec)
 
     async def rate_limit(self, request: Request) -> Any:
-        """Change some rules of the rate limit; counters, pauses and bans start over.
-
-        :param request: the request.
-        :return: the reply's JSON.
-        """
-        world = self._app.world
+        """Change some rules of the rate limit; counters, pauses and bans start over."""
+        simulation = self._simulation
         change = await _body(request, dict[str, Any])
-        rules = _convert({**msgspec.to_builtins(world.limiter.spec), **change}, RateLimitSpec)
-        world.limiter = RateLimiter(rules)
+        rules = _convert({**msgspec.to_builtins(simulation.limiter.spec), **change}, RateLimitSpec)
+        simulation.limiter = RateLimiter(rules)
         return rules
 
     def _account(self, request: Request) -> ExchangeAccount:
-        account = self._app.world.accounts.get(int(request.path_params["account_id"]))
+        account = self._simulation.accounts.get(int(request.path_params["account_id"]))
         if account is None:
             raise ControlError(404, "there is no such account")
         return account
 
     def _sells_by_account(self) -> dict[str, int]:
-        counts: dict[str, int] = {}
-        for sold in self._app.world.sales:
-            account_id = str(sold.sale.account_id)
-            counts[account_id] = counts.get(account_id, 0) + 1
-        return counts
+        return Counter(str(sell.account_id) for _, sell in self._simulation.sells)
 
 
 _ROUTES: list[tuple[str, str, str]] = [
@@ -366,13 +295,9 @@ _ROUTES: list[tuple[str, str, str]] = [
 ]
 
 
-def control_app(app: App) -> Starlette:
-    """Make the application for the control API.
-
-    :param app: the application that it controls.
-    :return: an ASGI application.
-    """
-    control = Control(app)
+def control_app(simulation: Simulation) -> Starlette:
+    """Return the ASGI application of the control interface."""
+    control = Control(simulation)
     return Starlette(routes=[Route(path, _endpoint(getattr(control, name)), methods=[m]) for m, path, name in _ROUTES])
 
 
@@ -404,10 +329,36 @@ def _convert(document: Any, kind: Any, *, strict: bool = True) -> Any:
         raise ControlError(400, str(err)) from err
 
 
-def _checked_speed(speed: float) -> float:
-    if not 0 <= speed < float("inf"):
-        raise ControlError(400, "speed is negative")
-    return speed
+def _shown_account(simulation: Simulation, account: ExchangeAccount) -> dict[str, Any]:
+    """Show an account as it truly is, not as 3Commas sees it."""
+    positions = account.positions(simulation.clock.now())
+    return {
+        "id": account.id,
+        "name": account.spec.name,
+        "market_code": account.spec.market_code,
+        "holdings": {
+            code: {"amount": text(held.amount), "on_orders": text(held.on_orders), "state": held.state}
+            for code, held in positions.items()
+        },
+        **account.entities.active(),
+        "is_locked": account.spec.is_locked,
+        "fast_convert_available": account.spec.fast_convert_available,
+        "api_keys_state": account.spec.api_keys_state,
+        "sells": sum(sell.account_id == account.id for _, sell in simulation.sells),
+    }
+
+
+def _shown_sell(entry: LoggedRequest, sell: AppliedSell) -> dict[str, Any]:
+    return {
+        "seq": entry.seq,
+        "request_id": entry.request_id,
+        "time": entry.time,
+        "sim_time": sell.at,
+        "account_id": sell.account_id,
+        "target": sell.target,
+        "orders": {code: text(amount) for code, amount in sell.orders.items()},
+        "left": {code: text(amount) for code, amount in sell.left.items()},
+    }
 
 
 def _shown_key(spec: KeySpec) -> dict[str, Any]:
@@ -419,7 +370,3 @@ def _shown_key(spec: KeySpec) -> dict[str, Any]:
         "state": spec.state,
         "plan": spec.plan,
     }
-
-
-def _refused(limiter: RateLimiter) -> dict[str, int]:
-    return {str(status): count for status, count in limiter.refused.items()}

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qsl
 
 import msgspec
 
-from airflow_provider_3commas.simulator import errors, payloads
+from airflow_provider_3commas.simulator import api_errors, payloads
 from airflow_provider_3commas.simulator.auth import authorize
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from airflow_provider_3commas.simulator.journal import Entry
-    from airflow_provider_3commas.simulator.market import Bot, ExchangeAccount, Target
-    from airflow_provider_3commas.simulator.scenarios import Mode, Permission
-    from airflow_provider_3commas.simulator.world import World
+    from airflow_provider_3commas.simulator.exchange_account import ExchangeAccount, SellTarget
+    from airflow_provider_3commas.simulator.request_log import LoggedRequest
+    from airflow_provider_3commas.simulator.scenarios import Permission, UserMode
+    from airflow_provider_3commas.simulator.simulation import Simulation
+    from airflow_provider_3commas.simulator.trading_entities import Bot
 
-BASE = b"/public/api/ver1/"
-SUMMARY = "summary"
+_BASE = b"/public/api/ver1/"
+_SUMMARY = "summary"
 
 _MOST_PER_PAGE = 100
 _MOST_DIGITS = 18
@@ -29,91 +31,57 @@ _MOST_DIGITS = 18
 
 @dataclass(slots=True)
 class Call:
-    """A request on its way to an endpoint.
+    """A request on its way to an endpoint."""
 
-    :param world: the world it is about.
-    :param entry: its entry in the journal.
-    :param headers: its headers, names in lower case.
-    :param target: path and query as received.
-    :param body: its body.
-    :param subject: the part of the path where an id stands, if there is one.
-    :param mode: whether it is about the real or the paper accounts.
-    :param params: its parameters.
-    """
-
-    world: World
-    entry: Entry
+    simulation: Simulation
+    entry: LoggedRequest
     headers: Mapping[bytes, bytes]
     target: bytes
     body: bytes
     subject: str = ""
-    mode: Mode = "real"
+    mode: UserMode = "real"
     params: dict[str, str] = field(default_factory=dict)
 
-    def accounts(self) -> list[ExchangeAccount]:
-        """List the accounts that a read is about: one, or all for ``summary``.
+    @property
+    def subject_id(self) -> int | None:
+        """The subject as a number, if it is one."""
+        return _id(self.subject)
 
-        :return: the accounts.
-        :raises ApiError: 404 if there is no such account.
-        """
-        if self.subject == SUMMARY:
-            return self.world.in_mode(self.mode)
+    def accounts(self) -> list[ExchangeAccount]:
+        """Return the accounts that a read is about: one, or all for ``summary``."""
+        if self.subject == _SUMMARY:
+            return self.simulation.in_mode(self.mode)
         return [self.account()]
 
     def account(self) -> ExchangeAccount:
-        """Find the account that the path names.
-
-        :return: the account.
-        :raises ApiError: 404 if there is none of that id in this mode.
-        """
-        number = _id(self.subject)
-        account = self.world.accounts.get(number) if number is not None else None
+        """Return the account that the path names, or raise a 404: each mode has accounts of its own."""
+        account = self.simulation.accounts.get(self.subject_id or 0)
         if account is None or account.is_paper != (self.mode == "paper"):
-            raise errors.not_found()
+            raise api_errors.not_found()
         return account
 
     def number(self, name: str, default: int, least: int = 0) -> int:
-        """Read a parameter that is a number.
-
-        :param name: its name.
-        :param default: its value if it is not there.
-        :param least: the smallest value allowed.
-        :return: its value.
-        :raises ApiError: 400 if it is something else.
-        """
+        """Return a numeric parameter, or raise a 400."""
         value = self.params.get(name, "")
         if not value:
             return default
         number = _id(value)
         if number is None or number < least:
-            raise errors.record_invalid(**{name: "is invalid"})
+            raise api_errors.record_invalid(**{name: "is invalid"})
         return number
 
 
 class Endpoint(NamedTuple):
-    """An endpoint.
-
-    :param handler: carries out the call and returns the reply's JSON.
-    :param status: status of success.
-    :param permission: what the key must be allowed; none for a signature alone.
-    :param signed: whether a signature is needed.
-    :param kind: ``read`` or ``write``, for subscription plans.
-    """
+    """What carries out a call, and what the call needs."""
 
     handler: Callable[[Call], Any]
     status: int
     permission: Permission | None = None
     signed: bool = True
-    kind: Literal["read", "write"] = "read"
 
 
 class Route(NamedTuple):
-    """Where a path leads.
-
-    :param endpoint: the endpoint, if there is one.
-    :param subject: what stands where an id belongs.
-    :param pattern: the path with ``{id}`` in its place.
-    """
+    """Where a path leads: to an endpoint or to none; pattern is the path with ``{id}`` for its subject."""
 
     endpoint: Endpoint | None
     subject: str
@@ -121,16 +89,11 @@ class Route(NamedTuple):
 
 
 def route(method: str, target: bytes) -> Route:
-    """Find the endpoint of a request.
-
-    :param method: HTTP method.
-    :param target: path and query as received.
-    :return: the way; without an endpoint if nothing is there.
-    """
+    """Route a request by its path, with the query string still on it."""
     path = target.split(b"?", 1)[0]
-    if not path.startswith(BASE):
+    if not path.startswith(_BASE):
         return Route(None, "", path.decode("latin-1"))
-    rest = path[len(BASE) :].decode("latin-1")
+    rest = path[len(_BASE) :].decode("latin-1")
     endpoint = ENDPOINTS.get((method, rest))
     if endpoint is not None:
         return Route(endpoint, "", f"/ver1/{rest}")
@@ -145,15 +108,9 @@ def route(method: str, target: bytes) -> Route:
 
 
 def carry_out(call: Call, endpoint: Endpoint | None) -> Any:
-    """Authenticate, authorize and carry out a call.
-
-    :param call: the call.
-    :param endpoint: where it leads.
-    :return: the reply's JSON.
-    :raises ApiError: if it fails.
-    """
+    """Authenticate, authorize and carry out a call; return the reply's JSON or raise ApiError."""
     if endpoint is None:
-        raise errors.not_found()
+        raise api_errors.not_found()
     if endpoint.signed:
         _authenticate(call, endpoint)
     call.mode = _mode(call)
@@ -165,25 +122,25 @@ def carry_out(call: Call, endpoint: Endpoint | None) -> Any:
 
 def _authenticate(call: Call, endpoint: Endpoint) -> None:
     call.entry.signed = False
-    signed = call.world.keys.verify(call.headers, call.target, call.body)
+    signed = call.simulation.keys.verify(call.headers, call.target, call.body)
     call.entry.signed = True
     call.entry.signed_string = signed.text.decode("latin-1")
-    authorize(signed.key, endpoint.permission, endpoint.kind)
+    authorize(signed.key, endpoint.permission)
 
 
-def _mode(call: Call) -> Mode:
+def _mode(call: Call) -> UserMode:
     forced = call.headers.get(b"forced-mode")
-    if forced is None or call.world.scenario.ignores_forced_mode:
-        return call.world.mode
+    if forced is None or call.simulation.scenario.ignores_forced_mode:
+        return call.simulation.mode
     if forced == b"real":
         return "real"
     if forced == b"paper":
         return "paper"
-    raise errors.record_invalid(mode="is not included in the list")
+    raise api_errors.record_invalid(mode="is not included in the list")
 
 
 def _params(call: Call) -> dict[str, str]:
-    """Collect the parameters; on a conflict the query string wins."""
+    """Merge the parameters; on a conflict the query string wins."""
     query = call.target.partition(b"?")[2].decode("latin-1")
     params = _body_params(call.headers.get(b"content-type", b""), call.body) if call.body else {}
     params.update(parse_qsl(query, keep_blank_values=True))
@@ -196,12 +153,12 @@ def _body_params(content_type: bytes, body: bytes) -> dict[str, str]:
     try:
         document = msgspec.json.decode(body, type=dict[str, Any])
     except msgspec.DecodeError:
-        raise errors.record_invalid(base="is not a JSON object") from None
+        raise api_errors.record_invalid(base="is not a JSON object") from None
     return {name: str(value) for name, value in document.items()}
 
 
 def _id(value: str) -> int | None:
-    """Read a number in ASCII digits; anything else is none."""
+    """Parse a number in ASCII digits; anything else is none."""
     if value.isascii() and value.isdigit() and len(value) <= _MOST_DIGITS:
         return int(value)
     return None
@@ -222,16 +179,16 @@ def _validate(_: Call) -> Any:
 def _change_mode(call: Call) -> Any:
     mode = call.params.get("mode")
     if mode not in ("real", "paper"):
-        raise errors.record_invalid(mode="is not included in the list")
-    call.world.mode = "paper" if mode == "paper" else "real"
+        raise api_errors.record_invalid(mode="is not included in the list")
+    call.simulation.mode = "paper" if mode == "paper" else "real"
     return {"mode": mode}
 
 
 def _list_accounts(call: Call) -> Any:
     page = call.number("page", 1, least=1)
     per_page = min(call.number("per_page", _MOST_PER_PAGE, least=1), _MOST_PER_PAGE)
-    accounts = call.world.in_mode(call.mode)[(page - 1) * per_page : page * per_page]
-    return [payloads.account(call.world, account) for account in accounts]
+    accounts = call.simulation.in_mode(call.mode)[(page - 1) * per_page : page * per_page]
+    return [payloads.account(call.simulation, account) for account in accounts]
 
 
 def _market_list(_: Call) -> Any:
@@ -239,36 +196,36 @@ def _market_list(_: Call) -> Any:
 
 
 def _get_account(call: Call) -> Any:
-    if call.subject == SUMMARY:
-        return payloads.summary(call.world, call.accounts())
-    return payloads.account(call.world, call.account())
+    if call.subject == _SUMMARY:
+        return payloads.summary(call.simulation, call.accounts())
+    return payloads.account(call.simulation, call.account())
 
 
 def _load_balances(call: Call) -> Any:
     for account in call.accounts():
-        if account.spec.api_key_invalid and call.subject != SUMMARY:
-            raise errors.exchange_keys_invalid()
-        call.world.views[account.id].refresh(call.world.clock.now())
+        if account.spec.api_key_invalid and call.subject != _SUMMARY:
+            raise api_errors.exchange_keys_invalid()
+        call.simulation.views[account.id].refresh(call.simulation.clock.now())
     return _get_account(call)
 
 
 def _table(call: Call) -> Any:
-    return [row for account in call.accounts() for row in payloads.balance_rows(call.world, account)]
+    return [row for account in call.accounts() for row in payloads.balance_rows(call.simulation, account)]
 
 
 def _pie(call: Call) -> Any:
-    return [row for account in call.accounts() for row in payloads.shares(call.world, account)]
+    return [row for account in call.accounts() for row in payloads.shares(call.simulation, account)]
 
 
 def _entities(call: Call) -> Any:
-    return payloads.active_entities(call.world, call.accounts())
+    return payloads.active_entities(call.simulation, call.accounts())
 
 
 def _chart(call: Call) -> Any:
     first = _date(call, "date_from")
     if first is None:
-        raise errors.record_invalid(date_from="is missing")
-    return payloads.balance_chart(call.world, call.accounts(), first, _date(call, "date_to"))
+        raise api_errors.record_invalid(date_from="is missing")
+    return payloads.balance_chart(call.simulation, call.accounts(), first, _date(call, "date_to"))
 
 
 def _date(call: Call, name: str) -> datetime | None:
@@ -278,44 +235,35 @@ def _date(call: Call, name: str) -> datetime | None:
     try:
         date = datetime.fromisoformat(value)
     except ValueError:
-        raise errors.record_invalid(**{name: "is invalid"}) from None
+        raise api_errors.record_invalid(**{name: "is invalid"}) from None
     return date if date.tzinfo else date.replace(tzinfo=UTC)
 
 
-def _sell_to_btc(call: Call) -> Any:
-    return _sell(call, "BTC")
-
-
-def _sell_to_usd(call: Call) -> Any:
-    return _sell(call, "USD")
-
-
-def _sell(call: Call, target: Target) -> Any:
+def _sell(call: Call, *, target: SellTarget) -> Any:
     account = call.account()
     spec = account.spec
     if not spec.fast_convert_available:
-        raise errors.sell_all_unavailable()
+        raise api_errors.sell_all_unavailable()
     if spec.is_locked:
         # The documentation does not say what a locked account answers; that it refuses is certain.
-        raise errors.record_invalid(account="is locked")
+        raise api_errors.record_invalid(account="is locked")
     if spec.api_key_invalid:
-        raise errors.exchange_keys_invalid()
-    entry = call.entry
-    call.world.sell_all(account, target, entry.seq, entry.request_id, entry.time)
-    return payloads.account(call.world, account)
+        raise api_errors.exchange_keys_invalid()
+    call.simulation.sell_all(account, target, call.entry)
+    return payloads.account(call.simulation, account)
 
 
 def _bots(call: Call) -> Any:
     scope = call.params.get("scope", "")
     if scope not in ("", "enabled", "disabled"):
-        raise errors.record_invalid(scope="is not included in the list")
+        raise api_errors.record_invalid(scope="is not included in the list")
     return _list_bots(call, ("dca", "signal"), scope, most=100)
 
 
 def _grid_bots(call: Call) -> Any:
     state = call.params.get("state", "")
     if state not in ("", "enabled", "disabled"):
-        raise errors.record_invalid(state="is not included in the list")
+        raise api_errors.record_invalid(state="is not included in the list")
     return _list_bots(call, ("grid",), state, most=1000)
 
 
@@ -332,55 +280,38 @@ def _list_bots(call: Call, kinds: tuple[str, ...], state: str, most: int) -> Any
 
 
 def _all_bots(call: Call) -> list[tuple[ExchangeAccount, Bot]]:
-    accounts = call.world.in_mode(call.mode)
-    now = call.world.clock.now()
+    accounts = call.simulation.in_mode(call.mode)
+    now = call.simulation.clock.now()
     for account in accounts:
         account.entities.settle(now)
     return [(account, bot) for account in accounts for bot in account.entities.bots]
 
 
-def _enable_bot(call: Call) -> Any:
-    return _switch_bot(call, enabled=True)
-
-
-def _disable_bot(call: Call) -> Any:
-    return _switch_bot(call, enabled=False)
-
-
 def _switch_bot(call: Call, *, enabled: bool) -> Any:
-    bot_id = _id(call.subject)
     for account, bot in _all_bots(call):
-        if bot.id == bot_id and bot.kind != "grid":
+        if bot.id == call.subject_id and bot.kind != "grid":
             bot.enabled = enabled
             return payloads.bot(account, bot)
-    raise errors.not_found()
-
-
-def _read(handler: Callable[[Call], Any], status: int, permission: Permission | None) -> Endpoint:
-    return Endpoint(handler, status, permission)
-
-
-def _write(handler: Callable[[Call], Any], permission: Permission) -> Endpoint:
-    return Endpoint(handler, 201, permission, kind="write")
+    raise api_errors.not_found()
 
 
 ENDPOINTS: dict[tuple[str, str], Endpoint] = {
     ("GET", "ping"): Endpoint(_ping, 200, signed=False),
     ("GET", "time"): Endpoint(_time, 200, signed=False),
-    ("GET", "validate"): _read(_validate, 200, None),
-    ("POST", "users/change_mode"): _write(_change_mode, "ACCOUNTS_WRITE"),
-    ("GET", "accounts"): _read(_list_accounts, 200, "ACCOUNTS_READ"),
+    ("GET", "validate"): Endpoint(_validate, 200),
+    ("POST", "users/change_mode"): Endpoint(_change_mode, 201, "ACCOUNTS_WRITE"),
+    ("GET", "accounts"): Endpoint(_list_accounts, 200, "ACCOUNTS_READ"),
     ("GET", "accounts/market_list"): Endpoint(_market_list, 200, signed=False),
-    ("GET", "accounts/{id}"): _read(_get_account, 200, "ACCOUNTS_READ"),
-    ("POST", "accounts/{id}/sell_all_to_btc"): _write(_sell_to_btc, "ACCOUNTS_WRITE"),
-    ("POST", "accounts/{id}/sell_all_to_usd"): _write(_sell_to_usd, "ACCOUNTS_WRITE"),
-    ("POST", "accounts/{id}/load_balances"): _read(_load_balances, 201, "ACCOUNTS_READ"),
-    ("POST", "accounts/{id}/account_table_data"): _read(_table, 201, "ACCOUNTS_READ"),
-    ("POST", "accounts/{id}/pie_chart_data"): _read(_pie, 201, "ACCOUNTS_READ"),
-    ("GET", "accounts/{id}/active_trading_entities"): _read(_entities, 200, "ACCOUNTS_READ"),
-    ("GET", "accounts/{id}/balance_chart_data"): _read(_chart, 200, "ACCOUNTS_READ"),
-    ("GET", "bots"): _read(_bots, 200, "BOTS_READ"),
-    ("POST", "bots/{id}/enable"): _write(_enable_bot, "BOTS_WRITE"),
-    ("POST", "bots/{id}/disable"): _write(_disable_bot, "BOTS_WRITE"),
-    ("GET", "grid_bots"): _read(_grid_bots, 200, "BOTS_READ"),
+    ("GET", "accounts/{id}"): Endpoint(_get_account, 200, "ACCOUNTS_READ"),
+    ("POST", "accounts/{id}/sell_all_to_btc"): Endpoint(partial(_sell, target="BTC"), 201, "ACCOUNTS_WRITE"),
+    ("POST", "accounts/{id}/sell_all_to_usd"): Endpoint(partial(_sell, target="USD"), 201, "ACCOUNTS_WRITE"),
+    ("POST", "accounts/{id}/load_balances"): Endpoint(_load_balances, 201, "ACCOUNTS_READ"),
+    ("POST", "accounts/{id}/account_table_data"): Endpoint(_table, 201, "ACCOUNTS_READ"),
+    ("POST", "accounts/{id}/pie_chart_data"): Endpoint(_pie, 201, "ACCOUNTS_READ"),
+    ("GET", "accounts/{id}/active_trading_entities"): Endpoint(_entities, 200, "ACCOUNTS_READ"),
+    ("GET", "accounts/{id}/balance_chart_data"): Endpoint(_chart, 200, "ACCOUNTS_READ"),
+    ("GET", "bots"): Endpoint(_bots, 200, "BOTS_READ"),
+    ("POST", "bots/{id}/enable"): Endpoint(partial(_switch_bot, enabled=True), 201, "BOTS_WRITE"),
+    ("POST", "bots/{id}/disable"): Endpoint(partial(_switch_bot, enabled=False), 201, "BOTS_WRITE"),
+    ("GET", "grid_bots"): Endpoint(_grid_bots, 200, "BOTS_READ"),
 }

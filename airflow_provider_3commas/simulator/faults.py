@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 
-from airflow_provider_3commas.simulator.replies import HTML_PAGE, Reply, encode
+from airflow_provider_3commas.simulator.http_reply import HttpReply, encode
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from airflow_provider_3commas.simulator.journal import Entry
+    from airflow_provider_3commas.simulator.request_log import LoggedRequest
 
 Action = Literal[
     "status",
@@ -29,7 +29,6 @@ Action = Literal[
     "hold",
 ]
 
-_DEFAULT_STATUS = {"status": 502, "html": 502, "redirect": 302}
 _DEFAULT_SECONDS = {"delay": 1.0, "hang": 3600.0, "hold": 600.0}
 # Faults that keep the request waiting; all others only change how it ends.
 WAITING = frozenset({"delay", "hang", "hold"})
@@ -43,6 +42,11 @@ _ERROR_CODES = {
     429: "Too many requests",
     500: "unknown_error",
 }
+_HTML_PAGE = (
+    "<!DOCTYPE html>\n<html><head><title>3commas.io | {status}</title></head>\n"
+    "<body><h1>Error {status}</h1><p>The web server reported a bad gateway error.</p>"
+    "<p>Cloudflare Ray ID: 8e6b1c0fa1b2c3d4 (simulated)</p></body></html>\n"
+)
 
 
 class Fault(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
@@ -55,11 +59,13 @@ class Fault(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     :param path: only requests whose path and query contain this.
     :param times: how often; null for always.
     :param skip: let this many matching requests pass first.
-    :param status: status of the reply; by default what suits the action.
+    :param status: status of the reply; by default 502 for ``status`` and ``html``, 302 for ``redirect``, and for
+        the others what the call would have answered.
     :param body: body of the reply: a text, or anything else as JSON.
     :param headers: further headers of the reply.
     :param location: where a ``redirect`` points to.
-    :param seconds: how long ``delay`` and ``hang`` last, and how long ``hold`` lasts at most.
+    :param seconds: how long, in real time, ``delay`` (1 by default) and ``hang`` (3600) last, and ``hold`` (600) lasts
+        at most.
     :param reset: whether ``drop`` and ``hang`` end the connection with a TCP reset.
     :param apply_if_gone: whether a call that was held ``before`` is carried out although its client
         is gone by then; a real server does not notice.
@@ -85,27 +91,16 @@ class Fault(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
 
     @property
     def label(self) -> str:
-        """Name the fault in a few words, for the journal.
-
-        :return: for example ``drop after``.
-        """
+        """What the journal calls it, for example ``drop after``."""
         return f"{self.action} {self.when}"
 
     @property
     def duration(self) -> float:
-        """Return how long it waits.
-
-        :return: seconds.
-        """
+        """How many seconds it waits."""
         return _DEFAULT_SECONDS.get(self.action, 0.0) if self.seconds is None else self.seconds
 
     def hit(self, method: str, path: str) -> bool:
-        """Decide whether a request is hit, and count it.
-
-        :param method: the request's method.
-        :param path: its path and query.
-        :return: true if it is hit.
-        """
+        """Return whether a request is hit, and count it."""
         if self.times == 0 or self.path not in path or self.method.upper() not in ("", method):
             return False
         if self.skip:
@@ -117,13 +112,8 @@ class Fault(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
         return True
 
 
-def spoil(fault: Fault, reply: Reply) -> Reply:
-    """Turn the reply that would have been sent into the one that the fault sends.
-
-    :param fault: the fault.
-    :param reply: the reply that would have been sent.
-    :return: the reply to send, or the way to end the connection.
-    """
+def spoil(fault: Fault, reply: HttpReply) -> HttpReply:
+    """Turn the reply that would have been sent into the one that the fault sends."""
     spoiled = _SPOILERS[fault.action](fault, reply)
     spoiled.headers.update(fault.headers)
     if fault.reset and spoiled.ending == "close":
@@ -131,65 +121,61 @@ def spoil(fault: Fault, reply: Reply) -> Reply:
     return spoiled
 
 
-def _status(fault: Fault, _: Reply) -> Reply:
-    status = fault.status or _DEFAULT_STATUS["status"]
+def _status(fault: Fault, _: HttpReply) -> HttpReply:
+    status = fault.status or 502
     if fault.body is not None:
         return _with_body(fault, status)
     error = _ERROR_CODES.get(status, "unknown_error")
-    return Reply(status, encode({"error": error}), error=error)
+    return HttpReply(status, encode({"error": error}), error=error)
 
 
-def _json(fault: Fault, reply: Reply) -> Reply:
+def _json(fault: Fault, reply: HttpReply) -> HttpReply:
     return _with_body(fault, fault.status or reply.status)
 
 
-def _html(fault: Fault, _: Reply) -> Reply:
-    status = fault.status or _DEFAULT_STATUS["html"]
-    page = fault.body if isinstance(fault.body, str) else HTML_PAGE.format(status=status)
-    return Reply(status, page.encode(), "text/html; charset=UTF-8")
+def _html(fault: Fault, _: HttpReply) -> HttpReply:
+    status = fault.status or 502
+    page = fault.body if isinstance(fault.body, str) else _HTML_PAGE.format(status=status)
+    return HttpReply(status, page.encode(), "text/html; charset=UTF-8")
 
 
-def _empty(fault: Fault, reply: Reply) -> Reply:
-    return Reply(fault.status or reply.status)
+def _empty(fault: Fault, reply: HttpReply) -> HttpReply:
+    return HttpReply(fault.status or reply.status)
 
 
-def _redirect(fault: Fault, _: Reply) -> Reply:
-    return Reply(
-        fault.status or _DEFAULT_STATUS["redirect"],
-        content_type="text/html",
-        headers={"location": fault.location},
-    )
+def _redirect(fault: Fault, _: HttpReply) -> HttpReply:
+    return HttpReply(fault.status or 302, content_type="text/html", headers={"location": fault.location})
 
 
-def _wrong_account(fault: Fault, reply: Reply) -> Reply:
+def _wrong_account(fault: Fault, reply: HttpReply) -> HttpReply:
     document = msgspec.json.decode(reply.body)
     for row in document if isinstance(document, list) else [document]:
         for name in ("id", "account_id"):
             if isinstance(row.get(name), int):
                 row[name] += 1
-    return Reply(fault.status or reply.status, encode(document))
+    return HttpReply(fault.status or reply.status, encode(document))
 
 
-def _truncate(fault: Fault, reply: Reply) -> Reply:
+def _truncate(fault: Fault, reply: HttpReply) -> HttpReply:
     body = reply.body if fault.body is None else _with_body(fault, reply.status).body
-    return Reply(fault.status or reply.status, body, ending="truncate")
+    return HttpReply(fault.status or reply.status, body, ending="truncate")
 
 
-def _drop(_: Fault, reply: Reply) -> Reply:
-    return Reply(reply.status, ending="close")
+def _drop(_: Fault, reply: HttpReply) -> HttpReply:
+    return HttpReply(reply.status, ending="close")
 
 
-def _same(_: Fault, reply: Reply) -> Reply:
+def _same(_: Fault, reply: HttpReply) -> HttpReply:
     return reply
 
 
-def _with_body(fault: Fault, status: int) -> Reply:
+def _with_body(fault: Fault, status: int) -> HttpReply:
     if isinstance(fault.body, str):
-        return Reply(status, fault.body.encode(), "text/plain; charset=utf-8")
-    return Reply(status, encode(fault.body))
+        return HttpReply(status, fault.body.encode(), "text/plain; charset=utf-8")
+    return HttpReply(status, encode(fault.body))
 
 
-_SPOILERS: dict[str, Callable[[Fault, Reply], Reply]] = {
+_SPOILERS: dict[str, Callable[[Fault, HttpReply], HttpReply]] = {
     "status": _status,
     "json": _json,
     "html": _html,
@@ -205,13 +191,9 @@ _SPOILERS: dict[str, Callable[[Fault, Reply], Reply]] = {
 
 
 class Held:
-    """A request that is kept waiting.
+    """A request that is kept waiting."""
 
-    :param fault: the fault that holds it.
-    :param entry: its entry in the journal.
-    """
-
-    def __init__(self, fault: Fault, entry: Entry) -> None:
+    def __init__(self, fault: Fault, entry: LoggedRequest) -> None:
         self.fault = fault
         self.entry = entry
         self.since = time.time()
@@ -220,18 +202,12 @@ class Held:
         self._go = asyncio.Event()
 
     def release(self, *, discard: bool = False) -> None:
-        """Let it go on.
-
-        :param discard: end it without carrying out what was not carried out yet.
-        """
+        """Release it; discarded, it ends without doing what was not yet done."""
         self.discarded = self.discarded or discard
         self._go.set()
 
     async def wait(self, disconnected: Callable[[], Awaitable[None]]) -> None:
-        """Wait until it is released, or until its time is up.
-
-        :param disconnected: returns when the client has closed the connection.
-        """
+        """Wait until it is released or its time is up; disconnected returns when the client is gone."""
         watch = asyncio.ensure_future(self._watch(disconnected))
         try:
             await asyncio.wait_for(self._go.wait(), self.fault.duration)
@@ -247,10 +223,7 @@ class Held:
             self.release()
 
     def shown(self) -> dict[str, Any]:
-        """Describe it.
-
-        :return: what holds it, since when, and whether its client is gone.
-        """
+        """Return its entry in ``GET /simulator/held``."""
         return {
             "id": self.entry.seq,
             "request_id": self.entry.request_id,
@@ -275,11 +248,7 @@ class Faults:
         self._last_id = 0
 
     def add(self, fault: Fault) -> Fault:
-        """Order a fault.
-
-        :param fault: the fault.
-        :return: the same, with its number.
-        """
+        """Add a fault and number it."""
         self._last_id += 1
         fault.id = self._last_id
         fault.hits = 0
@@ -287,43 +256,26 @@ class Faults:
         return fault
 
     def all(self) -> list[Fault]:
-        """List the faults, used up ones included.
-
-        :return: the faults in the order they were ordered.
-        """
+        """Return the faults in the order they were added, used up ones included."""
         return list(self._faults)
 
     def clear(self) -> None:
-        """Forget the faults; requests that are held stay held."""
+        """Remove the faults; requests that are held stay held."""
         self._faults.clear()
 
     def take(self, method: str, path: str) -> Fault | None:
-        """Find the fault that hits a request.
-
-        :param method: the request's method.
-        :param path: its path and query.
-        :return: the first that does, or none.
-        """
+        """Return the first fault that hits a request, counted as a hit."""
         for fault in self._faults:
             if fault.hit(method, path):
                 return fault
         return None
 
     def held(self) -> list[Held]:
-        """List the requests that are held.
-
-        :return: the requests, the oldest first.
-        """
+        """Return the requests that are held, the oldest first."""
         return list(self._held.values())
 
-    async def hold(self, fault: Fault, entry: Entry, disconnected: Callable[[], Awaitable[None]]) -> Held:
-        """Keep a request waiting.
-
-        :param fault: the fault that holds it.
-        :param entry: its entry in the journal.
-        :param disconnected: returns when the client has closed the connection.
-        :return: the request, free to go on.
-        """
+    async def hold(self, fault: Fault, entry: LoggedRequest, disconnected: Callable[[], Awaitable[None]]) -> Held:
+        """Keep a request waiting until it may go on; disconnected returns when the client is gone."""
         held = self._held[entry.seq] = Held(fault, entry)
         try:
             await held.wait(disconnected)
@@ -332,12 +284,7 @@ class Faults:
         return held
 
     def release(self, *, held_id: int | None = None, discard: bool = False) -> int:
-        """Let held requests go on.
-
-        :param held_id: only this one.
-        :param discard: end them without carrying out what was not carried out yet.
-        :return: how many.
-        """
+        """Release one held request, or all; return how many."""
         chosen = [held for number, held in self._held.items() if held_id in (None, number)]
         for held in chosen:
             held.release(discard=discard)

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from airflow_provider_3commas.simulator.clock import iso
-from airflow_provider_3commas.simulator.market import MARKETS
-from airflow_provider_3commas.simulator.money import ONE, ZERO, exact, number, text
+from airflow_provider_3commas.simulator.amounts import ZERO, number, precise, text
+from airflow_provider_3commas.simulator.exchanges import EXCHANGES
 
 if TYPE_CHECKING:
-    from airflow_provider_3commas.simulator.market import Bot, ExchangeAccount, Position
-    from airflow_provider_3commas.simulator.world import World
+    from airflow_provider_3commas.simulator.balance_view import Seen
+    from airflow_provider_3commas.simulator.exchange_account import ExchangeAccount
+    from airflow_provider_3commas.simulator.scenarios import Position
+    from airflow_provider_3commas.simulator.simulation import Simulation
+    from airflow_provider_3commas.simulator.trading_entities import Bot
 
 # The real API leaks the exchange's API key in some replies. This one is easy to grep for.
-LEAKED_EXCHANGE_KEY = "simulator-LEAKED-exchange-api-key-{id}"
+_LEAKED_EXCHANGE_KEY = "simulator-LEAKED-exchange-api-key-{id}"
 
 _CREATED_AT = "2023-06-19T16:50:57.303Z"
 _DAY_PROFIT = Decimal("0.00940318181818181818")
@@ -81,87 +84,69 @@ _CONSTANT_FIELDS: dict[str, Any] = {
 }
 
 
-class Worth(NamedTuple):
-    """What balances are worth.
-
-    :param btc: in BTC.
-    :param usd: in US dollars.
-    """
+class _Worth(NamedTuple):
+    """What balances are worth in BTC and in US dollars."""
 
     btc: Decimal
     usd: Decimal
 
 
-def worth(world: World, positions: dict[str, Position]) -> Worth:
-    """Value balances at the market.
-
-    :param world: the world.
-    :param positions: balance by currency.
-    :return: their worth, unrounded.
-    """
-    now = world.clock.now()
+def _worth(simulation: Simulation, *seen: Seen) -> _Worth:
+    """Return what accounts are worth together at current prices, unrounded."""
+    now = simulation.clock.now()
     btc = usd = ZERO
-    with exact():
-        for currency, at in positions.items():
-            in_btc, in_usd = world.prices.of(currency, now)
-            btc += at.amount * in_btc
-            usd += at.amount * in_usd
-    return Worth(btc, usd)
+    with precise():
+        for each in seen:
+            for currency, at in each.total.items():
+                in_btc, in_usd = simulation.prices.of(currency, now)
+                btc += at.amount * in_btc
+                usd += at.amount * in_usd
+    return _Worth(btc, usd)
 
 
-def account(world: World, it: ExchangeAccount) -> dict[str, Any]:
-    """Write an Account.
-
-    :param world: the world.
-    :param it: the account.
-    :return: its JSON object.
-    """
-    spec, market = it.spec, it.market
-    seen = world.views[it.id].read(world.clock.now())
+def account(simulation: Simulation, it: ExchangeAccount) -> dict[str, Any]:
+    """Build an Account."""
+    spec, exchange = it.spec, it.exchange
     return {
         "id": it.id,
         **_CONSTANT_FIELDS,
         "is_locked": spec.is_locked,
-        "updated_at": iso(world.clock.moment()),
+        "updated_at": _iso(simulation.clock.moment()),
         "fast_convert_available": spec.fast_convert_available,
         "api_key_invalid": spec.api_key_invalid,
         "market_icon": f"https://3commas.io/img/exchanges/{spec.market_code}.png",
-        "api_key": LEAKED_EXCHANGE_KEY.format(id=it.id),
+        "api_key": _LEAKED_EXCHANGE_KEY.format(id=it.id),
         "name": spec.name,
         "lock_reason": spec.lock_reason,
-        **_values(worth(world, seen.total)),
-        "pretty_display_type": market.display_type,
-        "exchange_name": market.exchange_name,
+        **_values(_worth(simulation, simulation.seen(it))),
+        "pretty_display_type": exchange.display_type,
+        "exchange_name": exchange.exchange_name,
         "market_code": spec.market_code,
         "api_keys_state": spec.api_keys_state,
         **spec.fields,
     }
 
 
-def summary(world: World, accounts: list[ExchangeAccount]) -> dict[str, Any]:
-    """Write the Account that stands for all accounts together.
+def _iso(moment: datetime) -> str:
+    """Format a date as the API does: ``2023-06-19T17:16:29.008Z``."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
 
-    :param world: the world.
-    :param accounts: all accounts.
-    :return: its JSON object.
-    """
-    now = world.clock.now()
-    values = [worth(world, world.views[it.id].read(now).total) for it in accounts]
-    with exact():
-        total = Worth(sum((at.btc for at in values), ZERO), sum((at.usd for at in values), ZERO))
+
+def summary(simulation: Simulation, accounts: list[ExchangeAccount]) -> dict[str, Any]:
+    """Build the Account that stands for all accounts together."""
     return {
         "id": "summary",
         **_CONSTANT_FIELDS,
         "name": "Summary",
-        **_values(total),
+        **_values(_worth(simulation, *map(simulation.seen, accounts))),
         "market_code": "summary",
     }
 
 
-def _values(total: Worth) -> dict[str, Any]:
-    with exact():
-        day = Worth(total.btc * _DAY_PROFIT, total.usd * _DAY_PROFIT)
-        profit = Worth(total.btc * _TOTAL_PROFIT, total.usd * _TOTAL_PROFIT)
+def _values(total: _Worth) -> dict[str, Any]:
+    with precise():
+        day = _Worth(total.btc * _DAY_PROFIT, total.usd * _DAY_PROFIT)
+        profit = _Worth(total.btc * _TOTAL_PROFIT, total.usd * _TOTAL_PROFIT)
     return {
         "primary_display_currency_profit": {"currency": "USD", "amount": text(profit.usd)},
         "day_profit_primary_display_currency": {"currency": "USD", "amount": text(day.usd)},
@@ -178,26 +163,21 @@ def _values(total: Worth) -> dict[str, Any]:
     }
 
 
-def balance_rows(world: World, it: ExchangeAccount) -> list[dict[str, Any]]:
-    """Write the rows of ``account_table_data``.
-
-    :param world: the world.
-    :param it: the account.
-    :return: a row for each currency; strings and JSON numbers alternate.
-    """
-    seen = world.views[it.id].read(world.clock.now())
-    total = worth(world, seen.total).btc
+def balance_rows(simulation: Simulation, it: ExchangeAccount) -> list[dict[str, Any]]:
+    """Build the rows of ``account_table_data``; strings and JSON numbers alternate, as in the real one."""
+    seen = simulation.seen(it)
+    total = _worth(simulation, seen).btc
     return [
-        {"account_id": it.id, **_balance_row(world, currency, at, total, number if index % 2 else text)}
+        {"account_id": it.id, **_balance_row(simulation, currency, at, total, number if index % 2 else text)}
         for index, (currency, at) in enumerate(seen.rows.items())
     ]
 
 
-def _balance_row(world: World, currency: str, at: Position, total: Decimal, write: Any) -> dict[str, Any]:
-    in_btc, in_usd = world.prices.of(currency, world.clock.now())
+def _balance_row(simulation: Simulation, currency: str, at: Position, total: Decimal, write: Any) -> dict[str, Any]:
+    in_btc, in_usd = simulation.prices.of(currency, simulation.clock.now())
     name, _ = _COINS.get(currency, (currency, None))
     available = ZERO if at.state == "staked" else at.amount - at.on_orders
-    with exact():
+    with precise():
         btc, usd = at.amount * in_btc, at.amount * in_usd
         free_btc, free_usd = available * in_btc, available * in_usd
         share = _percentage(btc, total)
@@ -232,21 +212,15 @@ def _percentage(part: Decimal, total: Decimal) -> Decimal:
     return round(part / total * _HUNDRED, 2) if total else ZERO
 
 
-def shares(world: World, it: ExchangeAccount) -> list[dict[str, Any]]:
-    """Write the shares of ``pie_chart_data``.
-
-    :param world: the world.
-    :param it: the account.
-    :return: a share for each currency.
-    """
-    now = world.clock.now()
-    seen = world.views[it.id].read(now)
-    total = worth(world, seen.total).btc
+def shares(simulation: Simulation, it: ExchangeAccount) -> list[dict[str, Any]]:
+    """Build the shares of ``pie_chart_data``."""
+    seen = simulation.seen(it)
+    total = _worth(simulation, seen).btc
     rows = []
     for currency, at in seen.rows.items():
         name, cmc_id = _COINS.get(currency, (currency, None))
-        in_btc, in_usd = world.prices.of(currency, now)
-        with exact():
+        in_btc, in_usd = simulation.prices.of(currency, simulation.clock.now())
+        with precise():
             btc, usd = at.amount * in_btc, at.amount * in_usd
             share = _percentage(btc, total)
         rows.append(
@@ -265,52 +239,39 @@ def shares(world: World, it: ExchangeAccount) -> list[dict[str, Any]]:
     return rows
 
 
-def active_entities(world: World, accounts: list[ExchangeAccount]) -> dict[str, Any]:
-    """Count what trades on these accounts.
-
-    :param world: the world.
-    :param accounts: the accounts.
-    :return: the reply of ``active_trading_entities``.
-    """
-    now = world.clock.now()
+def active_entities(simulation: Simulation, accounts: list[ExchangeAccount]) -> dict[str, Any]:
+    """Build the counts of ``active_trading_entities``."""
+    total: Counter[str] = Counter()
     for it in accounts:
-        it.entities.settle(now)
-    entities = [it.entities for it in accounts]
+        it.entities.settle(simulation.clock.now())
+        total.update(it.entities.active())
     return {
         "data": {
-            "active_bots_count": sum(at.running("dca", "signal") for at in entities),
-            "active_deals_count": sum(at.counts["deals"] for at in entities),
-            "active_smart_trades_count": sum(at.counts["smart_trades"] for at in entities),
-            "active_orders_count": sum(at.counts["orders"] for at in entities),
-            "active_grid_bots_count": sum(at.running("grid") for at in entities),
+            "active_bots_count": total["bots"] + total["signal_bots"],
+            "active_deals_count": total["deals"],
+            "active_smart_trades_count": total["smart_trades"],
+            "active_orders_count": total["orders"],
+            "active_grid_bots_count": total["grid_bots"],
         }
     }
 
 
 def balance_chart(
-    world: World, accounts: list[ExchangeAccount], first: datetime, last: datetime | None
+    simulation: Simulation, accounts: list[ExchangeAccount], first: datetime, last: datetime | None
 ) -> list[dict[str, Any]]:
-    """Write the points of ``balance_chart_data``: one for each whole hour.
-
-    :param world: the world.
-    :param accounts: the accounts.
-    :param first: where the chart begins.
-    :param last: where it ends; now if left out.
-    :return: the points, the oldest first.
-    """
-    now = world.clock.now()
-    values = [worth(world, world.views[it.id].read(now).total) for it in accounts]
-    end = min(last or world.clock.moment(), world.clock.moment())
+    """Build the points of ``balance_chart_data``: one for each whole hour, until now at most."""
+    total = _worth(simulation, *map(simulation.seen, accounts))
+    end = min(last or simulation.clock.moment(), simulation.clock.moment())
     hour = first.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
     points: list[dict[str, Any]] = []
     while hour <= end and len(points) < _LAST_POINTS:
         # A made up history: a slow saw-tooth below today's worth.
-        factor = ONE - Decimal(hour.hour) / 1000
+        factor = 1 - Decimal(hour.hour) / 1000
         points.append(
             {
                 "date": int(hour.timestamp()),
-                "usd": number(sum((at.usd for at in values), ZERO) * factor),
-                "btc": number(sum((at.btc for at in values), ZERO) * factor),
+                "usd": number(total.usd * factor),
+                "btc": number(total.btc * factor),
                 "btc_deposit_amount": number(ZERO),
                 "usd_deposit_amount": number(ZERO),
             }
@@ -320,12 +281,7 @@ def balance_chart(
 
 
 def bot(it: ExchangeAccount, one: Bot) -> dict[str, Any]:
-    """Write a bot.
-
-    :param it: its account.
-    :param one: the bot.
-    :return: its JSON object.
-    """
+    """Build a bot."""
     common: dict[str, Any] = {
         "id": one.id,
         "account_id": it.id,
@@ -347,18 +303,15 @@ def bot(it: ExchangeAccount, one: Bot) -> dict[str, Any]:
 
 
 def market_list() -> list[dict[str, Any]]:
-    """Write the list of exchanges.
-
-    :return: the reply of ``market_list``.
-    """
+    """Build the list of exchanges."""
     return [
         {
-            "market_name": market.exchange_name,
+            "market_name": exchange.exchange_name,
             "market_url": "https://3commas.io",
             "market_icon": f"https://3commas.io/img/exchanges/{code}.png",
             "help_link": None,
             "nomics_id": None,
             "market_code": code,
         }
-        for code, market in MARKETS.items()
+        for code, exchange in EXCHANGES.items()
     ]

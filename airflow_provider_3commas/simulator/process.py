@@ -32,7 +32,7 @@ class SimulatorError(RuntimeError):
 
 
 class Simulator:
-    """Start the simulator on a free port, and control it.
+    """A simulator in a process of its own, started when this is made, and its control interface.
 
     It ends with :meth:`stop`, at the end of a ``with`` block, and when the process that started it
     is gone.
@@ -96,18 +96,12 @@ class Simulator:
 
     @property
     def pid(self) -> int:
-        """Return the process id.
-
-        :return: the id.
-        """
+        """The process id."""
         return self._process.pid
 
     @property
     def port(self) -> int:
-        """Return the port it listens on.
-
-        :return: the port.
-        """
+        """The port it listens on."""
         return int(self.url.rpartition(":")[2])
 
     def stop(self) -> None:
@@ -124,7 +118,7 @@ class Simulator:
                 stream.close()
 
     def control(self, method: str, path: str, body: Any = None, /, **query: Any) -> Any:
-        """Send a control request.
+        """Send a control request, for what has no method of its own here.
 
         :param method: HTTP method.
         :param path: path below ``/simulator/``.
@@ -148,7 +142,7 @@ class Simulator:
             raise SimulatorError(f"{method} /simulator/{path}: {err.reason}") from err
 
     def journal(self, **query: Any) -> list[dict[str, Any]]:
-        """Read the requests that reached the API.
+        """Return the requests that reached the API.
 
         :param query: ``path``, ``method``, ``status``, ``since``, ``applied``, ``sell``, ``limit``.
         :return: the entries in the order they arrived.
@@ -161,39 +155,30 @@ class Simulator:
         self.control("DELETE", "journal")
 
     def sells(self, account_id: int | None = None) -> list[dict[str, Any]]:
-        """Read the sells that were carried out.
+        """Return the sells that were carried out, in that order.
 
         :param account_id: only those on this account.
-        :return: the sells in the order they were carried out.
+        :return: ``account_id``, ``target``, ``time``, ``orders``, ``left``, ... of each.
         """
         sells: list[dict[str, Any]] = self.control("GET", "sells", account_id=account_id)["sells"]
         return sells
 
     def sell_attempts(self) -> list[dict[str, Any]]:
-        """Read the requests that tried to sell, carried out or not.
-
-        :return: the journal's entries.
-        """
+        """Return the journal's entries that tried to sell, carried out or not."""
         return self.journal(sell=True)
 
     def summary(self) -> dict[str, Any]:
-        """Read the counts of requests by endpoint and status.
-
-        :return: the counts.
-        """
+        """Return the counts of requests by endpoint and status, and of sells by account."""
         counts: dict[str, Any] = self.control("GET", "summary")
         return counts
 
     def state(self) -> dict[str, Any]:
-        """Read scenario, clock, keys, accounts and limits.
-
-        :return: the state.
-        """
+        """Return scenario, clock, keys, accounts and limits as they are."""
         state: dict[str, Any] = self.control("GET", "state")
         return state
 
     def account(self, account_id: int | None = None) -> dict[str, Any]:
-        """Read an account as it truly is on the exchange.
+        """Return an account as it truly is on the exchange, whatever 3Commas shows of it.
 
         :param account_id: which; the demo account if left out.
         :return: balances, entities and flags.
@@ -205,8 +190,8 @@ class Simulator:
         """Change holdings, entities or flags of an account, or open a new one.
 
         :param account_id: which; the demo account if left out.
-        :param change: fields of an account as in a scenario.
-        :return: the account.
+        :param change: fields of an account as in a scenario; holdings are merged, none removes one.
+        :return: the account, changed.
         """
         path = f"accounts/{account_id or self.account_id}"
         account: dict[str, Any] = self.control("PATCH", path, change)
@@ -217,21 +202,21 @@ class Simulator:
 
         :param currency: what is sold.
         :param account_id: on which account; the demo account if left out.
-        :param trade: ``amount`` or ``fraction``, and ``into``.
-        :return: the account.
+        :param trade: ``amount`` or ``fraction`` (of what is held, up to 1), and ``into`` (``BTC`` if left out).
+        :return: the account after it.
         """
         path = f"accounts/{account_id or self.account_id}/trade"
         account: dict[str, Any] = self.control("POST", path, {"currency": currency, **trade})
         return account
 
     def fault(self, action: str, **fault: Any) -> dict[str, Any]:
-        """Order a fault.
+        """Make a later request fail, once unless ``times`` says otherwise.
 
         :param action: what happens: ``status``, ``json``, ``html``, ``empty``, ``redirect``,
             ``wrong_account``, ``truncate``, ``drop``, ``delay``, ``hang`` or ``hold``.
         :param fault: ``method``, ``path``, ``times``, ``skip``, ``when``, ``status``, ``body``,
             ``headers``, ``location``, ``seconds``, ``reset``, ``apply_if_gone``.
-        :return: the fault with its ``id``.
+        :return: all fields of the fault, with its ``id``.
         """
         ordered: dict[str, Any] = self.control("POST", "faults", {"action": action, **fault})["faults"][0]
         return ordered
@@ -241,18 +226,14 @@ class Simulator:
         self.control("DELETE", "faults")
 
     def held(self) -> list[dict[str, Any]]:
-        """Read which requests are kept waiting.
-
-        :return: the requests, the oldest first.
-        """
+        """Return the requests that are kept waiting, the oldest first."""
         held: list[dict[str, Any]] = self.control("GET", "held")["held"]
         return held
 
     def wait_held(self, timeout: float = 30.0) -> dict[str, Any]:
-        """Wait until a request is kept waiting.
+        """Wait until a request is held, and return it.
 
         :param timeout: for how many seconds at most.
-        :return: the request.
         :raises SimulatorError: if there is none in time.
         """
         end = time.monotonic() + timeout
@@ -264,11 +245,10 @@ class Simulator:
         raise SimulatorError(f"no request was held within {timeout:g} s")
 
     def release(self, held_id: int | None = None, *, discard: bool = False) -> int:
-        """Let held requests go on.
+        """Release held requests, and return how many.
 
-        :param held_id: only this one.
+        :param held_id: only this one; all of them if left out.
         :param discard: end them without carrying out what was not carried out yet.
-        :return: how many.
         """
         released: int = self.control("POST", "release", {"id": held_id, "discard": discard})["released"]
         return released
@@ -276,15 +256,15 @@ class Simulator:
     def advance(self, seconds: float, *, limits: bool = False) -> float:
         """Jump ahead in simulated time.
 
-        :param seconds: how far.
-        :param limits: whether the clock of the rate limit jumps too.
-        :return: the simulated time.
+        :param seconds: how far, in simulated seconds.
+        :param limits: whether the clock of the rate limit, which is real time otherwise, jumps too.
+        :return: simulated seconds since the start.
         """
         now: float = self.control("POST", "time", {"advance": seconds, "limits": limits})["now"]
         return now
 
     def reset(self, scenario: str | dict[str, Any] | None = None, *, speed: float | None = None) -> None:
-        """Start over.
+        """Start over: journal, faults and sells are forgotten, held requests are discarded.
 
         :param scenario: a name, the path of a file, or a document; as before if left out.
         :param speed: simulated seconds per real second; as before if left out.
@@ -294,7 +274,7 @@ class Simulator:
     def put_key(self, key: str, **fields: Any) -> None:
         """Add an API key, or change some fields of one.
 
-        :param key: the key.
+        :param key: what the header ``Apikey`` bears.
         :param fields: ``secret``, ``public_key``, ``permissions``, ``ip_allowed``, ``state``, ``plan``,
             ``denial``.
         """
@@ -326,7 +306,7 @@ class Simulator:
 
 
 def _environment() -> dict[str, str]:
-    """Let the new process find this very package, installed or not."""
+    """Return an environment in which the new process finds this very package, installed or not."""
     root = str(Path(__file__).resolve().parents[2])
     before = os.environ.get("PYTHONPATH")
     return {**os.environ, "PYTHONPATH": root + (os.pathsep + before if before else "")}

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from airflow_provider_3commas.simulator.money import ZERO, coin
+from airflow_provider_3commas.simulator.amounts import ZERO, coin
 
 Seconds = Annotated[float, msgspec.Meta(ge=0)]
 Count = Annotated[int, msgspec.Meta(ge=0)]
@@ -27,10 +27,9 @@ Permission = Literal[
     "SMART_TRADES_READ",
     "SMART_TRADES_WRITE",
 ]
-Mode = Literal["real", "paper"]
-HoldingState = Literal["free", "staked", "delisted"]
+UserMode = Literal["real", "paper"]
 
-PAPER_MARKET = "paper_trading"
+PAPER_MARKET_CODE = "paper_trading"
 _FOLDER = Path(__file__).parent / "scenario_files"
 
 
@@ -109,9 +108,9 @@ class FillSpec(_Strict):
     :param first_seconds: when the first order starts to fill.
     :param last_seconds: when the last order is done.
     :param steps: in how many parts each order fills.
-    :param fraction: how much of each order fills at all; the rest is given back at the end.
+    :param fraction: which part of each order, from 0 to 1, fills at all; the rest is given back at the end.
     :param fee: the exchange's fee, as a fraction.
-    :param min_order_btc: the smallest order that the exchange takes; less is dust.
+    :param min_order_btc: worth in BTC of the smallest order that the exchange takes; less is dust.
     :param stop_seconds: how long stopping bots, deals and orders takes.
     """
 
@@ -126,10 +125,13 @@ class FillSpec(_Strict):
     def __post_init__(self) -> None:
         if self.last_seconds < self.first_seconds:
             raise ValueError("last_seconds is before first_seconds")
-        if not ZERO <= self.fraction <= 1:
+        # Decimal refuses to compare a NaN, with an error of its own.
+        if not (self.fraction.is_finite() and 0 <= self.fraction <= 1):
             raise ValueError("fraction is not between 0 and 1")
-        if not ZERO <= self.fee < 1:
+        if not (self.fee.is_finite() and 0 <= self.fee < 1):
             raise ValueError("fee is not between 0 and 1")
+        if not (self.min_order_btc.is_finite() and self.min_order_btc >= 0):
+            raise ValueError("min_order_btc is not a number of zero or more")
 
 
 class ViewSpec(_Strict):
@@ -152,10 +154,7 @@ class ViewSpec(_Strict):
 
     @property
     def live(self) -> bool:
-        """Tell whether the view never differs from the exchange.
-
-        :return: true if it does not.
-        """
+        """Whether the view never differs from the exchange."""
         return not (self.lag_seconds or self.glitches)
 
 
@@ -163,7 +162,7 @@ class PriceSpec(_Strict):
     """The market.
 
     :param usd: price of each currency in US dollars.
-    :param jitter: the largest relative change of a price, up or down.
+    :param jitter: the largest change of a price, up or down, as a fraction of it.
     :param jitter_seconds: how often prices change, in simulated time.
     """
 
@@ -177,11 +176,11 @@ class PriceSpec(_Strict):
                 raise ValueError(f"the price of {code} is not a positive number")
         if "BTC" not in self.usd:
             raise ValueError("there is no price for BTC")
-        if not ZERO <= self.jitter < 1:
+        if not (self.jitter.is_finite() and 0 <= self.jitter < 1):
             raise ValueError("jitter is not between 0 and 1")
 
 
-class HoldingSpec(_Strict):
+class Position(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
     """How much of a currency an account holds.
 
     :param amount: all of it, orders included.
@@ -190,14 +189,19 @@ class HoldingSpec(_Strict):
     """
 
     amount: Decimal
-    state: HoldingState = "free"
+    state: Literal["free", "staked", "delisted"] = "free"
     on_orders: Decimal = ZERO
 
     def __post_init__(self) -> None:
-        if not self.amount.is_finite() or self.amount < 0:
+        if not (self.amount.is_finite() and self.amount >= 0):
             raise ValueError("amount is not a number of zero or more")
-        if not ZERO <= self.on_orders <= self.amount:
+        if not (self.on_orders.is_finite() and 0 <= self.on_orders <= self.amount):
             raise ValueError("on_orders is not between zero and amount")
+
+
+def as_position(holding: Decimal | Position) -> Position:
+    """Return a holding in its long form; raise ValueError for a number that can't be one."""
+    return holding if isinstance(holding, Position) else Position(amount=holding)
 
 
 class AccountSpec(_Strict):
@@ -206,7 +210,7 @@ class AccountSpec(_Strict):
     :param id: its 3Commas id.
     :param name: its name.
     :param market_code: its exchange; ``paper_trading`` makes it a paper account.
-    :param holdings: amount, or a HoldingSpec, by currency.
+    :param holdings: amount, or an object with ``amount``, ``state`` and ``on_orders``, by currency.
     :param bots: how many DCA bots run.
     :param grid_bots: how many grid bots run.
     :param signal_bots: how many signal bots run; a sell leaves them alone.
@@ -224,7 +228,7 @@ class AccountSpec(_Strict):
     id: Positive
     name: str
     market_code: str = "binance"
-    holdings: dict[str, Decimal | HoldingSpec] = msgspec.field(default_factory=dict)
+    holdings: dict[str, Decimal | Position] = msgspec.field(default_factory=dict)
     bots: Count = 0
     grid_bots: Count = 0
     signal_bots: Count = 0
@@ -257,6 +261,10 @@ class FleetSpec(_Strict):
     bots: Count = 0
     deals: Count = 0
 
+    def __post_init__(self) -> None:
+        for amount in self.holdings.values():
+            as_position(amount)
+
 
 class Scenario(_Strict):
     """Everything that the simulator starts from.
@@ -281,7 +289,7 @@ class Scenario(_Strict):
     keys: list[KeySpec]
     description: str = ""
     seed: int = 1
-    mode: Mode = "real"
+    mode: UserMode = "real"
     ignores_forced_mode: bool = False
     rate_limit: RateLimitSpec = msgspec.field(default_factory=RateLimitSpec)
     fills: FillSpec = msgspec.field(default_factory=FillSpec)
@@ -290,28 +298,17 @@ class Scenario(_Strict):
     fleet: FleetSpec | None = None
 
     def all_accounts(self) -> list[AccountSpec]:
-        """List the accounts, those of the fleet included.
-
-        :return: the accounts.
-        """
+        """Return the accounts, those of the fleet included."""
         return self.accounts + (_fleet_accounts(self.fleet) if self.fleet else [])
 
 
 def names() -> list[str]:
-    """List the named scenarios.
-
-    :return: the names, sorted.
-    """
+    """Return the names of the scenarios that come with the simulator."""
     return sorted(path.stem for path in _FOLDER.glob("*.json"))
 
 
 def load(source: str | dict[str, Any]) -> Scenario:
-    """Load a scenario.
-
-    :param source: a name, the path of a JSON file, or the document itself.
-    :return: the scenario, checked.
-    :raises ScenarioError: if there is none of that name, or something in it is wrong.
-    """
+    """Load a scenario by name, from a file or from a document; raise ScenarioError saying what is wrong in it."""
     label = source if isinstance(source, str) else "the scenario"
     document = _resolve(source, seen=())
     try:
@@ -323,7 +320,7 @@ def load(source: str | dict[str, Any]) -> Scenario:
 
 
 def _resolve(source: str | dict[str, Any], seen: tuple[str, ...]) -> dict[str, Any]:
-    """Read the document and, below it, what it extends."""
+    """Return the document, merged into what it extends."""
     document = _read(source) if isinstance(source, str) else dict(source)
     base = document.pop("extends", None)
     if base is None:
@@ -368,10 +365,10 @@ def _check(scenario: Scenario, label: str) -> None:
         for currency, holding in account.holdings.items():
             if currency not in scenario.prices.usd:
                 raise ScenarioError(f"{label}: account {account.id} holds {currency}, which has no price in prices.usd")
-            if isinstance(holding, Decimal) and not (holding.is_finite() and holding >= 0):
-                raise ScenarioError(
-                    f"{label}: account {account.id} holds {holding} {currency}: expected a number of zero or more"
-                )
+            try:
+                as_position(holding)
+            except ValueError as err:
+                raise ScenarioError(f"{label}: account {account.id} holds {currency}, but {err}") from err
 
 
 def _fleet_accounts(fleet: FleetSpec) -> list[AccountSpec]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ipaddress
+import itertools
 import signal
 import socket
 import struct
@@ -13,13 +14,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 import uvicorn
 
-from airflow_provider_3commas.simulator.app import CONNECTION, App, Connection
+from airflow_provider_3commas.simulator.app import CONNECTION, Connection
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from airflow_provider_3commas.simulator.app import Receive, Scope, Send
+    from airflow_provider_3commas.simulator.app import AsgiApp, Receive, Scope, Send
 
 # Longer than any pause between two polls, so that it is the client who closes.
 _KEEP_ALIVE_SECONDS = 75
@@ -27,14 +28,7 @@ _BACKLOG = 2048
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Bind to an address of this machine that nobody else can reach.
-
-    :param host: a loopback address, or ``localhost``.
-    :param port: the port; 0 for any that is free.
-    :return: the socket.
-    :raises ValueError: if the host is not a loopback address.
-    :raises OSError: if the port is taken.
-    """
+    """Listen on a loopback address; raise ValueError for any other: the simulator is for this machine only."""
     address = ipaddress.ip_address("127.0.0.1" if host == "localhost" else host)
     if not address.is_loopback:
         raise ValueError(f"{host} is not a loopback address: the simulator is for this machine only")
@@ -50,18 +44,13 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def url_of(listener: socket.socket, *, tls: bool) -> str:
-    """Write the address of a socket as a URL.
-
-    :param listener: the socket.
-    :param tls: whether HTTPS is spoken on it.
-    :return: the URL, without a path.
-    """
+    """Return the URL of a socket, without a path."""
     host, port = listener.getsockname()[:2]
     return f"{'https' if tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
 def serve(
-    app: App,
+    app: AsgiApp,
     listener: socket.socket,
     started: Callable[[], None],
     *,
@@ -69,18 +58,10 @@ def serve(
     tls_key: Path | None = None,
     until_stdin_closes: bool = False,
 ) -> None:
-    """Serve until a signal ends it.
-
-    :param app: the application.
-    :param listener: the socket.
-    :param started: called once requests are served.
-    :param tls_cert: certificate in PEM, for HTTPS.
-    :param tls_key: its private key.
-    :param until_stdin_closes: whether the end of the standard input ends it too.
-    """
+    """Serve until a signal, or the end of the standard input, ends it; started is called once it listens."""
     config = uvicorn.Config(
         app,
-        http=_protocol(app),
+        http=_protocol(),
         ws="none",
         lifespan="off",
         log_level="critical",
@@ -102,18 +83,18 @@ def serve(
 class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, started: Callable[[], None], *, until_stdin_closes: bool) -> None:
         super().__init__(config)
-        self._tell_started = started
+        self._on_started = started
         self._until_stdin_closes = until_stdin_closes
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self._until_stdin_closes:
             await asyncio.get_running_loop().connect_read_pipe(lambda: _Stdin(self), sys.stdin)
-        self._tell_started()
+        self._on_started()
 
 
 class _Stdin(asyncio.Protocol):
-    """End the server when whoever started it is gone, even if it was killed."""
+    """Ends the server when whoever started it is gone, even if it was killed."""
 
     def __init__(self, server: _Server) -> None:
         self._server = server
@@ -124,7 +105,7 @@ class _Stdin(asyncio.Protocol):
 
 @contextlib.contextmanager
 def _signals_end_quietly() -> Any:
-    """Let the server's habit of raising the signal again after its end do no harm."""
+    """Leave with status 0, although uvicorn raises the signal again after its end."""
     before = {sig: signal.signal(sig, _leave) for sig in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
@@ -138,15 +119,14 @@ def _leave(_signal: int, _frame: Any) -> None:
 
 
 class _Numbered(asyncio.Protocol):
-    """Number the connections and hand them to the application; goes before uvicorn's own class."""
+    """Numbers the connections and shows them to the application; a base before uvicorn's own class."""
 
-    simulator: App
+    numbers = itertools.count(1)
     app: Any
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        self.simulator.connections += 1
-        connection = Connection(self.simulator.connections, lambda reset: _close(transport, reset=reset))
+        connection = Connection(next(self.numbers), lambda reset: _close(transport, reset=reset))
         inner = self.app
 
         async def with_connection(scope: Scope, receive: Receive, send: Send) -> None:
@@ -156,18 +136,13 @@ class _Numbered(asyncio.Protocol):
         self.app = with_connection
 
 
-def _protocol(app: App) -> type[asyncio.Protocol]:
-    return type("Protocol", (_Numbered, _base_protocol()), {"simulator": app})
-
-
-def _base_protocol() -> Any:
+def _protocol() -> type[asyncio.Protocol]:
+    base: Any
     try:
-        from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+        from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol as base
     except ImportError:  # uvicorn without its extras
-        from uvicorn.protocols.http.h11_impl import H11Protocol
-
-        return H11Protocol
-    return HttpToolsProtocol
+        from uvicorn.protocols.http.h11_impl import H11Protocol as base
+    return type("Protocol", (_Numbered, base), {})
 
 
 def _close(transport: asyncio.BaseTransport, *, reset: bool) -> None:

@@ -100,15 +100,32 @@ def test_reset_starts_over(sim, api):
         ("POST", "time", {"advance": -1}, "advance"),
         ("POST", "accounts/32402783/trade", {"currency": "NOPE", "amount": "1"}, "NOPE"),
         ("POST", "accounts/32402783/trade", {"currency": "ETH"}, "amount or fraction"),
-        ("GET", "accounts/7", None, "404"),
+        ("POST", "accounts/32402783/trade", {"currency": "ETH", "amount": "-1"}, "amount"),
+        ("POST", "accounts/32402783/trade", {"currency": "ETH", "amount": "NaN"}, "amount"),
+        ("POST", "accounts/32402783/trade", {"currency": "ETH", "fraction": "NaN"}, "fraction"),
+        ("POST", "time", {"advance": float("inf")}, "advance"),
+        ("PATCH", "accounts/32402783", {"holdings": {"ETH": "-1"}}, "zero or more"),
+        ("PATCH", "accounts/32402783", {"holdings": {"ETH": "NaN"}}, "zero or more"),
+        ("PATCH", "accounts/32402783", {"holdings": {"ETH": {"amount": "1", "on_orders": "NaN"}}}, "on_orders"),
+        ("PATCH", "accounts/8", {"name": "new", "holdings": {"ETH": "NaN"}}, "zero or more"),
+        ("GET", "accounts/7", None, "no such account"),
         ("PATCH", "rate-limit", {"requests": 0}, "requests"),
         ("POST", "keys", {"secret": "x"}, "key"),
         ("POST", "keys", {"key": "x"}, "neither"),
     ],
 )
 def test_control_request_that_makes_no_sense_is_refused_with_the_reason(sim, method, path, body, message):
-    with pytest.raises(SimulatorError, match=message):
+    before = sim.state()
+    with pytest.raises(SimulatorError, match=rf": 40[04] .*{message}"):
         sim.control(method, path, body)
+    assert sim.state() == before
+
+
+def test_change_that_is_refused_in_part_is_not_made_at_all(sim):
+    before = sim.account()
+    with pytest.raises(SimulatorError, match="zero or more"):
+        sim.change_account(name="Renamed", bots=7, holdings={"SOL": "1", "ETH": "-1"})
+    assert sim.account() == before
 
 
 def test_thousands_of_requests_are_kept(sim, api):

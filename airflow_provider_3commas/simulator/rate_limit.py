@@ -18,11 +18,7 @@ PLAN_REQUESTS = {"free": 5, "starter": 5, "pro": 50, "expert": 120}
 
 
 class Refusal(NamedTuple):
-    """Why a request is not served.
-
-    :param status: 429 or 418.
-    :param seconds: how long to stay away.
-    """
+    """A 429 or a 418, and for how many seconds the caller should stay away."""
 
     status: int
     seconds: float
@@ -30,7 +26,7 @@ class Refusal(NamedTuple):
 
 @dataclass(slots=True)
 class _Caller:
-    """What is known about a key (or an address, where there is no key)."""
+    """The counters of a key, or of an address where there is no key."""
 
     sent: deque[float] = field(default_factory=deque)
     window: int = -1
@@ -46,11 +42,7 @@ class _Address:
 
 
 class RateLimiter:
-    """Count requests in real time, and refuse what is too much.
-
-    :param spec: the rules.
-    :param now: the clock, in seconds since the epoch: windows start on its minutes.
-    """
+    """Counts requests in real time, and refuses what is too much; fixed windows start on the minutes of ``now``."""
 
     def __init__(self, spec: RateLimitSpec, now: Callable[[], float] = time.time) -> None:
         self.spec = spec
@@ -61,20 +53,11 @@ class RateLimiter:
         self.refused = {429: 0, 418: 0}
 
     def advance(self, seconds: float) -> None:
-        """Jump ahead, so that tests need not sit out a pause.
-
-        :param seconds: how far.
-        """
+        """Jump ahead by real seconds, so that tests need not sit out a pause."""
         self._skipped += seconds
 
     def check(self, key: str, address: str, requests: int | None = None) -> Refusal | None:
-        """Count a request.
-
-        :param key: the API key it bears, or an empty string.
-        :param address: where it came from.
-        :param requests: how many a window allows, if not as many as the rules say.
-        :return: none if it may pass, otherwise why it may not.
-        """
+        """Count a request; return why it is refused, or none. A plan has its own number of requests a window."""
         if not self.spec.enabled:
             return None
         now = self._now() + self._skipped
@@ -84,11 +67,7 @@ class RateLimiter:
         return refusal
 
     def retry_after(self, refusal: Refusal) -> str | None:
-        """Write the header that says when to come back.
-
-        :param refusal: the refusal.
-        :return: seconds, an HTTP date, or none, as the rules say.
-        """
+        """Return the header ``Retry-After`` in the form that the rules ask for, if any."""
         seconds = max(1, ceil(refusal.seconds))
         if self.spec.retry_after == "seconds":
             return str(seconds)
@@ -122,7 +101,7 @@ class RateLimiter:
         return Refusal(418, seconds)
 
     def _take(self, caller: _Caller, requests: int, now: float) -> float | None:
-        """Take a slot; return none, or the seconds until there is one."""
+        """Take a slot and return none, or return the seconds until there is one."""
         length = self.spec.window_seconds
         if self.spec.window == "fixed":
             window = int(now // length)

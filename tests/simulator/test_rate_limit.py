@@ -4,7 +4,7 @@ from email.utils import parsedate_to_datetime
 
 import pytest
 
-from airflow_provider_3commas.simulator.limits import RateLimiter
+from airflow_provider_3commas.simulator.rate_limit import RateLimiter
 from airflow_provider_3commas.simulator.scenarios import RateLimitSpec
 
 

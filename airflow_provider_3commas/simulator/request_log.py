@@ -12,7 +12,7 @@ _CAPACITY = 200_000
 _SECRET_HEADERS = frozenset({"apikey", "authorization", "cookie", "proxy-authorization"})
 
 
-class Entry(msgspec.Struct):
+class LoggedRequest(msgspec.Struct):
     """A request.
 
     :param seq: its number; numbers only grow, across resets too.
@@ -59,7 +59,7 @@ class Entry(msgspec.Struct):
     user_agent: str | None = None
 
 
-class Query(msgspec.Struct, forbid_unknown_fields=True):
+class RequestFilter(msgspec.Struct, forbid_unknown_fields=True):
     """Which entries to show.
 
     :param path: only those whose path contains this.
@@ -79,12 +79,8 @@ class Query(msgspec.Struct, forbid_unknown_fields=True):
     sell: bool | None = None
     limit: int | None = None
 
-    def wants(self, entry: Entry) -> bool:
-        """Decide whether to show an entry.
-
-        :param entry: the entry.
-        :return: true to show it.
-        """
+    def wants(self, entry: LoggedRequest) -> bool:
+        """Return whether an entry is asked for."""
         return (
             entry.seq > self.since
             and self.path in entry.path
@@ -95,60 +91,36 @@ class Query(msgspec.Struct, forbid_unknown_fields=True):
         )
 
 
-class Journal:
-    """Keep the requests in the order they arrived."""
+class RequestLog:
+    """The requests in the order they arrived."""
 
     def __init__(self) -> None:
-        self._entries: deque[Entry] = deque(maxlen=_CAPACITY)
-        self._last = 0
+        self._entries: deque[LoggedRequest] = deque(maxlen=_CAPACITY)
+        # The number of the last request; 0 before the first.
+        self.last = 0
         self.dropped = 0
 
-    @property
-    def last(self) -> int:
-        """Return the number of the last request.
-
-        :return: the number; 0 before the first.
-        """
-        return self._last
-
-    def number(self) -> int:
-        """Take the next number.
-
-        :return: the number.
-        """
-        self._last += 1
-        return self._last
-
-    def add(self, entry: Entry) -> None:
-        """Keep an entry; it is filled in while the request is served.
-
-        :param entry: the entry.
-        """
+    def add(self, entry: LoggedRequest) -> None:
+        """Add an entry; it is filled in while the request is served."""
         if len(self._entries) == _CAPACITY:
             self.dropped += 1
         self._entries.append(entry)
+        self.last = entry.seq
 
     def clear(self) -> None:
-        """Forget the entries; their numbers are not used again."""
+        """Remove the entries; their numbers are not used again."""
         self._entries.clear()
         self.dropped = 0
 
-    def find(self, query: Query) -> list[Entry]:
-        """Find entries.
-
-        :param query: which.
-        :return: the entries in the order they arrived.
-        """
+    def find(self, query: RequestFilter) -> list[LoggedRequest]:
+        """Return the entries that are asked for."""
         found = [entry for entry in self._entries if query.wants(entry)]
         if query.limit is None:
             return found
         return found[-query.limit :] if query.limit > 0 else []
 
     def summary(self) -> dict[str, Any]:
-        """Count requests by endpoint and status.
-
-        :return: totals, and counts by endpoint and by status.
-        """
+        """Count requests by endpoint and status."""
         endpoints: dict[str, Counter[str]] = {}
         statuses: Counter[str] = Counter()
         for entry in self._entries:
@@ -166,11 +138,7 @@ class Journal:
 
 
 def shown_headers(headers: list[tuple[bytes, bytes]]) -> dict[str, str]:
-    """Write headers down without the credentials in them.
-
-    :param headers: as received.
-    :return: value by name in lower case.
-    """
+    """Decode headers, with ``***`` for credentials."""
     return {
         (text := name.decode("latin-1")): "***" if text in _SECRET_HEADERS else value.decode("latin-1")
         for name, value in headers

@@ -5,31 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from airflow_provider_3commas.simulator.market import ExchangeAccount, Position
-    from airflow_provider_3commas.simulator.scenarios import ViewSpec
+    from airflow_provider_3commas.simulator.exchange_account import ExchangeAccount
+    from airflow_provider_3commas.simulator.scenarios import Position, ViewSpec
 
 # After a long jump of the clock only the last refreshes matter.
 _MOST_REFRESHES = 3
 
 
 class Seen(NamedTuple):
-    """What 3Commas shows.
-
-    :param rows: the balances of the table.
-    :param total: the balances that the account's own value is computed from.
-    """
+    """What 3Commas shows: the rows of the table, and what the account's own value is computed from."""
 
     rows: dict[str, Position]
     total: dict[str, Position]
 
 
 class BalanceView:
-    """Follow an exchange account the way 3Commas does.
-
-    :param account: the account.
-    :param spec: how the view follows.
-    :param now: simulated time.
-    """
+    """A copy of an account's balances, refreshed on request or by itself, wrong for a while after a sell."""
 
     def __init__(self, account: ExchangeAccount, spec: ViewSpec, now: float) -> None:
         self._account = account
@@ -40,24 +31,17 @@ class BalanceView:
         self._glitches = 0
 
     def sold(self) -> None:
-        """Note that a sell was applied: the next refreshes may glitch."""
+        """Make the next refreshes glitch, as they do after a sell."""
         self._glitches = self._spec.glitches
 
     def refresh(self, now: float) -> None:
-        """Ask for a refresh; one that is under way already is joined.
-
-        :param now: simulated time.
-        """
+        """Start a refresh, unless one is under way."""
         self._catch_up(now)
         if self._refresh_began is None:
             self._refresh_began = now
 
     def read(self, now: float) -> Seen:
-        """Look at the balances.
-
-        :param now: simulated time.
-        :return: what 3Commas shows at that time.
-        """
+        """Return what 3Commas shows now."""
         if self._spec.live:
             positions = self._account.positions(now)
             return Seen(positions, positions)
@@ -72,7 +56,7 @@ class BalanceView:
         return Seen(self._copy, self._copy)
 
     def _catch_up(self, now: float) -> None:
-        """Let land whatever refresh was due by now, those that 3Commas starts by itself included."""
+        """Finish the refreshes that were due by now, those that 3Commas starts by itself included."""
         while True:
             if self._refresh_began is None and not self._start_own(now):
                 return

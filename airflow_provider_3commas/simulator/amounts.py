@@ -11,58 +11,32 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
 ZERO = Decimal(0)
-ONE = Decimal(1)
 
 # The API shows products of amounts and prices with up to 50 places, unrounded.
 _PRECISE = Context(prec=60)
 # Where the API shows a JSON number, it has the digits of a double.
 _DOUBLE = Context(prec=17)
 _COIN_STEP = Decimal("1E-8")
-_PRICE_STEP = Decimal("1E-18")
 _EXPONENT_BELOW = Decimal("0.001")
 
 
-def exact() -> AbstractContextManager[Context]:
-    """Open a decimal context that is wide enough for the API's 50 places.
-
-    :return: the context manager.
-    """
+def precise() -> AbstractContextManager[Context]:
+    """Return a decimal context that is wide enough for the API's 50 places."""
     return localcontext(_PRECISE)
 
 
 def coin(value: Decimal) -> Decimal:
-    """Cut an amount to the eight places that exchanges keep.
-
-    :param value: the amount.
-    :return: the amount, never more than before.
-    """
+    """Round an amount down to the eight places that exchanges keep."""
     return value.quantize(_COIN_STEP, rounding=ROUND_DOWN)
 
 
-def price(value: Decimal) -> Decimal:
-    """Round a price to 18 places.
-
-    :param value: the price.
-    :return: the rounded price.
-    """
-    return value.quantize(_PRICE_STEP)
-
-
 def text(value: Decimal) -> str:
-    """Write an amount the way most fields of the API do: as a plain decimal string.
-
-    :param value: the amount.
-    :return: digits without an exponent.
-    """
+    """Format an amount as most fields of the API show it: a decimal string without an exponent."""
     return format(value, "f")
 
 
 def number(value: Decimal) -> msgspec.Raw:
-    """Write an amount the way other fields of the API do: as a JSON number, small ones with an exponent.
-
-    :param value: the amount.
-    :return: the number, ready to stand in a JSON document.
-    """
+    """Format an amount as other fields of the API show it: a JSON number, small ones with an exponent."""
     digits = _DOUBLE.plus(value).normalize(_DOUBLE)
     small = digits and abs(digits) < _EXPONENT_BELOW
     return msgspec.Raw(format(digits, "E" if small else "f").encode())

@@ -1,0 +1,52 @@
+"""What a unit of each currency costs, and how that moves."""
+
+from __future__ import annotations
+
+import zlib
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from airflow_provider_3commas.simulator.amounts import precise
+
+if TYPE_CHECKING:
+    from airflow_provider_3commas.simulator.scenarios import PriceSpec
+
+_STEP = Decimal("1E-18")
+_DOLLARS = frozenset({"USD", "USDT", "USDC"})
+
+
+class Prices:
+    """Prices that jitter, the same way in every run with the same seed."""
+
+    def __init__(self, spec: PriceSpec, seed: int) -> None:
+        self._spec = spec
+        self._seed = seed
+        self._tick = -1
+        self._known: dict[str, tuple[Decimal, Decimal]] = {}
+
+    def knows(self, currency: str) -> bool:
+        """Return whether a currency has a price."""
+        return currency in self._spec.usd
+
+    def of(self, currency: str, now: float) -> tuple[Decimal, Decimal]:
+        """Return what a unit of a currency costs, in BTC and in US dollars."""
+        tick = int(now // self._spec.jitter_seconds)
+        if tick != self._tick:
+            self._tick = tick
+            self._known = {}
+        known = self._known.get(currency)
+        if known is None:
+            known = self._known[currency] = self._compute(currency, tick)
+        return known
+
+    def _compute(self, currency: str, tick: int) -> tuple[Decimal, Decimal]:
+        with precise():
+            usd = self._usd(currency, tick)
+            return (Decimal(1) if currency == "BTC" else (usd / self._usd("BTC", tick)).quantize(_STEP)), usd
+
+    def _usd(self, currency: str, tick: int) -> Decimal:
+        base = self._spec.usd[currency]
+        if currency in _DOLLARS or not self._spec.jitter:
+            return base
+        noise = zlib.crc32(f"{self._seed}:{currency}:{tick}".encode()) % 2001 - 1000
+        return (base * (1 + self._spec.jitter * noise / 1000)).quantize(_STEP)

@@ -1,0 +1,102 @@
+"""What the simulated API and the control interface share: a scenario come to life."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from airflow_provider_3commas.simulator.auth import KeyRing
+from airflow_provider_3commas.simulator.balance_view import BalanceView
+from airflow_provider_3commas.simulator.exchange_account import ExchangeAccount
+from airflow_provider_3commas.simulator.faults import Faults
+from airflow_provider_3commas.simulator.market_clock import MarketClock
+from airflow_provider_3commas.simulator.prices import Prices
+from airflow_provider_3commas.simulator.rate_limit import RateLimiter
+from airflow_provider_3commas.simulator.request_log import RequestLog
+from airflow_provider_3commas.simulator.scenarios import AccountSpec, Position, Scenario, ScenarioError, as_position
+from airflow_provider_3commas.simulator.trading_entities import ENTITY_NAMES
+
+if TYPE_CHECKING:
+    from airflow_provider_3commas.simulator.balance_view import Seen
+    from airflow_provider_3commas.simulator.exchange_account import AppliedSell, SellTarget
+    from airflow_provider_3commas.simulator.request_log import LoggedRequest
+    from airflow_provider_3commas.simulator.scenarios import UserMode
+
+_FLAGS = {*AccountSpec.__struct_fields__} - {"id", "market_code", "holdings", *ENTITY_NAMES}
+
+
+class Simulation:
+    """A scenario with its clock running, the requests so far, and the faults to come."""
+
+    def __init__(self, scenario: Scenario, speed: float) -> None:
+        self.requests = RequestLog()
+        self.faults = Faults()
+        self.reset(scenario, speed)
+
+    def reset(self, scenario: Scenario, speed: float) -> None:
+        """Start over; requests that are held are ended without being carried out."""
+        try:
+            self.keys = KeyRing(scenario.keys)
+        except ValueError as err:
+            raise ScenarioError(f"{scenario.name}: keys: {err}") from err
+        self.requests.clear()
+        self.faults.release(discard=True)
+        self.faults.clear()
+        self.scenario = scenario
+        self.clock = MarketClock(speed)
+        self.mode: UserMode = scenario.mode
+        self.limiter = RateLimiter(scenario.rate_limit)
+        self.prices = Prices(scenario.prices, scenario.seed)
+        self.accounts: dict[int, ExchangeAccount] = {}
+        self.views: dict[int, BalanceView] = {}
+        self.sells: list[tuple[LoggedRequest, AppliedSell]] = []
+        for spec in scenario.all_accounts():
+            self._open(spec)
+
+    def _open(self, spec: AccountSpec) -> None:
+        account = ExchangeAccount(spec, self.prices, self.scenario.fills)
+        self.accounts[spec.id] = account
+        self.views[spec.id] = BalanceView(account, self.scenario.view, self.clock.now())
+
+    def in_mode(self, mode: UserMode) -> list[ExchangeAccount]:
+        """Return the accounts of a mode."""
+        return [account for account in self.accounts.values() if account.is_paper == (mode == "paper")]
+
+    def seen(self, account: ExchangeAccount) -> Seen:
+        """Return what 3Commas shows of an account now."""
+        return self.views[account.id].read(self.clock.now())
+
+    def sell_all(self, account: ExchangeAccount, target: SellTarget, entry: LoggedRequest) -> None:
+        """Carry out a sell and record it with the request that asked for it."""
+        self.sells.append((entry, account.sell_all(target, self.clock.now())))
+        self.views[account.id].sold()
+
+    def change_account(self, account_id: int, change: dict[str, Any]) -> None:
+        """Change fields of an account, or open a new one; holdings are merged, null removes one."""
+        account = self.accounts.get(account_id)
+        if account is None:
+            spec = msgspec.convert({**change, "id": account_id}, AccountSpec)
+            self._check_priced(spec.holdings)
+            self._open(spec)
+            return
+        account.settle(self.clock.now())
+        rest = dict(change)
+        holdings = msgspec.convert(rest.pop("holdings", {}), dict[str, Decimal | Position | None])
+        positions = {code: None if holding is None else as_position(holding) for code, holding in holdings.items()}
+        counts = {name: rest.pop(name) for name in ENTITY_NAMES if name in rest}
+        unknown = rest.keys() - _FLAGS
+        if unknown:
+            raise ValueError(f"unknown field {', '.join(sorted(unknown))}")
+        self._check_priced(holdings)
+        account.spec = msgspec.convert({**msgspec.to_builtins(account.spec), **rest, **counts}, AccountSpec)
+        for currency, position in positions.items():
+            account.set_holding(currency, position)
+        for name, count in counts.items():
+            account.entities.put(name, count)
+
+    def _check_priced(self, holdings: dict[str, Any]) -> None:
+        for currency in holdings:
+            if not self.prices.knows(currency):
+                raise ValueError(f"there is no price for {currency}")
