@@ -14,8 +14,7 @@ BENCH := .venv-bench
 BIN := $(VENV)/bin
 PYTEST_ARGS ?=
 PORT := 8080
-BENCHMARKS := imports dag_parsing signed_reads rsa_signing balance_rows before_the_sell first_sell budget \
-  deferred_waits polling_under_errors whole_run
+BENCHMARKS := imports dag_parsing signed_reads rsa_signing before_the_sell deferred_waits polling_under_errors whole_run
 
 .PHONY: help demo ui test test-fast test-ui test-oldest bench lint format build setup clean
 
@@ -41,7 +40,7 @@ test-oldest: $(OLDEST)/.ready ## run the tests with the oldest supported Airflow
 	# Without the one file that takes minutes and touches no Airflow.
 	$(OLDEST)/bin/python -m pytest -p no:cacheprovider --ignore tests/budget/test_budget_processes.py $(PYTEST_ARGS)
 
-bench: $(BENCH)/.bench-ready ## measure speed and weight beside other packages (about 9 minutes)
+bench: $(BENCH)/.bench-ready ## measure speed and weight beside other packages (under 10 minutes)
 	@for each in $(BENCHMARKS); do $(BENCH)/bin/python -W ignore benchmarks/$$each.py || exit 1; echo; done
 
 lint: $(VENV)/.ready ## ruff, mypy and the layers' import rules

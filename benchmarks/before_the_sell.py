@@ -92,7 +92,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--rounds", type=int, default=3, help="rounds that count (default: %(default)s)")
     options = parser.parse_args()
-    print("## Before the sell leaves\n")
+    print("## Before the sell-all leaves\n")
     print(machine("apache-airflow", "requests", "py3cw", "apache-airflow-providers-http"))
     found = measure(options.rounds)
 
@@ -100,8 +100,8 @@ def main() -> None:
         return [float(result[when][what]) for result in found[name]]
 
     table(
-        "From `execute()` (or the call) to the sell at the server",
-        ["contender", "ms, first in a process", "ms, again", "requests before the sell"],
+        "From `execute()` (or the call) to the sell-all at the server",
+        ["contender", "ms, first in a process", "ms, again", "requests before the sell-all"],
         [
             (
                 name,
@@ -114,7 +114,7 @@ def main() -> None:
     )
     for name, limit in ((OURS, 0), (WITH_READS, 3)):
         before = max(max(column(name, when, "requests")) for when in ("first", "again")) - 1
-        bar(f"requests before the sell, {name}", before, limit, "requests")
+        bar(f"requests before the sell-all, {name}", before, limit, "requests")
     bar(f"{OURS}, first in a process", median(column(OURS, "first", "ms")), 20, "ms")
     bar(f"{OURS}, again", median(column(OURS, "again", "ms")), 20, "ms")
 

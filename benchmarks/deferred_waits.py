@@ -1,7 +1,7 @@
 """Measure what deferred waits cost a triggerer: ``python benchmarks/deferred_waits.py [--rounds 2]``.
 
 Our trigger and ``HttpSensor``'s wait for what does not happen, each in a fresh process, all begun at the same moment. A
-poll of ours is one look at an account: two signed requests (3Commas refreshes the balances, then says what they are)
+poll of ours reads an account: two signed requests (3Commas refreshes the balances, then says what they are)
 and a decision about five coins; a poll of ``HttpSensor``'s is one request without a signature, answered by a 404.
 Logging is off for both, which in a triggerer goes elsewhere, and so is our budget. The coroutine that measures the lag
 of the event loop runs in both, a hundred times a second, and counts as theirs. Memory is what the process grew by, once
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
     from measure import Figure
 
-#: Requests that a look takes.
-LOOK = 2
+#: Requests that a poll takes.
+POLL = 2
 
 
 class Entry(NamedTuple):
@@ -53,8 +53,8 @@ ALONE = [Entry("1 wait, every 0.1 s", Case(who, 1, 1, 0.1, 0.2, 12, warm_up=Fals
 HUNDRED = [Entry("100 waits, every 0.5 s", Case(who, 100, 100, 0.5, 0.5, 2.5)) for who in (OURS, PEER)]
 HUNDRED_TLS = [entry._replace(title=f"{entry.title}, HTTPS", tls=True) for entry in HUNDRED]
 THOUSAND = [Entry("1,000 waits, every 5 s", Case(who, 1000, 1000, 5, 5, 5)) for who in (OURS, PEER)]
-# From the second look on, as the first one also has something to say to each wait's log; and with nothing measured
-# beside it, which would take as much CPU as these ten looks do.
+# From the second poll on, as the first one also has something to say to each wait's log; and with nothing measured
+# beside it, which would take as much CPU as these ten polls do.
 SHARED = Entry("1,000 waits over 10 accounts, every 5 s", Case(OURS, 1000, 10, 5, 10, 5, watched=False))
 
 
@@ -92,7 +92,7 @@ class Bench:
 
 def polls(case: Case, seen: Seen) -> float:
     """Return how many polls were seen."""
-    return seen.requests / (LOOK if case.contender == OURS else 1)
+    return seen.requests / (POLL if case.contender == OURS else 1)
 
 
 def cpu_per_poll(case: Case, seen: Seen) -> float:
@@ -175,12 +175,12 @@ def print_sharing(bench: Bench, ours: Entry, peer: Entry) -> None:
     """
     table(
         "1,000 waits over 10 accounts",
-        ["whose", "requests per account and interval", "looks per account and interval", "CPU µs/wait and interval"],
+        ["whose", "requests per account and interval", "polls per account and interval", "CPU µs/wait and interval"],
         [
             [
                 OURS,
                 format(bench.figure(ours, requests_per_account), ".2f"),
-                f"{bench.figure(ours, requests_per_account).median / LOOK:.2f}",
+                f"{bench.figure(ours, requests_per_account).median / POLL:.2f}",
                 format(bench.figure(ours, cpu_per_wait), ".0f"),
             ],
             [
@@ -192,8 +192,8 @@ def print_sharing(bench: Bench, ours: Entry, peer: Entry) -> None:
         ],
     )
     requests = bench.figure(ours, requests_per_account).median
-    bar("requests per account and interval (a look is two: refresh, then rows)", requests, 1, "")
-    bar("looks per account and interval", requests / LOOK, 1, "")
+    bar("requests per account and interval (a poll is two: refresh, then rows)", requests, 1, "")
+    bar("polls per account and interval", requests / POLL, 1, "")
     ratio = bench.figure(ours, cpu_per_wait).median / bench.figure(peer, cpu_per_wait).median
     bar(f"CPU per wait and interval, over {PEER}'s", ratio, 1 / 20)
 

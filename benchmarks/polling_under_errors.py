@@ -15,9 +15,9 @@ sys.path.insert(0, str(ROOT))
 from stub import StubApi
 from waiting import OURS, PEER, Case, observe
 
-#: Seconds between two looks, and what the 429 asks for.
+#: Seconds between two polls, and what the 429 asks for.
 INTERVAL, RETRY_AFTER = 1, 2
-#: How long is counted. Ours first looks after an interval, so the interval before counts for neither.
+#: How long is counted. Ours first polls after an interval, so the interval before counts for neither.
 SECONDS = 4
 STATUSES = (429, 403, 500)
 WAITS = (1, 10)

@@ -42,7 +42,7 @@ class Case(NamedTuple):
     :param contender: whose triggers.
     :param waits: how many at once.
     :param accounts: over how many accounts; the peer asks as many paths.
-    :param interval: seconds between looks.
+    :param interval: seconds between polls.
     :param skip: seconds from the start of the waits to the start of the measurement.
     :param seconds: how long is measured.
     :param budget: whether our requests are counted (in memory), as they are by default.

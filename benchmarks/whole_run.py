@@ -87,7 +87,7 @@ def main() -> None:
         found = take_turns(runs, options.rounds, warm_up=False)
     table(
         "`airflow dags test`",
-        ["DAG", "s of CPU, median (min-max)", "s of wall time", "requests", "sells"],
+        ["DAG", "s of CPU, median (min-max)", "s of wall time", "requests", "sell-alls"],
         [
             (
                 f"`{name}`",

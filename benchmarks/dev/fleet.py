@@ -1,9 +1,9 @@
 """Take a fleet of simulated accounts to BTC in a whole Airflow, and compare the time with what the limit allows.
 
-``python benchmarks/fleet.py [--accounts 200] [--limit 100]`` starts the simulator, which enforces the limit in fixed
-clock minutes, and Airflow as ``airflow standalone`` does (scheduler, triggerer, API server; SQLite), runs the example
-DAG ``risk_off_fleet`` and prints a Markdown table. With the defaults that takes about twenty minutes, because 3Commas
-allows no faster.
+``python benchmarks/dev/fleet.py [--accounts 200] [--limit 100]`` starts the simulator, which enforces the limit in
+fixed clock minutes, and Airflow as ``airflow standalone`` does (scheduler, triggerer, API server; SQLite), runs the
+example DAG ``risk_off_fleet`` and prints a Markdown table. With the defaults that takes about twenty minutes, because
+3Commas allows no faster.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from airflow_provider_3commas.simulator import Simulator  # noqa: E402

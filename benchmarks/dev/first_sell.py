@@ -1,4 +1,4 @@
-"""What does one signed sell over TLS cost in a fresh process? ``python benchmarks/first_sell.py``.
+"""What does one signed sell over TLS cost in a fresh process? ``python benchmarks/dev/first_sell.py``.
 
 This is the operator's case: every task runs in a process of its own, which has Airflow's SDK loaded and nothing of an
 HTTP client yet. CPU time from before the contender's first import until the reply is decoded.
@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import argparse
 import ssl
+import sys
 import tempfile
 from functools import partial
 from pathlib import Path
 from statistics import median
 
 import certifi
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 import contenders
 from measure import bar, column, cpu, figure, in_fresh_process, machine, table, take_turns
 from stub import StubApi, canned_replies, certificates
@@ -21,7 +25,7 @@ from stub import StubApi, canned_replies, certificates
 OURS, BARE = "this provider", "bare `requests.Session`"
 _CODE = f"""
 import json, sys, time
-sys.path.insert(0, {str(Path(__file__).parent)!r})
+sys.path.insert(0, {str(Path(contenders.__file__).parent)!r})
 import airflow.sdk
 from airflow.sdk import BaseOperator, BaseSensorOperator, dag, task
 import contenders

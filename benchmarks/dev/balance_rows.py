@@ -1,4 +1,4 @@
-"""What does reading 500 balance rows into ``Decimal`` cost? ``python benchmarks/balance_rows.py``."""
+"""What does reading 500 balance rows into ``Decimal`` cost? ``python benchmarks/dev/balance_rows.py``."""
 
 from __future__ import annotations
 
@@ -7,9 +7,13 @@ import json
 import statistics
 import sys
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import msgspec
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 from measure import ROOT, bar, cpu, figure, machine, table, take_turns
 from stub import canned_replies
 

@@ -1,4 +1,4 @@
-"""Measure what one check of the request budget costs: ``python benchmarks/budget.py``.
+"""Measure what one check of the request budget costs: ``python benchmarks/dev/budget.py``.
 
 The budget is used up and every caller waits in the queue, so each check reads, decides on and writes a full ledger:
 the most expensive kind. Prints a Markdown table of microseconds a check.
@@ -19,7 +19,7 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from airflow_provider_3commas.budget import Priority, RequestBudget
 
