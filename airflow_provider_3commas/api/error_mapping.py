@@ -12,7 +12,6 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_3commas.api.errors import (
-    RATE_LIMIT_PAUSE,
     AccountNotFound,
     AuthenticationError,
     ExchangeKeysInvalid,
@@ -26,14 +25,10 @@ from airflow_provider_3commas.api.errors import (
     SellAllUnavailable,
     ThreeCommasError,
 )
+from airflow_provider_3commas.api.pauses import BAN_PAUSE, LONGEST_PAUSE, RATE_LIMIT_PAUSE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-
-#: Seconds to stay away after a 418 without ``Retry-After``: bans start at 2 minutes and grow when tested early.
-BAN_PAUSE = 600.0
-#: No ban lasts longer than 3 days; a longer ``Retry-After`` is a server's mistake.
-MAX_PAUSE = 3 * 86400.0
 
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e\xa0-\U0010ffff]+")
 _PLAN = "subscription plan"
@@ -133,11 +128,11 @@ def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
     if not value:
         return None
     if value.isascii() and value.replace(".", "", 1).isdigit():
-        return min(float(value), MAX_PAUSE)
+        return min(float(value), LONGEST_PAUSE)
     until, now = _http_date(value), _http_date(headers.get("Date") or "") or datetime.now(UTC)
     if until is None:
         return None
-    return min(max(math.ceil((until - now).total_seconds()), 0), MAX_PAUSE)
+    return min(max(math.ceil((until - now).total_seconds()), 0), LONGEST_PAUSE)
 
 
 def describe_body(reply: Reply) -> str:

@@ -34,9 +34,6 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-#: Seconds that the whole key pauses after a 429 without ``Retry-After``: the documented mitigation period.
-RATE_LIMIT_PAUSE = 300.0
-
 
 class ThreeCommasError(Exception):
     """Root of everything this provider raises about the 3Commas API.

@@ -15,7 +15,8 @@ from airflow_provider_3commas.budget.gates import (
     SleepingGate,
     WaitForBudget,
 )
-from airflow_provider_3commas.budget.ledger import Priority, Reason, Reservation
+from airflow_provider_3commas.budget.ledger import Reason, Reservation
+from airflow_provider_3commas.budget.limits import Priority
 from airflow_provider_3commas.budget.store import Reach
 
 __all__ = [

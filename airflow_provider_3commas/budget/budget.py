@@ -15,14 +15,15 @@ from urllib.parse import unquote, urlsplit
 
 from airflow_provider_3commas.api.base_url import check_base_url
 from airflow_provider_3commas.api.errors import (
-    RATE_LIMIT_PAUSE,
     ConfigurationError,
     IpBanned,
     RateLimitExceeded,
     ThreeCommasError,
 )
+from airflow_provider_3commas.api.pauses import RATE_LIMIT_PAUSE
 from airflow_provider_3commas.budget.claims import Claims
-from airflow_provider_3commas.budget.ledger import Ledger, Priority, Reservation, Reserve, Rules
+from airflow_provider_3commas.budget.ledger import Ledger, Reservation, Reserve
+from airflow_provider_3commas.budget.limits import Limits, Priority
 from airflow_provider_3commas.budget.redis_store import RedisStore, describe_url
 from airflow_provider_3commas.budget.store import (
     RETRY_STORE_AFTER,
@@ -30,7 +31,7 @@ from airflow_provider_3commas.budget.store import (
     Reach,
     SqliteStore,
     Store,
-    StoreTrouble,
+    StoreUnavailable,
     Swap,
     milliseconds,
 )
@@ -96,7 +97,7 @@ class RequestBudget:
         window_seconds: float = 60.0,
         clock: Callable[[], float] | None = None,
     ) -> None:
-        self.rules = Rules.of(requests_per_minute, window_seconds)
+        self.limits = Limits.of(requests_per_minute, window_seconds)
         self.identity = hashlib.sha256(f"{check_base_url(base_url)}\n{api_key}".encode()).hexdigest()[:32]
         self._clock = clock or time.time
         self._store: Store = make_store(url, path, self.identity, clock)
@@ -111,7 +112,7 @@ class RequestBudget:
         _instances.add(self)
 
     def __repr__(self) -> str:
-        return f"RequestBudget(identity={self.identity!r}, limit={self.rules.limit})"
+        return f"RequestBudget(identity={self.identity!r}, limit={self.limits.limit})"
 
     def reserve(self, priority: Priority, ticket: int | None = None) -> Reservation:
         """Count one request that is about to be sent, or say when to ask again.
@@ -120,7 +121,7 @@ class RequestBudget:
         :param ticket: the place in the queue that the last answer gave, if there was one.
         :return: granted, or seconds to wait, the reason and a place in the queue.
         """
-        return self._update(Reserve(self.rules, priority, ticket))
+        return self._update(Reserve(self.limits, priority, ticket))
 
     def withdraw(self, ticket: int) -> None:
         """Give up a place in the queue; one that nobody comes back for ends by itself.
@@ -160,7 +161,7 @@ class RequestBudget:
         :return: how it is at this moment.
         """
         used, polls, sells, waiting, paused = self._update(self._look)
-        return BudgetStatus(self.rules.limit, used, polls, sells, waiting, paused, self._trouble)
+        return BudgetStatus(self.limits.limit, used, polls, sells, waiting, paused, self._trouble)
 
     @property
     def reach(self) -> Reach:
@@ -174,7 +175,7 @@ class RequestBudget:
         :param change: gets the bytes that are kept, none at first, and the store's time in milliseconds; returns a
             result and the bytes to keep. May be called more than once.
         :return: the result, and the store's time.
-        :raises StoreTrouble: nothing was changed, or it cannot be told.
+        :raises StoreUnavailable: nothing was changed, or it cannot be told.
         """
         with self._lock:
             result, now = self._store.swap(name, change)
@@ -189,16 +190,16 @@ class RequestBudget:
         return milliseconds(self._clock() + self._offset)
 
     def close(self) -> None:
-        """Let go of files and connections; the next call opens them again."""
+        """Close files and connections; the next call opens them again."""
         with self._lock:
             self._store.close()
 
     def _look(self, ledger: Ledger, now: int) -> tuple[int, int, int, int, float]:
-        ledger.advance(now, self.rules)
+        ledger.advance(now, self.limits)
         return (
             len(ledger.granted),
-            ledger.remaining(self.rules, Priority.POLL, now),
-            ledger.remaining(self.rules, Priority.SELL, now),
+            ledger.remaining(self.limits, Priority.POLL, now),
+            ledger.remaining(self.limits, Priority.SELL, now),
             len(ledger.waiters),
             max(0, ledger.paused_until - now) / 1000,
         )
@@ -209,15 +210,15 @@ class RequestBudget:
             if alone is None or time.monotonic() >= self._retry_at:
                 try:
                     result, ledger, now = self._store.update(change, alone.ledger if alone else None)
-                except StoreTrouble as trouble:
-                    alone = self._count_alone(str(trouble))
+                except StoreUnavailable as trouble:
+                    alone = self._fall_back_to_memory(str(trouble))
                 else:
                     self._known, self._offset = ledger, now / 1000 - self._clock()
-                    self._back_to_store()
+                    self._reconnected()
                     return result
             return alone.update(change)[0]
 
-    def _count_alone(self, trouble: str) -> MemoryStore:
+    def _fall_back_to_memory(self, trouble: str) -> MemoryStore:
         self._retry_at = time.monotonic() + RETRY_STORE_AFTER
         if self._alone is not None:
             return self._alone
@@ -231,7 +232,7 @@ class RequestBudget:
         )
         return self._alone
 
-    def _back_to_store(self) -> None:
+    def _reconnected(self) -> None:
         if self._alone is not None:
             self._alone = self._trouble = None
             _logger.warning("The request budget is shared again.")
@@ -314,7 +315,7 @@ def shared_budget(
     """
     budget = RequestBudget(api_key, base_url, requests_per_minute=requests_per_minute, url=url, path=path)
     with _shared_lock:
-        return _shared.setdefault((budget.identity, budget.rules, url, path), budget)
+        return _shared.setdefault((budget.identity, budget.limits, url, path), budget)
 
 
 def _after_fork() -> None:

@@ -13,7 +13,7 @@ import time
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeAlias, TypeVar
 
 from airflow_provider_3commas.budget import claim_rules as rules
-from airflow_provider_3commas.budget.store import RETRY_STORE_AFTER, Reach, StoreTrouble
+from airflow_provider_3commas.budget.store import RETRY_STORE_AFTER, Reach, StoreUnavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -155,10 +155,10 @@ class Claims:
 
         try:
             step, now = self._budget.swap(str(account_id), swap)
-        except StoreTrouble as trouble:
+        except StoreUnavailable as trouble:
             self._warn_of_trouble(account_id, str(trouble))
             return _process.change(key, change, self._budget.now())
-        self._back_to_store()
+        self._reconnected()
         if not step.readable:
             self._warn_of_rubbish(account_id)
         _process.learn(key, step.history, known)
@@ -174,7 +174,7 @@ class Claims:
             )
         self._trouble = trouble
 
-    def _back_to_store(self) -> None:
+    def _reconnected(self) -> None:
         if self._trouble is not None:
             _logger.warning("Other tasks that liquidate can be seen again.")
         self._trouble = None

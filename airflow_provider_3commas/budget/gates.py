@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from airflow_provider_3commas.budget.budget import RequestBudget
-    from airflow_provider_3commas.budget.ledger import Priority, Reservation
+    from airflow_provider_3commas.budget.ledger import Reservation
+    from airflow_provider_3commas.budget.limits import Priority
 
 #: A wait longer than this is worth a line in the log, in seconds.
 LOG_AFTER = 5.0

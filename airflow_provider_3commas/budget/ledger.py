@@ -1,14 +1,14 @@
 """The rules of the budget, and what is remembered to apply them: no I/O, no clock, no thread of its own.
 
 A request is counted at the moment it is granted, and reaches the server a little later. So at most ``sell_cap`` are
-granted in any ``span``, which is the server's window and a margin for that delay: then no window of the server's,
-fixed or sliding, wherever it starts, holds more than its limit. Polls stop at the lower ``poll_cap``, of everything
-that was granted: what lies between the caps is out of their reach, and comes back to the sells as soon as older
-requests leave the span, because the polls wait until it has.
+granted in any ``effective_window``, which is the server's window and a margin for that delay: then no window of the
+server's, fixed or sliding, wherever it starts, holds more than its limit. Polls stop at the lower ``poll_cap``, of
+everything that was granted: what lies between the caps is out of their reach, and comes back to the sells as soon as
+older requests leave it, because the polls wait until it has.
 
 Who has to wait gets a place in a queue and the time at which its turn comes, from the times at which earlier requests
-leave the span. It keeps that place if it asks again by then; one that was killed loses it shortly after. Once a burst
-has used up ``free``, polls are spaced evenly, counting the sells, instead of being granted in step: so for a sell that
+leave the window. It keeps that place if it asks again by then; one that was killed loses it shortly after. Once a burst
+has used up ``burst``, polls are spaced evenly, counting the sells, instead of being granted in step: so for a sell that
 needs one a slot comes free all the time and not once a minute.
 
 All times are milliseconds of one clock, that of the store.
@@ -22,25 +22,15 @@ from enum import StrEnum
 
 import msgspec
 
-from airflow_provider_3commas.api.errors import ConfigurationError
-
-#: No ban lasts longer than 3 days.
-MAX_PAUSE = 3 * 86_400_000
-#: The shortest pause after a 418; it doubles with every further ban.
-MIN_BAN = 600_000
-#: A ``Retry-After`` is rounded down to whole seconds by whoever sent it.
-PAUSE_SLACK = 1_000
-#: So many wait in order; whoever comes when the queue is longer asks again later, without a place.
-MAX_WAITERS = 500
-#: Polls that were late for their turn may catch up by so many.
-CATCH_UP = 4
-
-
-class Priority(StrEnum):
-    """What a request is for: the sells go first."""
-
-    SELL = "sell"
-    POLL = "poll"
+from airflow_provider_3commas.budget.limits import (
+    CATCH_UP,
+    LONGEST_PAUSE,
+    MAX_WAITERS,
+    PAUSE_SLACK,
+    SHORTEST_BAN,
+    Limits,
+    Priority,
+)
 
 
 class Reason(StrEnum):
@@ -72,85 +62,6 @@ class Reservation:
         return self.wait == 0
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """Hold what follows from the limit and the window; times in milliseconds.
-
-    :param limit: requests that the server allows in a window.
-    :param window: the server's window.
-    """
-
-    limit: int
-    window: int
-
-    @classmethod
-    def of(cls, requests_per_minute: object, window_seconds: float = 60.0) -> Rules:
-        """Check the limit as a connection may hold it.
-
-        :param requests_per_minute: a number, or its digits.
-        :param window_seconds: the server's window.
-        :return: the rules.
-        :raises ConfigurationError: not a whole number that makes sense.
-        """
-        value = requests_per_minute
-        if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit():
-            value = int(value)
-        if isinstance(value, bool) or not isinstance(value, int) or not 2 <= value <= 10_000:
-            raise ConfigurationError(
-                f"requests_per_minute must be a whole number from 2 to 10000, got {requests_per_minute!r}. 3Commas "
-                "allows 100 a minute; the plans allow 5 (starter), 50 (pro) and 120 (expert)."
-            )
-        return cls(value, round(window_seconds * 1000))
-
-    @property
-    def span(self) -> int:
-        """Time in which the caps hold: a request may reach the server a thirtieth of the window (2 s) late."""
-        return self.window + self.window // 30
-
-    @property
-    def sell_cap(self) -> int:
-        """Most requests in a span: two of a hundred less than allowed, for what is even later than that."""
-        return self.limit - self.limit // 50
-
-    @property
-    def poll_cap(self) -> int:
-        """Most requests in a span before polls wait: a tenth of the limit, at least one, is the sells' alone."""
-        return self.limit - max(1, self.limit // 10)
-
-    @property
-    def free(self) -> int:
-        """Requests in a span before polls are spaced."""
-        return min(max(3, self.limit // 10), self.poll_cap)
-
-    @property
-    def spacing(self) -> int:
-        """Time between polls that are spaced."""
-        return self.span // self.poll_cap
-
-    @property
-    def patience(self) -> int:
-        """Longest that a waiter sleeps before it asks again, unless the key pauses."""
-        return self.window // 4
-
-    @property
-    def grace(self) -> int:
-        """Time after its turn in which a waiter keeps its place."""
-        return self.window // 20
-
-    @property
-    def linger(self) -> int:
-        """Time for which polls stand back after a sell's request: the next one of the same sell follows it."""
-        return self.window // 30
-
-    def cap(self, priority: Priority) -> int:
-        """Return how many requests may be in a span before this priority waits.
-
-        :param priority: who asks.
-        :return: the cap.
-        """
-        return self.sell_cap if priority is Priority.SELL else self.poll_cap
-
-
 class Waiter(msgspec.Struct, array_like=True):
     """Hold a place in the queue."""
 
@@ -172,44 +83,44 @@ class Ledger(msgspec.Struct, omit_defaults=True):
     last_sell: int = 0
     paced: int = 0
 
-    def advance(self, now: int, rules: Rules) -> None:
+    def advance(self, now: int, limits: Limits) -> None:
         """Forget what no longer counts.
 
         A clock that was set back counts as one that stood still: every time in the ledger moves with it.
 
         :param now: the store's time.
-        :param rules: the limits.
+        :param limits: the limits.
         """
         if now < self.seen:
             self._move(now - self.seen)
         self.seen = now
-        start = now - rules.span
+        start = now - limits.effective_window
         self.granted = [at for at in self.granted if at > start]
-        self.waiters = [waiter for waiter in self.waiters if waiter.due + rules.grace > now]
+        self.waiters = [waiter for waiter in self.waiters if waiter.due + limits.turn_grace > now]
 
-    def reserve(self, rules: Rules, priority: Priority, ticket: int | None, now: int) -> Reservation:
+    def reserve(self, limits: Limits, priority: Priority, ticket: int | None, now: int) -> Reservation:
         """Count one request, or say when to ask again.
 
-        :param rules: the limits.
+        :param limits: the limits.
         :param priority: who asks.
         :param ticket: the place that an earlier answer gave, if there was one.
         :param now: the store's time.
         :return: the answer.
         """
-        self.advance(now, rules)
+        self.advance(now, limits)
         sells = priority is Priority.SELL
         self.waiters = [waiter for waiter in self.waiters if waiter.place != ticket]
         ahead = sum(1 for waiter in self.waiters if waiter.sells == sells and (ticket is None or waiter.place < ticket))
-        due, reason = self._due(rules, priority, ahead, now)
+        due, reason = self._due(limits, priority, ahead, now)
         if sells:
             self.last_sell = now
         if due <= now:
-            self._grant(rules, now, sells=sells)
-            return Reservation(0.0, remaining=self.remaining(rules, priority, now))
+            self._grant(limits, now, sells=sells)
+            return Reservation(0.0, remaining=self.remaining(limits, priority, now))
         if self.paused_until > now:
             reason = Reason.PAUSE
         else:
-            due = min(due, now + rules.patience)
+            due = min(due, now + limits.max_recheck)
         return Reservation((due - now) / 1000, reason, self._enqueue(ticket, due, sells=sells))
 
     def withdraw(self, ticket: int) -> None:
@@ -231,29 +142,29 @@ class Ledger(msgspec.Struct, omit_defaults=True):
         """
         length = max(0, round(seconds * 1000))
         if ban:
-            length = max(length, MIN_BAN)
+            length = max(length, SHORTEST_BAN)
             if now >= self.banned_until:
-                forgotten = now >= self.banned_until + MAX_PAUSE
+                forgotten = now >= self.banned_until + LONGEST_PAUSE
                 self.bans = 1 if forgotten else self.bans + 1
                 length = length << min(self.bans - 1, 16)
-            length = min(length, MAX_PAUSE)
+            length = min(length, LONGEST_PAUSE)
             self.banned_until = max(self.banned_until, now + length)
-        self.paused_until = max(self.paused_until, now + min(length, MAX_PAUSE) + PAUSE_SLACK)
+        self.paused_until = max(self.paused_until, now + min(length, LONGEST_PAUSE) + PAUSE_SLACK)
         return (self.paused_until - now) / 1000
 
-    def remaining(self, rules: Rules, priority: Priority, now: int) -> int:
+    def remaining(self, limits: Limits, priority: Priority, now: int) -> int:
         """Return how many requests may be granted at this moment.
 
-        :param rules: the limits.
+        :param limits: the limits.
         :param priority: to whom.
         :param now: the store's time.
         :return: none during a pause.
         """
         if self.paused_until > now:
             return 0
-        return max(0, rules.cap(priority) - len(self.granted))
+        return max(0, limits.cap(priority) - len(self.granted))
 
-    def absorb(self, other: Ledger) -> None:
+    def merge(self, other: Ledger) -> None:
         """Add what was counted elsewhere while the store was out of reach.
 
         :param other: a ledger that started as a copy of an earlier state of this one.
@@ -271,47 +182,49 @@ class Ledger(msgspec.Struct, omit_defaults=True):
         for name in ("paused_until", "banned_until", "last_sell", "paced"):
             setattr(self, name, getattr(self, name) + by)
 
-    def _due(self, rules: Rules, priority: Priority, ahead: int, now: int) -> tuple[int, Reason]:
+    def _due(self, limits: Limits, priority: Priority, ahead: int, now: int) -> tuple[int, Reason]:
         """Return when a request with so many ahead of it can be granted, and what it waits for until then."""
         start = max(now, self.paused_until)
-        found = [(self.paused_until, Reason.PAUSE), (self._slot(rules, rules.cap(priority), ahead), Reason.BUDGET)]
+        found = [(self.paused_until, Reason.PAUSE), (self._slot(limits, limits.cap(priority), ahead), Reason.BUDGET)]
         if priority is Priority.POLL:
             found += [
-                (self._turn(rules, ahead, start), Reason.BUDGET),
-                (self._sells_are_through(rules, ahead), Reason.SELL),
+                (self._turn(limits, ahead, start), Reason.BUDGET),
+                (self._sells_are_through(limits, ahead), Reason.SELL),
             ]
         return max(found, key=lambda item: item[0])
 
-    def _slot(self, rules: Rules, cap: int, ahead: int) -> int:
-        """Return when the cap has room for one more than those ahead, each of whom leaves the span in its turn."""
+    def _slot(self, limits: Limits, cap: int, ahead: int) -> int:
+        """Return when the cap has room for one more than those ahead, each of whom leaves the window in its turn."""
         index = len(self.granted) + ahead - cap
         if index < 0:
             return 0
-        spans = 1
+        windows = 1
         while index >= len(self.granted):
             index -= cap
-            spans += 1
-        return self.granted[index] + spans * rules.span if index >= 0 else self.seen + (spans - 1) * rules.span
+            windows += 1
+        if index < 0:
+            return self.seen + (windows - 1) * limits.effective_window
+        return self.granted[index] + windows * limits.effective_window
 
-    def _turn(self, rules: Rules, ahead: int, start: int) -> int:
+    def _turn(self, limits: Limits, ahead: int, start: int) -> int:
         """Return when it is a poll's turn, if polls are being spaced."""
-        beyond = len(self.granted) + ahead - rules.free
+        beyond = len(self.granted) + ahead - limits.burst
         if beyond < 0:
             return 0
-        return max(self.paced, start - CATCH_UP * rules.spacing) + min(beyond, ahead) * rules.spacing
+        return max(self.paced, start - CATCH_UP * limits.poll_spacing) + min(beyond, ahead) * limits.poll_spacing
 
-    def _sells_are_through(self, rules: Rules, ahead: int) -> int:
+    def _sells_are_through(self, limits: Limits, ahead: int) -> int:
         """Return until when polls stand back: while a sell waits, and between a sell's requests if slots are rare."""
-        waiting = max((waiter.due + rules.grace for waiter in self.waiters if waiter.sells), default=0)
-        rare = len(self.granted) + ahead >= rules.sell_cap // 2
-        return max(waiting, self.last_sell + rules.linger if rare else 0)
+        waiting = max((waiter.due + limits.turn_grace for waiter in self.waiters if waiter.sells), default=0)
+        scarce = len(self.granted) + ahead >= limits.scarce
+        return max(waiting, self.last_sell + limits.sell_hold_off if scarce else 0)
 
-    def _grant(self, rules: Rules, now: int, *, sells: bool) -> None:
+    def _grant(self, limits: Limits, now: int, *, sells: bool) -> None:
         """Count a request; a sell's, too, delays the next poll, so that the cap is not reached before slots return."""
-        if len(self.granted) >= rules.free:
-            self.paced = max(self.paced, now - CATCH_UP * rules.spacing) + rules.spacing
+        if len(self.granted) >= limits.burst:
+            self.paced = max(self.paced, now - CATCH_UP * limits.poll_spacing) + limits.poll_spacing
             if sells:
-                self.paced = min(self.paced, now + rules.patience)
+                self.paced = min(self.paced, now + limits.max_recheck)
         self.granted.append(now)
 
     def _enqueue(self, ticket: int | None, due: int, *, sells: bool) -> int | None:
@@ -326,17 +239,17 @@ class Ledger(msgspec.Struct, omit_defaults=True):
 
 @dataclass(frozen=True, slots=True)
 class Reserve:
-    """Be the change that counts a request, recognizable for a store that has a way of its own to apply it.
+    """The operation ``Ledger.reserve`` as an object, so that ``RedisStore`` can run it as a Lua script.
 
-    :param rules: the limits.
+    :param limits: the limits.
     :param priority: who asks.
     :param ticket: the place that an earlier answer gave, if there was one.
     """
 
-    rules: Rules
+    limits: Limits
     priority: Priority
     ticket: int | None
 
     def __call__(self, ledger: Ledger, now: int) -> Reservation:
         """Apply it."""
-        return ledger.reserve(self.rules, self.priority, self.ticket, now)
+        return ledger.reserve(self.limits, self.priority, self.ticket, now)

@@ -11,20 +11,18 @@ import msgspec
 
 from airflow_provider_3commas.api.base_url import is_loopback
 from airflow_provider_3commas.budget.ledger import (
-    CATCH_UP,
-    MAX_PAUSE,
-    MAX_WAITERS,
     Ledger,
     Reason,
     Reservation,
     Reserve,
 )
+from airflow_provider_3commas.budget.limits import CATCH_UP, LONGEST_PAUSE, MAX_WAITERS
 from airflow_provider_3commas.budget.store import (
     PARENTS,
     PATIENCE,
     Change,
     Reach,
-    StoreTrouble,
+    StoreUnavailable,
     Swap,
     decode_ledger,
     milliseconds,
@@ -52,12 +50,12 @@ redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[4])
 return {1, '', now}
 """
 
-#: ``Ledger.reserve``, line for line; the arguments are the rules' numbers, the priority, the place and, for tests, the
+#: ``Ledger.reserve``, line for line; the arguments are the limits, the priority, the place and, for tests, the
 #: time.
 _RESERVE = """
 local good, ledger = pcall(cjson.decode, redis.call('GET', KEYS[1]) or '{}')
 if not good or type(ledger) ~= 'table' then ledger = {} end
-local rules, sells, ticket = cjson.decode(ARGV[1]), ARGV[2] == 'sell', tonumber(ARGV[3])
+local limits, sells, ticket = cjson.decode(ARGV[1]), ARGV[2] == 'sell', tonumber(ARGV[3])
 local time = redis.call('TIME')
 local now = tonumber(ARGV[4]) or time[1] * 1000 + math.floor(time[2] / 1000)
 
@@ -69,13 +67,13 @@ for _, name in ipairs({'paused_until', 'banned_until', 'last_sell', 'paced'}) do
 end
 local granted, waiters, ahead, alike, selling = {}, {}, 0, 0, 0
 for _, at in ipairs(ledger.granted or {}) do
-    if at + back > now - rules.span then granted[#granted + 1] = at + back end
+    if at + back > now - limits.effective_window then granted[#granted + 1] = at + back end
 end
 for _, waiter in ipairs(ledger.waiters or {}) do
     local place, due = waiter[1], waiter[3] + back
-    if due + rules.grace > now and place ~= ticket then
+    if due + limits.turn_grace > now and place ~= ticket then
         waiters[#waiters + 1] = {place, waiter[2], due}
-        if waiter[2] then selling = math.max(selling, due + rules.grace) end
+        if waiter[2] then selling = math.max(selling, due + limits.turn_grace) end
         if waiter[2] == sells then
             alike = alike + 1
             if not ticket or place < ticket then ahead = ahead + 1 end
@@ -88,23 +86,23 @@ local due, reason = ledger.paused_until, 'PAUSE'
 local function wait_until(at, why)
     if at > due then due, reason = at, why end
 end
-local index, spans = #granted + ahead - rules.cap, 1
+local index, spans = #granted + ahead - limits.cap, 1
 if index >= 0 then
-    while index >= #granted do index, spans = index - rules.cap, spans + 1 end
+    while index >= #granted do index, spans = index - limits.cap, spans + 1 end
     if index >= 0 then
-        wait_until(granted[index + 1] + spans * rules.span, 'BUDGET')
+        wait_until(granted[index + 1] + spans * limits.effective_window, 'BUDGET')
     else
-        wait_until(now + (spans - 1) * rules.span, 'BUDGET')
+        wait_until(now + (spans - 1) * limits.effective_window, 'BUDGET')
     end
 end
-local beyond = #granted + ahead - rules.free
+local beyond = #granted + ahead - limits.burst
 if not sells then
     if beyond >= 0 then
-        local start = math.max(now, ledger.paused_until) - rules.catch_up
-        wait_until(math.max(ledger.paced, start) + math.min(beyond, ahead) * rules.spacing, 'BUDGET')
+        local start = math.max(now, ledger.paused_until) - limits.catch_up
+        wait_until(math.max(ledger.paced, start) + math.min(beyond, ahead) * limits.poll_spacing, 'BUDGET')
     end
     wait_until(selling, 'SELL')
-    if #granted + ahead >= rules.rare then wait_until(ledger.last_sell + rules.linger, 'SELL') end
+    if #granted + ahead >= limits.scarce then wait_until(ledger.last_sell + limits.sell_hold_off, 'SELL') end
 else
     ledger.last_sell = now
 end
@@ -112,20 +110,20 @@ end
 -- _grant or _enqueue
 local wait, remaining = 0, 0
 if due <= now then
-    if #granted >= rules.free then
-        ledger.paced = math.max(ledger.paced, now - rules.catch_up) + rules.spacing
-        if sells then ledger.paced = math.min(ledger.paced, now + rules.patience) end
+    if #granted >= limits.burst then
+        ledger.paced = math.max(ledger.paced, now - limits.catch_up) + limits.poll_spacing
+        if sells then ledger.paced = math.min(ledger.paced, now + limits.max_recheck) end
     end
     granted[#granted + 1] = now
-    remaining, ticket = math.max(0, rules.cap - #granted), nil
+    remaining, ticket = math.max(0, limits.cap - #granted), nil
 else
     if ledger.paused_until > now then
         reason = 'PAUSE'
     else
-        due = math.min(due, now + rules.patience)
+        due = math.min(due, now + limits.max_recheck)
     end
     wait = due - now
-    if not ticket and alike < rules.most then
+    if not ticket and alike < limits.max_waiters then
         ledger.places = (ledger.places or 0) + 1
         ticket = ledger.places
     end
@@ -139,6 +137,8 @@ redis.call('SET', KEYS[1], text, 'PX', ARGV[5])
 return {wait, reason, ticket or 0, remaining, text, now}
 """
 
+#: What the script needs of ``Limits``.
+_LIMITS = ("burst", "effective_window", "max_recheck", "poll_spacing", "scarce", "sell_hold_off", "turn_grace")
 _SCRIPTS = {"swap": _SWAP, "reserve": _RESERVE}
 
 
@@ -151,7 +151,7 @@ class RedisStore:
     """
 
     #: Bans are remembered for as long after their end as the longest one lasts.
-    _LEDGER_EXPIRY = 3 * MAX_PAUSE
+    _LEDGER_EXPIRY = 3 * LONGEST_PAUSE
     #: A day longer than anybody may ask for.
     _TEXT_EXPIRY = 31 * 86_400_000
 
@@ -163,17 +163,17 @@ class RedisStore:
         self._client: redis.Redis | None = None
         self._scripts: dict[str, Any] = {}
 
-    def update(self, change: Change[T], missed: Ledger | None = None) -> tuple[T, Ledger, int]:
+    def update(self, change: Change[T], pending: Ledger | None = None) -> tuple[T, Ledger, int]:
         """Apply a change; see ``Store``."""
-        with self._trouble():
-            if isinstance(change, Reserve) and missed is None:
+        with self._unavailable():
+            if isinstance(change, Reserve) and pending is None:
                 return cast("tuple[T, Ledger, int]", self._reserve(change))
-            (result, ledger), now = self._swap(self._key, of_ledger(change, missed), self._LEDGER_EXPIRY)
+            (result, ledger), now = self._swap(self._key, of_ledger(change, pending), self._LEDGER_EXPIRY)
             return result, ledger, now
 
     def swap(self, name: str, change: Swap[T]) -> tuple[T, int]:
         """Change a text; see ``Store``."""
-        with self._trouble():
+        with self._unavailable():
             return self._swap(f"{self._texts}:{name}", change, self._TEXT_EXPIRY)
 
     @property
@@ -195,12 +195,12 @@ class RedisStore:
         self._client = None
 
     @contextlib.contextmanager
-    def _trouble(self) -> Iterator[None]:
-        """Turn what goes wrong with Redis into ``StoreTrouble``."""
+    def _unavailable(self) -> Iterator[None]:
+        """Turn what goes wrong with Redis into ``StoreUnavailable``."""
         try:
             import redis
         except ImportError as error:
-            raise StoreTrouble(
+            raise StoreUnavailable(
                 f"budget_url names {describe_url(self._url)}, and the package for it is not installed here. "
                 "Install airflow-provider-3commas[redis]."
             ) from error
@@ -209,21 +209,14 @@ class RedisStore:
         except (redis.RedisError, OSError, ValueError, TypeError) as error:
             # The last two are what redis says of an option in the URL that it does not know.
             self.close()
-            raise StoreTrouble(f"{describe_url(self._url)} can't be used ({self._hide(error)}).") from None
+            raise StoreUnavailable(f"{describe_url(self._url)} can't be used ({self._hide(error)}).") from None
 
     def _reserve(self, change: Reserve) -> tuple[Reservation, Ledger, int]:
-        rules, priority = change.rules, change.priority
-        numbers = {
-            "cap": rules.cap(priority),
-            "catch_up": CATCH_UP * rules.spacing,
-            "free": rules.free,
-            "grace": rules.grace,
-            "linger": rules.linger,
-            "most": MAX_WAITERS,
-            "patience": rules.patience,
-            "rare": rules.sell_cap // 2,
-            "spacing": rules.spacing,
-            "span": rules.span,
+        limits, priority = change.limits, change.priority
+        numbers = {name: getattr(limits, name) for name in _LIMITS} | {
+            "cap": limits.cap(priority),
+            "catch_up": CATCH_UP * limits.poll_spacing,
+            "max_waiters": MAX_WAITERS,
         }
         wait, reason, ticket, remaining, ledger, now = self._run(
             "reserve",

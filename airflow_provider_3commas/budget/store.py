@@ -50,7 +50,7 @@ _texts_lock = threading.Lock()
 PARENTS: list[object] = []
 
 
-class StoreTrouble(Exception):
+class StoreUnavailable(Exception):
     """The store can't be used at the moment; the message says which and why, and holds no password."""
 
 
@@ -69,13 +69,13 @@ class Store(Protocol):
     def reach(self) -> Reach:
         """Who sees what is kept here."""
 
-    def update(self, change: Change[T], missed: Ledger | None = None) -> tuple[T, Ledger, int]:
+    def update(self, change: Change[T], pending: Ledger | None = None) -> tuple[T, Ledger, int]:
         """Apply a change as one step.
 
         :param change: gets the ledger and the store's time in milliseconds; may be called more than once.
-        :param missed: what was counted while the store was out of reach, to be added first.
+        :param pending: what was counted while the store was out of reach, to be added first.
         :return: what the change returned, the ledger after it, and the store's time.
-        :raises StoreTrouble: nothing was changed, or it cannot be told.
+        :raises StoreUnavailable: nothing was changed, or it cannot be told.
         """
 
     def swap(self, name: str, change: Swap[T]) -> tuple[T, int]:
@@ -84,11 +84,11 @@ class Store(Protocol):
         :param name: which text, of those that belong to the ledger.
         :param change: may be called more than once.
         :return: what the change returned first, and the store's time.
-        :raises StoreTrouble: nothing was changed, or it cannot be told.
+        :raises StoreUnavailable: nothing was changed, or it cannot be told.
         """
 
     def close(self) -> None:
-        """Let go of files and connections."""
+        """Close files and connections."""
 
     def after_fork(self) -> None:
         """In a child process: forget the parent's connection, which must not even be closed here."""
@@ -110,11 +110,11 @@ class MemoryStore:
         self._clock = clock
         self._lock = threading.Lock()
 
-    def update(self, change: Change[T], missed: Ledger | None = None) -> tuple[T, Ledger, int]:
+    def update(self, change: Change[T], pending: Ledger | None = None) -> tuple[T, Ledger, int]:
         """Apply a change; see ``Store``."""
         with self._lock:
             now = milliseconds(self._clock())
-            return _apply(change, missed, self.ledger, now), self.ledger, now
+            return _apply(change, pending, self.ledger, now), self.ledger, now
 
     def swap(self, name: str, change: Swap[T]) -> tuple[T, int]:
         """Change a text; see ``Store``."""
@@ -125,7 +125,7 @@ class MemoryStore:
         return result, now
 
     def close(self) -> None:
-        """Have nothing to let go of."""
+        """Do nothing: there is nothing to close."""
 
     def after_fork(self) -> None:
         """Replace a lock that a thread of the parent may hold for ever."""
@@ -162,9 +162,9 @@ class SqliteStore:
         self._connection: sqlite3.Connection | None = None
         self._inode = 0
 
-    def update(self, change: Change[T], missed: Ledger | None = None) -> tuple[T, Ledger, int]:
+    def update(self, change: Change[T], pending: Ledger | None = None) -> tuple[T, Ledger, int]:
         """Apply a change; see ``Store``."""
-        (result, ledger), now = self._swap(self._LEDGERS, self._identity, of_ledger(change, missed))
+        (result, ledger), now = self._swap(self._LEDGERS, self._identity, of_ledger(change, pending))
         return result, ledger, now
 
     def swap(self, name: str, change: Swap[T]) -> tuple[T, int]:
@@ -185,7 +185,7 @@ class SqliteStore:
                     connection.execute(table.write, (row, kept))
         except (sqlite3.Error, OSError) as error:
             self.close()
-            raise StoreTrouble(self._explain(error)) from error
+            raise StoreUnavailable(self._explain(error)) from error
         return result, now
 
     def close(self) -> None:
@@ -261,12 +261,12 @@ def _when_free(connection: sqlite3.Connection, statement: str) -> None:
             return
 
 
-def of_ledger(change: Change[T], missed: Ledger | None) -> Swap[tuple[T, Ledger]]:
+def of_ledger(change: Change[T], pending: Ledger | None) -> Swap[tuple[T, Ledger]]:
     """Make a change of a ledger one of the bytes that it is kept as."""
 
     def swap(held: bytes, now: int) -> tuple[tuple[T, Ledger], bytes]:
         ledger = decode_ledger(held)
-        result = _apply(change, missed, ledger, now)
+        result = _apply(change, pending, ledger, now)
         return (result, ledger), msgspec.json.encode(ledger)
 
     return swap
@@ -287,9 +287,9 @@ def milliseconds(seconds: float) -> int:
     return int(seconds * 1000)
 
 
-def _apply(change: Change[T], missed: Ledger | None, ledger: Ledger, now: int) -> T:
-    if missed is not None:
-        ledger.absorb(missed)
+def _apply(change: Change[T], pending: Ledger | None, ledger: Ledger, now: int) -> T:
+    if pending is not None:
+        ledger.merge(pending)
     return change(ledger, now)
 
 

@@ -325,7 +325,7 @@ def test_a_full_disk(budgets, caplog):
     budget = budgets(requests_per_minute=2_000)
     assert sum(budget.reserve(SELL).granted for _ in range(100)) == 100
     budget._store._connection.execute("PRAGMA max_page_count = 1")
-    assert use_up(budget, SELL) == budget.rules.sell_cap - 100
+    assert use_up(budget, SELL) == budget.limits.sell_cap - 100
     assert len(warnings(caplog)) == 1
     assert "full" in warnings(caplog)[0]
 

@@ -1,4 +1,4 @@
-"""The rules of the budget in virtual time: what a server sees, who waits how long, what a pause does."""
+"""The limits of the budget in virtual time: what a server sees, who waits how long, what a pause does."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from airflow_provider_3commas.api import ConfigurationError
 from airflow_provider_3commas.budget import Priority, Reason, RequestBudget
-from airflow_provider_3commas.budget.ledger import MAX_PAUSE, MAX_WAITERS, PAUSE_SLACK, Ledger, Rules
+from airflow_provider_3commas.budget.ledger import Ledger
+from airflow_provider_3commas.budget.limits import LONGEST_PAUSE, MAX_WAITERS, PAUSE_SLACK, Limits
 
 POLL, SELL = Priority.POLL, Priority.SELL
 START = 1_750_000_000_000
@@ -31,7 +32,7 @@ class Scene:
     """Callers that share a ledger: each asks, sleeps as told, is a little late, and asks again."""
 
     def __init__(self, limit: int, seed: int = 0, late: int = 20) -> None:
-        self.rules, self.ledger = Rules.of(limit), Ledger()
+        self.limits, self.ledger = Limits.of(limit), Ledger()
         self.random, self.late = random.Random(seed), late
         self.granted: list[tuple[int, Priority, int]] = []
         self.waits: list[int] = []
@@ -49,7 +50,7 @@ class Scene:
         while self._queue and self._queue[0][0] < until:
             now, _, priority, caller, ticket, since, requests = heapq.heappop(self._queue)
             self.asked += 1
-            answer = self.ledger.reserve(self.rules, priority, ticket, now)
+            answer = self.ledger.reserve(self.limits, priority, ticket, now)
             if answer.granted:
                 self.granted.append((now, priority, caller))
                 if priority is SELL:
@@ -91,10 +92,10 @@ def saturated(limit: int, pollers: int = 16, seed: int = 0) -> Scene:
     ),
 )
 def test_no_window_of_the_server_holds_more_than_its_limit_though_requests_arrive_late(limit, steps):
-    ledger, rules, now, arrivals, tickets = Ledger(), Rules.of(limit), START, [], []
+    ledger, limits, now, arrivals, tickets = Ledger(), Limits.of(limit), START, [], []
     for pause, priority, returns, delay in steps:
         now += pause
-        answer = ledger.reserve(rules, priority, tickets.pop() if returns and tickets else None, now)
+        answer = ledger.reserve(limits, priority, tickets.pop() if returns and tickets else None, now)
         if answer.granted:
             arrivals.append(now + delay)
         elif answer.ticket is not None:
@@ -128,20 +129,20 @@ def test_instances_that_share_a_file_keep_the_limit_together(tmp_path_factory, s
 @settings(max_examples=40, deadline=None)
 @given(steps=st.lists(st.tuples(st.integers(0, 3_000), st.integers(-400_000, 0)), min_size=150, max_size=300))
 def test_a_clock_that_is_set_back_lets_no_more_through(steps):
-    ledger, rules, real, shift, granted = Ledger(), Rules.of(50), START, 0, []
+    ledger, limits, real, shift, granted = Ledger(), Limits.of(50), START, 0, []
     for pause, step in steps:
         real += pause
         shift += step if step < -300_000 else 0
-        if ledger.reserve(rules, SELL, None, real + shift).granted:
+        if ledger.reserve(limits, SELL, None, real + shift).granted:
             granted.append(real)
     assert busiest(granted, MINUTE) <= 50
 
 
 def test_a_clock_that_is_set_back_does_not_prolong_a_pause():
-    ledger, rules = Ledger(), Rules.of(100)
-    ledger.advance(START, rules)
+    ledger, limits = Ledger(), Limits.of(100)
+    ledger.advance(START, limits)
     ledger.pause(300, START, ban=False)
-    answer = ledger.reserve(rules, SELL, None, START - 3_600_000)
+    answer = ledger.reserve(limits, SELL, None, START - 3_600_000)
     assert answer.wait == pytest.approx(301)
 
 
@@ -154,18 +155,18 @@ def test_polls_alone_use_85_of_100_requests_and_never_more_than_their_share(limi
     allowed = 0.85 * limit if limit > 5 else 4
     assert first_three >= 3 * allowed
     assert len(scene.granted) >= 10 * allowed
-    assert busiest(scene.times(), scene.rules.span) == scene.rules.poll_cap
+    assert busiest(scene.times(), scene.limits.effective_window) == scene.limits.poll_cap
     assert busiest(scene.times(), MINUTE) <= limit
 
 
 @pytest.mark.parametrize("limit", LIMITS)
 def test_sells_may_use_what_polls_may_not(limit):
-    ledger, rules = Ledger(), Rules.of(limit)
-    while ledger.reserve(rules, POLL, None, START).granted:
+    ledger, limits = Ledger(), Limits.of(limit)
+    while ledger.reserve(limits, POLL, None, START).granted:
         pass
-    left = rules.sell_cap - len(ledger.granted)
+    left = limits.sell_cap - len(ledger.granted)
     assert left >= 1
-    answers = [ledger.reserve(rules, SELL, None, START).granted for _ in range(left + 1)]
+    answers = [ledger.reserve(limits, SELL, None, START).granted for _ in range(left + 1)]
     assert answers == [True] * left + [False]
 
 
@@ -219,57 +220,57 @@ def test_a_burst_of_sells_gets_the_budget_until_it_is_through(at, seed):
     assert len(sells) == 200
     assert meanwhile.count(SELL) >= 0.8 * len(meanwhile)
     # 200 requests in spans of 62 s with at most 98 each: through with the third.
-    assert sells[-1] - sells[0] <= 2 * scene.rules.span + 2_000
+    assert sells[-1] - sells[0] <= 2 * scene.limits.effective_window + 2_000
 
 
 def test_a_poll_that_was_killed_while_waiting_holds_up_nobody_for_long():
-    ledger, rules = Ledger(), Rules.of(100)
-    while ledger.reserve(rules, POLL, None, START).granted:
+    ledger, limits = Ledger(), Limits.of(100)
+    while ledger.reserve(limits, POLL, None, START).granted:
         pass
-    killed = [ledger.reserve(rules, POLL, None, START) for _ in range(200)]
+    killed = [ledger.reserve(limits, POLL, None, START) for _ in range(200)]
     assert all(answer.ticket for answer in killed)
-    assert ledger.reserve(rules, POLL, None, START + rules.span + rules.patience).granted
+    assert ledger.reserve(limits, POLL, None, START + limits.effective_window + limits.max_recheck).granted
 
 
 def test_a_sell_that_was_killed_while_waiting_holds_up_polls_only_until_its_turn_is_over():
-    ledger, rules = Ledger(), Rules.of(100)
-    while (answer := ledger.reserve(rules, SELL, None, START)).granted:
+    ledger, limits = Ledger(), Limits.of(100)
+    while (answer := ledger.reserve(limits, SELL, None, START)).granted:
         pass
-    late = START + round(answer.wait * 1000) + rules.grace
-    assert not ledger.waiters[0].due + rules.grace > late
-    ledger.advance(late, rules)
+    late = START + round(answer.wait * 1000) + limits.turn_grace
+    assert not ledger.waiters[0].due + limits.turn_grace > late
+    ledger.advance(late, limits)
     assert ledger.waiters == []
 
 
 def test_polls_stand_back_while_a_sell_waits_even_after_a_pause():
-    ledger, rules = Ledger(), Rules.of(100)
+    ledger, limits = Ledger(), Limits.of(100)
     ledger.pause(300, START, ban=False)
-    sell = ledger.reserve(rules, SELL, None, START)
+    sell = ledger.reserve(limits, SELL, None, START)
     end = START + 300_000 + PAUSE_SLACK
-    poll = ledger.reserve(rules, POLL, None, end)
+    poll = ledger.reserve(limits, POLL, None, end)
     assert poll.reason is Reason.SELL
-    assert ledger.reserve(rules, SELL, sell.ticket, end + 5).granted
-    assert ledger.reserve(rules, POLL, poll.ticket, end + 6).granted
+    assert ledger.reserve(limits, SELL, sell.ticket, end + 5).granted
+    assert ledger.reserve(limits, POLL, poll.ticket, end + 6).granted
 
 
 def test_the_queue_is_bounded_for_polls_and_leaves_room_for_sells():
-    ledger, rules = Ledger(), Rules.of(5)
-    answers = [ledger.reserve(rules, POLL, None, START) for _ in range(MAX_WAITERS + 20)]
+    ledger, limits = Ledger(), Limits.of(5)
+    answers = [ledger.reserve(limits, POLL, None, START) for _ in range(MAX_WAITERS + 20)]
     assert answers[-1].ticket is None
-    assert 0 < answers[-1].wait <= rules.patience / 1000
-    while (answer := ledger.reserve(rules, SELL, None, START)).granted:
+    assert 0 < answers[-1].wait <= limits.max_recheck / 1000
+    while (answer := ledger.reserve(limits, SELL, None, START)).granted:
         pass
     assert answer.ticket is not None
 
 
 def test_who_comes_back_keeps_its_place_before_newcomers():
-    rules = Rules.of(100)
-    ledger = Ledger(granted=[START + 500 * index for index in range(rules.poll_cap)], seen=START + 50_000)
-    first = ledger.reserve(rules, POLL, None, START + rules.span - 10)
-    one_is_free = START + rules.span
-    newcomer = ledger.reserve(rules, POLL, None, one_is_free)
+    limits = Limits.of(100)
+    ledger = Ledger(granted=[START + 500 * index for index in range(limits.poll_cap)], seen=START + 50_000)
+    first = ledger.reserve(limits, POLL, None, START + limits.effective_window - 10)
+    one_is_free = START + limits.effective_window
+    newcomer = ledger.reserve(limits, POLL, None, one_is_free)
     assert (first.wait, newcomer.wait) == (pytest.approx(0.01), pytest.approx(0.5, abs=0.2))
-    assert ledger.reserve(rules, POLL, first.ticket, one_is_free + 1).granted
+    assert ledger.reserve(limits, POLL, first.ticket, one_is_free + 1).granted
 
 
 # --- pauses ----------------------------------------------------------------------------------------------------------
@@ -277,11 +278,11 @@ def test_who_comes_back_keeps_its_place_before_newcomers():
 
 @pytest.mark.parametrize("priority", [SELL, POLL])
 def test_during_a_pause_nothing_is_granted_and_afterwards_it_is(priority):
-    ledger, rules = Ledger(), Rules.of(100)
+    ledger, limits = Ledger(), Limits.of(100)
     assert ledger.pause(300, START, ban=False) == pytest.approx(301)
-    answer = ledger.reserve(rules, priority, None, START + 100_000)
+    answer = ledger.reserve(limits, priority, None, START + 100_000)
     assert (answer.reason, answer.wait) == (Reason.PAUSE, pytest.approx(201))
-    assert ledger.reserve(rules, priority, answer.ticket, START + 301_000).granted
+    assert ledger.reserve(limits, priority, answer.ticket, START + 301_000).granted
 
 
 def test_a_shorter_pause_does_not_end_a_longer_one():
@@ -294,7 +295,7 @@ def test_after_a_pause_the_waiting_polls_do_not_come_all_at_once():
     scene = saturated(100, 300)
     scene.ledger.pause(300, START, ban=False)
     scene.run(START + 420_000)
-    assert busiest(scene.times(), 1_000) <= scene.rules.free + 8
+    assert busiest(scene.times(), 1_000) <= scene.limits.burst + 8
     assert busiest(scene.times(), MINUTE) <= 100
 
 
@@ -304,8 +305,8 @@ def test_bans_double_up_to_three_days_and_are_forgotten_after_three_quiet_ones()
         pauses.append(round(ledger.pause(120, now, ban=True)) - 1)
         now = ledger.paused_until
     assert pauses[:4] == [600, 1200, 2400, 4800]
-    assert pauses[-1] == MAX_PAUSE // 1000
-    now += MAX_PAUSE
+    assert pauses[-1] == LONGEST_PAUSE // 1000
+    now += LONGEST_PAUSE
     assert round(ledger.pause(120, now, ban=True)) - 1 == 600
 
 
@@ -326,10 +327,10 @@ def test_several_replies_to_requests_sent_before_a_ban_count_as_one_ban():
 
 @pytest.mark.parametrize(("value", "limit"), [(5, 5), ("50", 50), (" 120 ", 120)])
 def test_the_limit_may_come_as_text(value, limit):
-    assert Rules.of(value).limit == limit
+    assert Limits.of(value).limit == limit
 
 
 @pytest.mark.parametrize("value", [0, 1, -5, 10_001, True, 1.5, None, "", "many", "1e2", "\u0665\u0660"])
 def test_a_limit_that_makes_no_sense_is_refused(value):
     with pytest.raises(ConfigurationError, match="requests_per_minute must be a whole number"):
-        Rules.of(value)
+        Limits.of(value)

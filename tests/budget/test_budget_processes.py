@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 
 import airflow_provider_3commas
 from airflow_provider_3commas.budget import Priority, RequestBudget
-from airflow_provider_3commas.budget.ledger import Ledger, Reserve, Rules
+from airflow_provider_3commas.budget.ledger import Ledger, Reserve
+from airflow_provider_3commas.budget.limits import Limits
 from airflow_provider_3commas.budget.redis_store import RedisStore
 from airflow_provider_3commas.simulator import Simulator
 from tests.budget.redis_servers import redis_server, start_redis
@@ -240,7 +241,7 @@ def test_the_key_is_not_in_redis_and_what_is_there_expires(redis_url):
 def test_redis_answers_as_the_rules_say(module_redis_url, limit, steps):
     clock = [1_750_000_000.0]
     store = RedisStore(module_redis_url, uuid.uuid4().hex, lambda: clock[0])
-    rules, ledger, tickets = Rules.of(limit), Ledger(), []
+    limits, ledger, tickets = Limits.of(limit), Ledger(), []
     for pause, what, returns in steps:
         clock[0] += pause / 1000
         now = int(clock[0] * 1000)
@@ -250,7 +251,7 @@ def test_redis_answers_as_the_rules_say(module_redis_url, limit, steps):
         elif what == "withdraw":
             change = functools.partial(_withdraw, ticket=ticket)
         else:
-            change = Reserve(rules, Priority(what), ticket)
+            change = Reserve(limits, Priority(what), ticket)
         expected, (answer, theirs, at) = change(ledger, now), store.update(change)
         assert (answer, at) == (expected, now)
         assert theirs == ledger
@@ -285,6 +286,6 @@ def test_many_threads_that_change_redis_at_once_count_every_request(redis_url):
     budgets = [RequestBudget("key", "https://api.3commas.io", url=redis_url) for _ in range(8)]
     with ThreadPoolExecutor(8) as pool:
         granted = pool.map(lambda budget: sum(budget.reserve(Priority.SELL).granted for _ in range(20)), budgets)
-        assert sum(granted) == budgets[0].rules.sell_cap
+        assert sum(granted) == budgets[0].limits.sell_cap
     for budget in budgets:
         budget.close()

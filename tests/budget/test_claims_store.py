@@ -10,7 +10,7 @@ import pytest
 from airflow_provider_3commas.budget import Claim, Outcome, Reach, RequestBudget
 from airflow_provider_3commas.budget import claims as claims_module
 from airflow_provider_3commas.budget.claim_rules import LONGEST_TEXT, encode_history
-from airflow_provider_3commas.budget.store import RETRY_STORE_AFTER, StoreTrouble
+from airflow_provider_3commas.budget.store import RETRY_STORE_AFTER, StoreUnavailable
 from tests.budget.claiming import ACCOUNT, ANNA, BERT, CARL, REAL, START, WITHIN, read, refused, warnings, write
 
 # --- what a store may hold -------------------------------------------------------------------------------------------
@@ -104,7 +104,7 @@ class Switch:
         def swap(name, change):
             self.tried += 1
             if self.broken:
-                raise StoreTrouble("the store is out of order.")
+                raise StoreUnavailable("the store is out of order.")
             return works(name, change)
 
         monkeypatch.setattr(budget._store, "swap", swap)

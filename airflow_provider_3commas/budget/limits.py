@@ -1,0 +1,104 @@
+"""How often requests may be sent, and for how long none may: every share, margin and pause. Times in milliseconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from airflow_provider_3commas.api import pauses
+from airflow_provider_3commas.api.errors import ConfigurationError
+
+#: Of this many requests that are allowed, one is the sells' alone.
+RESERVED_FOR_SELLS = 10
+#: Of this many requests that are allowed, one is never used: some reach the server even later than expected.
+UNUSED = 50
+#: A request may reach the server this part of the window late (2 s of a minute).
+LATE = 30
+#: So many wait in order; whoever comes when the queue is longer asks again later, without a place.
+MAX_WAITERS = 500
+#: Polls that were late for their turn may catch up by so many.
+CATCH_UP = 4
+
+#: The longest pause, whatever a reply says.
+LONGEST_PAUSE = round(pauses.LONGEST_PAUSE * 1000)
+#: The shortest pause after a 418; it doubles with every further ban.
+SHORTEST_BAN = round(pauses.BAN_PAUSE * 1000)
+#: A ``Retry-After`` is rounded down to whole seconds by whoever sent it.
+PAUSE_SLACK = 1_000
+
+
+class Priority(StrEnum):
+    """What a request is for: the sells go first."""
+
+    SELL = "sell"
+    POLL = "poll"
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What follows from the server's limit: ``limit`` requests in a ``window``."""
+
+    limit: int
+    window: int
+
+    @classmethod
+    def of(cls, requests_per_minute: object, window_seconds: float = 60.0) -> Limits:
+        """Read the limit as a connection may hold it: a number, or its digits."""
+        value = requests_per_minute
+        if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit():
+            value = int(value)
+        if isinstance(value, bool) or not isinstance(value, int) or not 2 <= value <= 10_000:
+            raise ConfigurationError(
+                f"requests_per_minute must be a whole number from 2 to 10000, got {requests_per_minute!r}. 3Commas "
+                "allows 100 a minute; the plans allow 5 (starter), 50 (pro) and 120 (expert)."
+            )
+        return cls(value, round(window_seconds * 1000))
+
+    @property
+    def effective_window(self) -> int:
+        """Time in which the caps hold: the server's window and a margin for requests that arrive late."""
+        return self.window + self.window // LATE
+
+    @property
+    def sell_cap(self) -> int:
+        """Most requests in an effective window."""
+        return self.limit - self.limit // UNUSED
+
+    @property
+    def poll_cap(self) -> int:
+        """Most requests in an effective window before polls wait."""
+        return self.limit - max(1, self.limit // RESERVED_FOR_SELLS)
+
+    @property
+    def burst(self) -> int:
+        """Requests in an effective window before polls are spaced."""
+        return min(max(3, self.limit // 10), self.poll_cap)
+
+    @property
+    def poll_spacing(self) -> int:
+        """Time between polls that are spaced."""
+        return self.effective_window // self.poll_cap
+
+    @property
+    def scarce(self) -> int:
+        """Requests in an effective window from which on polls stand back between the requests of one sell."""
+        return self.sell_cap // 2
+
+    @property
+    def max_recheck(self) -> int:
+        """Longest that a waiter sleeps before it asks again, unless the key pauses."""
+        return self.window // 4
+
+    @property
+    def turn_grace(self) -> int:
+        """Time after its turn in which a waiter keeps its place."""
+        return self.window // 20
+
+    @property
+    def sell_hold_off(self) -> int:
+        """Time for which polls stand back after a sell's request: the next one of the same sell follows it."""
+        return self.window // 30
+
+    def cap(self, priority: Priority) -> int:
+        """Return how many requests may be in an effective window before this priority waits."""
+        return self.sell_cap if priority is Priority.SELL else self.poll_cap
