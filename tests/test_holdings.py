@@ -8,17 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_3commas.api.balance_rows import BalanceRow, decode_balance_rows
+from airflow_provider_3commas.api.balance_rows import decode_balance_rows
 from airflow_provider_3commas.holdings import account_problem, gaps, hold, mismatch, unknown_key_state
-
-
-def row(currency: str, position: str | None, btc_value: str | None = None, **fields: str | None) -> BalanceRow:
-    if btc_value is None and currency == "BTC":
-        btc_value = position
-    values = {"on_orders": "0", **fields, "position": position, "btc_value": btc_value}
-    return BalanceRow(
-        currency_code=currency, **{name: None if value is None else Decimal(value) for name, value in values.items()}
-    )
+from tests.fakes import row
 
 
 class TestHold:

@@ -16,6 +16,7 @@ from airflow_provider_3commas.budget import SleepingGate
 from airflow_provider_3commas.liquidation import liquidator
 from airflow_provider_3commas.operators.sell_all import SellAllToBtcOperator
 from tests.conftest import connection_to
+from tests.fakes import TaskStateStore
 
 if TYPE_CHECKING:
     from airflow_provider_3commas.simulator import Simulator
@@ -25,29 +26,6 @@ class Killed(BaseException):
     """Stand for a process that ends at this instruction; nothing in the product may catch it."""
 
 
-class Store:
-    """Keep JSON values like Airflow's task state store; fail or kill where a test says so."""
-
-    def __init__(self) -> None:
-        self.values: dict[str, str] = {}
-        self.writes: list[Any] = []
-        self.before_set = self.after_set = lambda value: None
-
-    def get(self, key: str, default: Any = None) -> Any:
-        return json.loads(self.values[key]) if key in self.values else default
-
-    def set(self, key: str, value: Any, *, retention: Any = None) -> None:
-        self.before_set(value)
-        self.values[key] = json.dumps(value, allow_nan=False)
-        self.writes.append(value)
-        self.after_set(value)
-
-    @property
-    def phase(self) -> str | None:
-        journal = self.get(liquidator.JOURNAL_KEY)
-        return journal and journal["phase"]
-
-
 class TaskRun:
     """Hold one task instance of one DAG run: its store outlives its tries, its XComs don't."""
 
@@ -55,7 +33,7 @@ class TaskRun:
         self.simulator = simulator
         self.operator_class = parameters.pop("operator_class", SellAllToBtcOperator)
         self.parameters = {"account_id": simulator.account_id, **parameters}
-        self.store: Store | None = Store()
+        self.store: TaskStateStore | None = TaskStateStore()
         self.xcoms: dict[str, Any] = {}
         self.xcom_push = lambda key, value: None
         self.tries = 0
@@ -101,6 +79,12 @@ class TaskRun:
         state = self.state() if callable(self.state) else self.state
         name = "liquidate" if map_index < 0 else f"liquidate_{map_index}"
         return {self.run_id: {} if state is None else {name: state}}
+
+    @property
+    def phase(self) -> str | None:
+        """How far the recorded sale has come."""
+        journal = self.store.get(liquidator.JOURNAL_KEY)
+        return journal and journal["phase"]
 
     @property
     def outcome(self) -> str:

@@ -98,7 +98,7 @@ class TestLostAnswers:
         simulator.fault("json", path="load_balances", status=403, body={"error": "access_denied"})
         with pytest.raises(api.OutcomeUnknown, match="can't be read to find out"):
             run.attempt()
-        assert run.store.phase == "intent"
+        assert run.phase == "intent"
         run.attempt()
         assert run.outcome == "reconciled"
         assert len(simulator.sell_attempts()) == 1

@@ -33,7 +33,7 @@ class TestRateLimit:
         with pytest.raises(api.RateLimitExceeded):
             run.attempt()
         assert len(simulator.sell_attempts()) == 5
-        assert (run.outcome, run.store.phase) == ("rejected", "rejected")
+        assert (run.outcome, run.phase) == ("rejected", "rejected")
 
     @pytest.mark.parametrize("path", ["accounts/32402783", "sell_all"])
     def test_that_would_end_after_the_run_is_late_refuses(self, simulator, run, path):

@@ -34,7 +34,7 @@ class TestTheState:
         with pytest.raises(AirflowFailException, match="given this try up"):
             run.attempt()
         assert simulator.sell_attempts() == []
-        assert run.store.phase == "begun"
+        assert run.phase == "begun"
 
     def test_is_asked_after_everything_else_has_been_read(self, simulator, run):
         seen = []
@@ -72,7 +72,7 @@ class TestTheState:
         with pytest.raises(AirflowFailException, match="given this try up"):
             run.attempt()
         assert simulator.sell_attempts() == []
-        assert run.store.phase == "rejected", "the intent that was written is taken back"
+        assert run.phase == "rejected", "the intent that was written is taken back"
 
     def test_a_machine_that_was_suspended_in_the_fence_asks_again(self, simulator, run, clock):
         """The monotonic clock of a suspended machine stands still; the wall clock does not."""
@@ -152,7 +152,7 @@ class TestTheIntent:
         with pytest.raises(TimeoutError):
             run.attempt(preflight=False)
         assert simulator.sell_attempts() == []
-        assert run.store.phase == "rejected"
+        assert run.phase == "rejected"
         assert run.outcome == "not_sent"
         run.store.after_set = lambda value: None
         run.attempt(preflight=False)
@@ -167,7 +167,7 @@ class TestTheIntent:
         simulator.fault("json", path="sell_all", status=403, body={"error": "access_denied"})
         with pytest.raises(AirflowFailException):
             run.attempt()
-        assert run.store.phase == "intent"
+        assert run.phase == "intent"
         assert run.outcome == "unknown"
         assert run.store.get(liquidator.JOURNAL_KEY)["baseline"] == oldest
         sell_late(simulator)

@@ -56,7 +56,7 @@ class TestWithin:
         run.state = sell_first
         refused(run, "another_run")
         assert len(simulator.sell_attempts()) == 1
-        assert run.store.phase == "begun"
+        assert run.phase == "begun"
 
     @pytest.mark.parametrize("lifted", [None, "0.5", timedelta(milliseconds=1)])
     def test_not_within_lifts_it(self, simulator, run, lifted):

@@ -208,7 +208,7 @@ class TestGuards:
         assert run.outcome == "dry_run"
         assert run.xcoms["holdings_before"]["holdings"]
         assert simulator.sell_attempts() == []
-        assert run.store.phase == "begun"
+        assert run.phase == "begun"
 
     def test_dry_run_without_preflight_sends_no_sell_either(self, simulator, run):
         run.attempt(dry_run=True, preflight=False)
@@ -279,7 +279,7 @@ class TestRefusals:
         assert isinstance(caught.value.__cause__ if final else caught.value, kind)
         assert len(simulator.sell_attempts()) == 1
         assert simulator.sells() == []
-        assert run.store.phase == "rejected"
+        assert run.phase == "rejected"
 
     @pytest.mark.parametrize(("status", "body", "kind", "final"), REFUSALS)
     def test_a_later_try_after_a_refusal_sells(self, simulator, run, status, body, kind, final):
@@ -294,7 +294,7 @@ class TestRefusals:
             patch.setattr(transport._HttpConnection, "connect", _unreachable)
             with pytest.raises(api.ConnectionFailed):
                 run.attempt(preflight=False)
-        assert run.store.phase == "begun"
+        assert run.phase == "begun"
         assert run.outcome == "not_sent"
         run.attempt(preflight=False)
         assert len(simulator.sells()) == 1

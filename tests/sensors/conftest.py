@@ -17,45 +17,13 @@ from airflow_provider_3commas.hooks.threecommas import ThreeCommasHook
 from airflow_provider_3commas.sensors.balances import BalancesSettledSensor
 from airflow_provider_3commas.settlement import poller as polling
 from airflow_provider_3commas.triggers.balances import BalancesSettledTrigger
-from tests.triggers.virtual import ACCOUNT, START, Exchange, drive
+from tests.fakes import ACCOUNT, START, ScriptedClient, TaskInstance, TaskStateStore
+from tests.triggers.virtual import drive
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 MODES = {"poke": {}, "reschedule": {"mode": "reschedule"}, "deferrable": {"deferrable": True}}
-
-
-class Store:
-    """Stand in for Airflow's task state store: what goes in has to be JSON."""
-
-    def __init__(self) -> None:
-        self.values: dict[str, str] = {}
-
-    def get(self, key: str, default: Any = None) -> Any:
-        return json.loads(self.values[key]) if key in self.values else default
-
-    def set(self, key: str, value: Any) -> None:
-        self.values[key] = json.dumps(value, allow_nan=False)
-
-
-@dataclass
-class TaskInstance:
-    """Stand in for Airflow's task instance."""
-
-    try_number: int = 1
-    dag_id: str = "risk_off"
-    run_id: str = "manual__1"
-    first_reschedule: datetime | None = None
-    xcoms: dict[str, Any] = field(default_factory=dict)
-
-    def xcom_push(self, key: str, value: Any) -> None:
-        self.xcoms[key] = json.loads(json.dumps(value))
-
-    def xcom_pull(self, key: str) -> Any:
-        return self.xcoms.get(key)
-
-    def get_first_reschedule_date(self, context: Any) -> datetime | None:
-        return self.first_reschedule
 
 
 @dataclass
@@ -64,7 +32,7 @@ class Lab:
 
     mode: str
     clock: time_machine.Traveller
-    store: Store | None = field(default_factory=Store)
+    store: TaskStateStore | None = field(default_factory=TaskStateStore)
     ti: TaskInstance = field(default_factory=TaskInstance)
     sleeps: list[float] = field(default_factory=list)
     deferrals: list[TaskDeferred] = field(default_factory=list)
@@ -136,10 +104,10 @@ def lab(mode, monkeypatch):
 def exchange(monkeypatch):
     """Let hooks and triggers talk to a scripted exchange."""
 
-    def to(*script: Any) -> Exchange:
-        built = Exchange(*script)
+    def to(*script: Any) -> ScriptedClient:
+        built = ScriptedClient(*script)
 
-        async def connect(conn_id: str) -> Exchange:
+        async def connect(conn_id: str) -> ScriptedClient:
             return built
 
         monkeypatch.setattr(ThreeCommasHook, "get_conn", lambda self: built)

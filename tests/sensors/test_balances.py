@@ -31,7 +31,8 @@ from airflow_provider_3commas.report import build_report
 from airflow_provider_3commas.sensors.balances import BalancesSettledSensor
 from airflow_provider_3commas.settlement.criteria import Criteria
 from airflow_provider_3commas.settlement.watch import Watch
-from tests.triggers.virtual import ACCOUNT, SETTLED, START, UNSOLD, View, pairs, row
+from tests.fakes import ACCOUNT, SETTLED, START, UNSOLD, View, row
+from tests.triggers.virtual import pairs
 
 
 def no_budget(seconds: float) -> WaitForBudget:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from airflow_provider_3commas.api.balance_rows import BalanceRow
 from airflow_provider_3commas.settlement.assessment import Reading
 from airflow_provider_3commas.settlement.decide import decide
 from airflow_provider_3commas.settlement.state import (
@@ -17,30 +16,16 @@ from airflow_provider_3commas.settlement.state import (
     as_json,
     begin,
 )
+from tests.fakes import ACCOUNT, START, row
 
 if TYPE_CHECKING:
+    from airflow_provider_3commas.api.balance_rows import BalanceRow
     from airflow_provider_3commas.settlement.criteria import Criteria
-
-ACCOUNT = 32402783
-
 
 IDLE = {"active_bots_count": 0, "active_deals_count": 0}
 
 
 BUSY = {"active_bots_count": 2, "active_deals_count": 0}
-
-
-START = 1_790_000_000.0
-
-
-def row(currency: str, position: str | None, btc_value: str | None = None, **fields: str | None) -> BalanceRow:
-    """Return a row as exchanges have them; ``btc_value`` of BTC is its position."""
-    if btc_value is None and currency == "BTC":
-        btc_value = position
-    values = {"on_orders": "0", **fields, "position": position, "btc_value": btc_value}
-    return BalanceRow(
-        currency_code=currency, **{name: None if value is None else Decimal(value) for name, value in values.items()}
-    )
 
 
 def reading(*rows: BalanceRow, total: str | None = None, entities: dict | None = IDLE, **account) -> Reading:

@@ -24,7 +24,8 @@ from airflow_provider_3commas.settlement.state import (
     Status,
     begin,
 )
-from tests.settlement.readings import ACCOUNT, BUSY, IDLE, SETTLED, START, reading, row, run
+from tests.fakes import ACCOUNT, START, row
+from tests.settlement.readings import BUSY, IDLE, SETTLED, reading, run
 
 
 class TestSettled:

@@ -22,7 +22,8 @@ from airflow_provider_3commas.settlement.state import (
     begin,
     last_result,
 )
-from tests.settlement.readings import ACCOUNT, BUSY, IDLE, START, reading, reading_without, row, run
+from tests.fakes import ACCOUNT, START, row
+from tests.settlement.readings import BUSY, IDLE, reading, reading_without, run
 
 if TYPE_CHECKING:
     from airflow_provider_3commas.api.balance_rows import BalanceRow

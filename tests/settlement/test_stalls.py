@@ -10,7 +10,8 @@ import pytest
 from airflow_provider_3commas.settlement.criteria import Criteria
 from airflow_provider_3commas.settlement.decide import decide, needs_entities, on_timeout
 from airflow_provider_3commas.settlement.state import Status, begin, last_result
-from tests.settlement.readings import ACCOUNT, BUSY, SETTLED, START, reading, reading_without, row, run
+from tests.fakes import ACCOUNT, START, row
+from tests.settlement.readings import BUSY, SETTLED, reading, reading_without, run
 
 STALLS = {
     "unsold": (reading(row("BTC", "1"), row("DOT", "310", "0.02")), "unsold: 310 DOT (0.02 BTC)"),

@@ -20,7 +20,8 @@ from airflow_provider_3commas.settlement.state import (
     last_result,
     residual_btc,
 )
-from tests.settlement.readings import ACCOUNT, SETTLED, reading, row, run
+from tests.fakes import ACCOUNT, row
+from tests.settlement.readings import SETTLED, reading, run
 
 
 class TestHistory:

@@ -10,7 +10,7 @@ import pytest
 import time_machine
 
 from airflow_provider_3commas.settlement import poller as polling
-from tests.triggers.virtual import START, Exchange
+from tests.fakes import START, ScriptedClient
 
 
 @pytest.fixture
@@ -23,10 +23,10 @@ def clock():
 def connected(monkeypatch):
     """Connect the triggers to an exchange, or to one after the other; return the connection ids asked for."""
 
-    def to(*exchanges: Exchange) -> list[str]:
+    def to(*exchanges: ScriptedClient) -> list[str]:
         asked: list[str] = []
 
-        async def connect(conn_id: str) -> Exchange:
+        async def connect(conn_id: str) -> ScriptedClient:
             asked.append(conn_id)
             return exchanges[min(len(asked), len(exchanges)) - 1]
 

@@ -24,7 +24,8 @@ from airflow_provider_3commas.settlement import poller as polling
 from airflow_provider_3commas.settlement.criteria import Criteria
 from airflow_provider_3commas.settlement.state import Progress, as_json, begin
 from airflow_provider_3commas.triggers.balances import BalancesSettledTrigger
-from tests.triggers.virtual import ACCOUNT, SETTLED, START, UNSOLD, Exchange, View, drive, pairs, row
+from tests.fakes import ACCOUNT, SETTLED, START, UNSOLD, ScriptedClient, View, row
+from tests.triggers.virtual import drive, pairs
 
 
 def at(seconds: float) -> str:
@@ -80,18 +81,18 @@ class TestSerialization:
         }
 
     def test_every_argument_but_the_account_has_a_default(self, clock, connected):
-        connected(Exchange((0, SETTLED)))
+        connected(ScriptedClient((0, SETTLED)))
         assert drive(clock, event(BalancesSettledTrigger(account_id=ACCOUNT)))["status"] == "settled"
 
     def test_arguments_of_other_versions_are_read(self, clock, connected):
-        connected(Exchange((0, SETTLED)))
+        connected(ScriptedClient((0, SETTLED)))
         known = trigger(criteria={"target": "BTC", "later": 1}, progress={"started_at": START, "later": 1})
         assert drive(clock, event(known))["status"] == "settled"
 
 
 class TestEvent:
     def test_settled_carries_the_result(self, clock, connected):
-        exchange = Exchange((0, UNSOLD), (100, SETTLED))
+        exchange = ScriptedClient((0, UNSOLD), (100, SETTLED))
         connected(exchange)
         fired = drive(clock, event(trigger()))
         assert fired["status"] == "settled"
@@ -103,7 +104,7 @@ class TestEvent:
         assert exchange.closed == 1
 
     def test_carries_the_facts(self, clock, connected):
-        exchange = Exchange((0, UNSOLD))
+        exchange = ScriptedClient((0, UNSOLD))
         connected(exchange)
         fired = drive(clock, event(trigger(criteria=as_json(Criteria.of(dust_btc="0.01")))))
         assert fired["status"] == "stalled"
@@ -112,40 +113,40 @@ class TestEvent:
         assert fired["facts"]["result"]["residual"] == fired["result"]["residual"]
 
     def test_requests_of_a_wait_that_an_older_version_began_are_unknown(self, clock, connected):
-        connected(Exchange((0, SETTLED)))
+        connected(ScriptedClient((0, SETTLED)))
         assert (
             drive(clock, event(trigger(progress={"started_at": START - 60, "reads": 1})))["facts"]["requests"] is None
         )
 
     def test_goes_on_from_what_the_sensor_saw(self, clock, connected):
-        connected(Exchange((0, SETTLED)))
+        connected(ScriptedClient((0, SETTLED)))
         seen = Progress(started_at=START - 60, reads=1, stable=1, target_amount="1.09", unchanged_since=START)
         fired = drive(clock, event(trigger(progress=as_json(seen))))
         assert fired["result"]["reads"] == 2
         assert fired["result"]["waited_seconds"] > 119
 
     def test_stall_names_what_is_left(self, clock, connected):
-        connected(Exchange((0, UNSOLD)))
+        connected(ScriptedClient((0, UNSOLD)))
         fired = drive(clock, event(trigger()))
         assert fired["status"] == "stalled"
         assert "2 ETH (0.09 BTC)" in fired["message"]
 
     def test_timeout_names_what_is_left_and_comes_in_time(self, clock, connected):
-        connected(Exchange((0, UNSOLD)))
+        connected(ScriptedClient((0, UNSOLD)))
         fired = drive(clock, event(trigger(deadline=at(150), timeout=150)))
         assert fired["status"] == "timeout"
         assert "within 150 s: unsold: 2 ETH (0.09 BTC)" in fired["message"]
         assert 150 <= _elapsed() < 151
 
     def test_last_poll_is_at_the_deadline(self, clock, connected):
-        exchange = Exchange((0, UNSOLD), (174, SETTLED))
+        exchange = ScriptedClient((0, UNSOLD), (174, SETTLED))
         connected(exchange)
         criteria = as_json(Criteria.of(stable_reads=1))
         fired = drive(clock, event(trigger(deadline=at(175), criteria=criteria)))
         assert fired["status"] == "settled"
 
     def test_locked_account_fails_at_once(self, clock, connected):
-        exchange = Exchange((0, View([], account={"is_locked": True})))
+        exchange = ScriptedClient((0, View([], account={"is_locked": True})))
         connected(exchange)
         fired = drive(clock, event(trigger()))
         assert fired["status"] == "failed"
@@ -155,14 +156,14 @@ class TestEvent:
         "broken", [{"account_id": "summary"}, {"criteria": {"target": "EUR"}}, {"deadline": "soon"}]
     )
     def test_nonsense_is_an_event_too(self, clock, connected, broken):
-        exchange = Exchange((0, SETTLED))
+        exchange = ScriptedClient((0, SETTLED))
         connected(exchange)
         fired = drive(clock, event(trigger(**broken)))
         assert fired["status"] == "error"
         assert not exchange.requests
 
     def test_a_defect_is_an_event_without_its_text(self, clock, connected):
-        exchange = Exchange((0, SETTLED))
+        exchange = ScriptedClient((0, SETTLED))
         exchange.get_balances = lambda _: 1 / 0
         connected(exchange)
         fired = drive(clock, event(trigger()))
@@ -172,7 +173,7 @@ class TestEvent:
         assert nothing_is_left()
 
     def test_defect_reaches_all_who_wait(self, clock, connected):
-        exchange = Exchange((0, SETTLED))
+        exchange = ScriptedClient((0, SETTLED))
         exchange.get_balances = lambda _: 1 / 0
         connected(exchange)
 
@@ -188,21 +189,21 @@ def _elapsed() -> float:
 
 class TestResumption:
     def test_comes_only_when_the_scheduler_can_know_of_the_deferral(self, clock, connected):
-        connected(Exchange((0, View([], account={"is_locked": True}))))
+        connected(ScriptedClient((0, View([], account={"is_locked": True}))))
         quick = trigger(poll_interval=1)
         quick.task_instance = SimpleNamespace(task_id="settled")
         assert drive(clock, event(quick))["status"] == "failed"
         assert _elapsed() >= 10
 
     def test_needs_no_scheduler_in_dag_test(self, clock, connected):
-        connected(Exchange((0, View([], account={"is_locked": True}))))
+        connected(ScriptedClient((0, View([], account={"is_locked": True}))))
         drive(clock, event(trigger(poll_interval=1)))
         assert _elapsed() < 2
 
 
 class TestPolls:
     def test_first_one_comes_an_interval_later(self, clock, connected):
-        exchange = Exchange((0, SETTLED))
+        exchange = ScriptedClient((0, SETTLED))
         connected(exchange)
         drive(clock, event(trigger(poll_interval=60)))
         first, second = exchange.polls()
@@ -210,7 +211,7 @@ class TestPolls:
         assert 60 <= second - first <= 66
 
     def test_accounts_do_not_beat_in_step(self, clock, connected):
-        exchange = Exchange((0, SETTLED))
+        exchange = ScriptedClient((0, SETTLED))
         connected(exchange)
 
         async def fleet() -> None:
@@ -222,7 +223,7 @@ class TestPolls:
         assert len({round(first, 1) for first in firsts}) > 40
 
     def test_interval_can_grow(self, clock, connected):
-        exchange = Exchange((0, UNSOLD))
+        exchange = ScriptedClient((0, UNSOLD))
         connected(exchange)
         patient = trigger(poll_interval=10, exponential_backoff=True, max_wait=45)
         drive(clock, event(patient))
@@ -237,18 +238,18 @@ class TestPolls:
         ids=["429", "403", "500"],
     )
     def test_refusals_are_met_at_most_once_an_interval(self, clock, connected, error):
-        exchange = Exchange((0, error))
+        exchange = ScriptedClient((0, error))
         connected(exchange)
         fired = drive(clock, event(trigger(poll_interval=60)))
         assert fired["status"] in ("failed", "timeout")
         assert all(gap >= 60 for gap in pairs(exchange.polls()))
 
     def test_failures_are_put_up_with(self, clock, connected):
-        connected(Exchange((0, OutcomeUnknown("502")), (590, SETTLED)))
+        connected(ScriptedClient((0, OutcomeUnknown("502")), (590, SETTLED)))
         assert drive(clock, event(trigger()))["status"] == "settled"
 
     def test_too_many_failures_are_not(self, clock, connected):
-        exchange = Exchange((0, OutcomeUnknown("answered 502", status_code=502)))
+        exchange = ScriptedClient((0, OutcomeUnknown("answered 502", status_code=502)))
         connected(exchange)
         fired = drive(clock, event(trigger()))
         assert fired["status"] == "failed"
@@ -257,7 +258,7 @@ class TestPolls:
         assert len(exchange.polls()) == 11
 
     def test_retry_after_is_honoured_by_all_accounts_of_the_key(self, clock, connected):
-        exchange = Exchange((0, UNSOLD), (60, RateLimitExceeded("429", retry_after=500)), (560, SETTLED))
+        exchange = ScriptedClient((0, UNSOLD), (60, RateLimitExceeded("429", retry_after=500)), (560, SETTLED))
         connected(exchange)
 
         async def fleet() -> list[dict]:
@@ -268,7 +269,7 @@ class TestPolls:
         assert min(others) >= limited + 500
 
     def test_retry_after_is_cut_by_the_timeout(self, clock, connected):
-        exchange = Exchange((0, UNSOLD), (100, RateLimitExceeded("429", retry_after=3000)))
+        exchange = ScriptedClient((0, UNSOLD), (100, RateLimitExceeded("429", retry_after=3000)))
         connected(exchange)
         fired = drive(clock, event(trigger(deadline=at(400), timeout=400)))
         assert fired["status"] == "timeout"
@@ -278,14 +279,14 @@ class TestPolls:
         assert len(exchange.polls()) == 2
 
     def test_retry_after_that_the_sensor_met_is_honoured(self, clock, connected):
-        exchange = Exchange((0, SETTLED))
+        exchange = ScriptedClient((0, SETTLED))
         connected(exchange)
         told = msgspec.structs.replace(begin(START), failures=1, not_before=START + 300)
         drive(clock, event(trigger(progress=as_json(told))))
         assert exchange.polls()[0] >= 300
 
     def test_waits_for_the_budget_without_asking_anew(self, clock, connected):
-        exchange = Exchange((0, SETTLED))
+        exchange = ScriptedClient((0, SETTLED))
         connected(exchange)
         answer, refused = exchange.get_balances, []
 
@@ -303,7 +304,7 @@ class TestPolls:
         assert fired["facts"]["requests"] == len(exchange.requests)
 
     def test_wait_for_the_budget_is_cut_by_the_timeout(self, clock, connected):
-        exchange = Exchange((0, SETTLED))
+        exchange = ScriptedClient((0, SETTLED))
         connected(exchange)
 
         def load_balances(account_id: int) -> dict:
@@ -316,7 +317,7 @@ class TestPolls:
 
 class TestSharing:
     def test_waits_on_one_account_share_every_answer(self, clock, connected):
-        exchange = Exchange((0, UNSOLD), (500, SETTLED))
+        exchange = ScriptedClient((0, UNSOLD), (500, SETTLED))
         asked = connected(exchange)
 
         async def late(seconds: float, account_id: int) -> dict:
@@ -338,7 +339,7 @@ class TestSharing:
     def test_a_hundred_waits_on_an_account_send_what_one_does(self, clock, connected):
         def sent(waits: int) -> list[tuple[float, str, int]]:
             clock.move_to(START)
-            exchange = Exchange((0, UNSOLD), (400, SETTLED))
+            exchange = ScriptedClient((0, UNSOLD), (400, SETTLED))
             connected(exchange)
 
             async def fleet() -> None:
@@ -355,7 +356,7 @@ class TestSharing:
         assert len(alone) == 2 * polls + 1 + 2
 
     def test_each_wait_counts_the_requests_of_the_polls_it_took_part_in(self, clock, connected):
-        exchange = Exchange((0, UNSOLD), (400, SETTLED))
+        exchange = ScriptedClient((0, UNSOLD), (400, SETTLED))
         connected(exchange)
 
         async def late(seconds: float) -> dict:
@@ -372,7 +373,7 @@ class TestSharing:
 
     def test_each_wait_keeps_its_own_criteria(self, clock, connected):
         view = View([row("BTC", "1.09"), row("DOT", "7", "0.2")])
-        connected(Exchange((0, view)))
+        connected(ScriptedClient((0, view)))
 
         async def both() -> list[dict]:
             ignores = as_json(Criteria.of(ignore_currencies=["DOT"]))
@@ -381,7 +382,7 @@ class TestSharing:
         assert [fired["status"] for fired in drive(clock, both())] == ["stalled", "settled"]
 
     def test_each_wait_keeps_its_own_interval(self, clock, connected):
-        exchange = Exchange((0, SETTLED))
+        exchange = ScriptedClient((0, SETTLED))
         connected(exchange)
 
         async def both() -> list[dict]:
@@ -396,7 +397,7 @@ class TestSharing:
         assert quick["result"]["reads"] == 40
 
     def test_connections_are_kept_apart(self, clock, connected):
-        asked = connected(Exchange((0, SETTLED)))
+        asked = connected(ScriptedClient((0, SETTLED)))
 
         async def both() -> None:
             await asyncio.gather(event(trigger()), event(trigger(threecommas_conn_id="paper")))
@@ -405,7 +406,7 @@ class TestSharing:
         assert sorted(asked) == ["paper", "threecommas_default"]
 
     def test_a_cancelled_wait_leaves_the_others_alone(self, clock, connected):
-        exchange = Exchange((0, UNSOLD), (300, SETTLED))
+        exchange = ScriptedClient((0, UNSOLD), (300, SETTLED))
         connected(exchange)
 
         async def both() -> dict:
@@ -418,7 +419,7 @@ class TestSharing:
         assert nothing_is_left()
 
     def test_last_cancelled_wait_stops_the_polls(self, clock, connected):
-        exchange = Exchange((0, UNSOLD))
+        exchange = ScriptedClient((0, UNSOLD))
         connected(exchange)
 
         async def killed() -> None:
@@ -433,7 +434,7 @@ class TestSharing:
         assert nothing_is_left()
 
     def test_a_later_wait_starts_over(self, clock, connected):
-        exchange = Exchange((0, SETTLED))
+        exchange = ScriptedClient((0, SETTLED))
         asked = connected(exchange)
 
         async def one_after_the_other() -> None:
@@ -481,7 +482,7 @@ class TestConnection:
         assert connections <= polling._THREADS
 
     def test_replaced_key_is_fetched(self, clock, connected):
-        old, new = Exchange((0, UNSOLD), (100, AuthenticationError("401"))), Exchange((0, SETTLED))
+        old, new = ScriptedClient((0, UNSOLD), (100, AuthenticationError("401"))), ScriptedClient((0, SETTLED))
         asked = connected(old, new)
         fired = drive(clock, event(trigger()))
         assert fired["status"] == "settled"
@@ -491,7 +492,7 @@ class TestConnection:
         assert fired["facts"]["requests"] == len(old.requests) + len(new.requests)
 
     def test_wrong_key_fails_after_one_more_fetch(self, clock, connected):
-        exchange = Exchange((0, AuthenticationError("api_key_invalid_or_expired", status_code=401)))
+        exchange = ScriptedClient((0, AuthenticationError("api_key_invalid_or_expired", status_code=401)))
         asked = connected(exchange)
         fired = drive(clock, event(trigger()))
         assert fired["status"] == "failed"
@@ -499,7 +500,7 @@ class TestConnection:
         assert len(asked) == len(exchange.requests) == 2
 
     def test_airflow_out_of_reach_for_a_moment_is_a_failed_read(self, clock, connected, monkeypatch):
-        connected(Exchange((0, SETTLED)))
+        connected(ScriptedClient((0, SETTLED)))
         connect, failures = polling.connect, iter([ConnectionFailed("no answer")] * 3)
 
         async def flaky(conn_id: str) -> object:
