@@ -1,0 +1,155 @@
+"""The shape of the code base: what import rules can't say. `docs/architecture.md` is the map."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "airflow_provider_3commas"
+#: Longer than this, a file has more than one subject.
+MOST_LINES = 450
+
+#: A new one needs a line in docs/architecture.md, and a layer in pyproject.toml.
+ROOT_MODULES = {
+    "__init__.py",
+    "base_task.py",
+    "holdings.py",
+    "in_words.py",
+    "money.py",
+    "parameters.py",
+    "provider_info.py",
+    "py.typed",
+    "retry_policy.py",
+    "targets.py",
+}
+FOLDERS = {
+    "api", "assets", "budget", "cli", "hooks", "links", "liquidation", "operators", "plugins", "report", "sensors",
+    "settlement", "simulator", "triggers",
+}  # fmt: skip
+
+#: What sends a sell-all, or leads to it: by file, the functions that may call it.
+CALLERS = {
+    "sell_all": {
+        ("api/client.py", "sell_all_to_btc"),
+        ("api/client.py", "sell_all_to_usd"),
+        ("liquidation/liquidator.py", "_send"),
+    },
+    "sell_all_to_btc": {("hooks/threecommas.py", "sell_all_to_btc")},
+    "sell_all_to_usd": {("hooks/threecommas.py", "sell_all_to_usd")},
+}
+
+
+def tracked(*suffixes: str) -> list[Path]:
+    """Return the repository's files; all there are where it is not a repository."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
+    names = [ROOT / name for name in listed.stdout.split("\0") if name] if listed.returncode == 0 else ROOT.rglob("*")
+    return [file for file in names if file.suffix in suffixes and file.exists()]
+
+
+def product() -> Iterator[tuple[str, ast.Module]]:
+    """Yield each module of the product but the simulator, which is the other side."""
+    for file in sorted(PACKAGE.rglob("*.py")):
+        name = file.relative_to(PACKAGE).as_posix()
+        if not name.startswith("simulator/"):
+            yield name, ast.parse(file.read_text(encoding="utf-8"))
+
+
+def calls(tree: ast.Module) -> Iterator[tuple[str, ast.Call]]:
+    """Yield every call, with the name of the innermost function around it."""
+
+    def walk(node: ast.AST, function: str) -> Iterator[tuple[str, ast.Call]]:
+        for child in ast.iter_child_nodes(node):
+            name = child.name if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef)) else function
+            if isinstance(child, ast.Call):
+                yield name, child
+            yield from walk(child, name)
+
+    return walk(tree, "")
+
+
+def test_a_new_module_or_folder_in_the_root_is_a_decision():
+    found = {path.name for path in PACKAGE.iterdir() if path.name != "__pycache__"}
+    assert found == ROOT_MODULES | FOLDERS
+
+
+def test_every_root_module_and_folder_is_on_the_map():
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    modules = {name.removesuffix(".py") for name in ROOT_MODULES - {"__init__.py", "py.typed"}}
+    assert not [name for name in modules if f"`{name}`" not in text]
+    assert not [name for name in FOLDERS if f"`{name}/`" not in text]
+
+
+def test_every_module_of_a_folder_is_on_the_map():
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    for folder in FOLDERS - {"simulator"}:
+        modules = {file.stem for file in (PACKAGE / folder).glob("*.py")} - {"__init__"}
+        assert not [name for name in modules if f"`{name}`" not in text], folder
+
+
+def test_no_file_is_longer_than_one_subject_takes():
+    lines = {file: len(file.read_text(encoding="utf-8").splitlines()) for file in tracked(".py", ".js", ".css")}
+    too_long = {file.relative_to(ROOT).as_posix(): count for file, count in lines.items() if count > MOST_LINES}
+    assert not too_long
+
+
+@pytest.mark.parametrize("method", CALLERS)
+def test_a_sell_all_is_called_from_no_other_place(method):
+    found = {
+        (name, function)
+        for name, tree in product()
+        for function, call in calls(tree)
+        if isinstance(call.func, ast.Attribute) and call.func.attr == method
+    }
+    assert found == CALLERS[method]
+
+
+def test_only_sell_all_sends_what_can_not_be_undone():
+    found = {
+        (name, function)
+        for name, tree in product()
+        for function, call in calls(tree)
+        if any(keyword.arg in ("writes", None) for keyword in call.keywords)
+        and isinstance(call.func, ast.Attribute)
+        and call.func.attr == "send"
+    }
+    assert found == {("api/client.py", "sell_all")}
+
+
+def test_the_path_of_a_sell_all_is_written_once():
+    found = [
+        name
+        for name, tree in product()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.JoinedStr) and "sell_all" in ast.unparse(node)
+    ]
+    assert found == ["api/client.py"]
+
+
+def test_requests_leave_through_the_transport_alone():
+    """The connection test's first request bears no key, and goes to a host that may not be 3Commas."""
+    found = {
+        name
+        for name, tree in product()
+        for node in ast.walk(tree)
+        if (isinstance(node, ast.Import) and any(alias.name == "requests" for alias in node.names))
+        or (isinstance(node, ast.ImportFrom) and node.module in ("urllib.request", "http.client", "httpx", "aiohttp"))
+    }
+    assert found == {"api/transport.py", "hooks/connection_check.py"}
+
+
+def test_no_test_imports_the_demo():
+    imported = {
+        file.relative_to(ROOT).as_posix()
+        for file in (ROOT / "tests").rglob("*.py")
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "demo"
+    }
+    assert not imported
