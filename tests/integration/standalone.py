@@ -8,7 +8,7 @@ import sys
 from contextlib import closing
 from typing import Any
 
-from demo import standalone
+from local_airflow import standalone
 
 
 class Standalone(standalone.Standalone):

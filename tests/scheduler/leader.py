@@ -12,7 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from demo.leader import end_session, ignore_interrupts, told_to_end
+from local_airflow.session_leader import end_session, ignore_interrupts, told_to_end
 
 
 def components(core_port: str, execution_port: str) -> dict[str, list[str]]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from airflow_provider_3commas.simulator import Simulator
-from demo.ui import SCENARIO, DemoAirflow
+from local_airflow.example_airflow import ACCOUNTS, ExampleAirflow
 from tests.ui.world import HOSTILE, HOSTILE_EXCHANGE, HOSTILE_ID, Keys, Traces, Viewer
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def keys() -> Keys:
 @pytest.fixture(scope="module")
 def simulator(keys: Keys) -> Iterator[Simulator]:
     """Start the simulator of ``make ui``, with keys of these tests and an account whose name is an attack."""
-    with Simulator(str(SCENARIO), speed=2) as simulator:
+    with Simulator(str(ACCOUNTS), speed=2) as simulator:
         for api_key, public_key in keys.public.items():
             simulator.put_key(api_key, public_key=public_key)
         simulator.change_account(
@@ -90,11 +90,11 @@ def simulator(keys: Keys) -> Iterator[Simulator]:
 
 
 @pytest.fixture(scope="module")
-def airflow(simulator: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoAirflow]:
+def airflow(simulator: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ExampleAirflow]:
     """Start the Airflow of ``make ui``, without its connection: that is created in the form."""
     # The stranger has no role: such a user may do nothing.
     roles = {"admin": "admin", "viewer": "viewer", "stranger": ""}
-    with DemoAirflow(tmp_path_factory.mktemp("airflow"), simulator, roles=roles) as airflow:
+    with ExampleAirflow(tmp_path_factory.mktemp("airflow"), simulator, roles=roles) as airflow:
         airflow.wait_until_ready()
         yield airflow
 
@@ -105,7 +105,7 @@ def traces() -> Traces:
 
 
 @pytest.fixture(scope="module")
-def admin(browser: Browser, airflow: DemoAirflow, traces: Traces, screenshots: Path) -> Iterator[Viewer]:
+def admin(browser: Browser, airflow: ExampleAirflow, traces: Traces, screenshots: Path) -> Iterator[Viewer]:
     """Log in as the administrator, through the form."""
     viewer = Viewer(browser, airflow, traces, screenshots)
     viewer.log_in("admin")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser, Route
 
-    from demo.ui import DemoAirflow
+    from local_airflow.example_airflow import ExampleAirflow
 
 COUNT = 200
 NAME = "Main \ud83d"  # cut off in the middle of an emoji
@@ -135,7 +135,7 @@ def posted() -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def viewer(
-    browser: Browser, airflow: DemoAirflow, screenshots: Any, traces_here: Traces, run: PlayedRun, posted: list[Any]
+    browser: Browser, airflow: ExampleAirflow, screenshots: Any, traces_here: Traces, run: PlayedRun, posted: list[Any]
 ) -> Iterator[Viewer]:
     viewer = Viewer(browser, airflow, traces_here, screenshots)
     viewer.log_in("viewer")

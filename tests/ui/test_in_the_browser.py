@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, FrameLocator, Locator
 
     from airflow_provider_3commas.simulator import Simulator
-    from demo.ui import DemoAirflow
+    from local_airflow.example_airflow import ExampleAirflow
     from tests.ui.world import Keys, Traces
 
 LIQUIDATION, FLEET, REPORT = "risk_off_liquidation", "risk_off_fleet", "risk_off_report"
@@ -218,7 +218,7 @@ class TestLiquidation:
 
 class TestFleet:
     def test_run_is_triggered_and_watched(
-        self, admin: Viewer, airflow: DemoAirflow, simulator: Simulator, story: Story
+        self, admin: Viewer, airflow: ExampleAirflow, simulator: Simulator, story: Story
     ) -> None:
         def fill(dialog: Locator) -> None:
             sell_for_real(dialog)
@@ -411,7 +411,7 @@ class TestPermissions:
         ],
     )
     def test_who_may_not_read_the_dag_gets_nothing(
-        self, airflow: DemoAirflow, browser: Browser, screenshots: Path, story: Story, user: str | None, message: str
+        self, airflow: ExampleAirflow, browser: Browser, screenshots: Path, story: Story, user: str | None, message: str
     ) -> None:
         from tests.ui.world import Traces
 
@@ -433,7 +433,7 @@ class TestPermissions:
             assert not [text for text in everything if fact in text], fact
 
     def test_who_may_read_it_sees_the_tab(
-        self, airflow: DemoAirflow, browser: Browser, traces: Traces, screenshots: Path, story: Story
+        self, airflow: ExampleAirflow, browser: Browser, traces: Traces, screenshots: Path, story: Story
     ) -> None:
         viewer = Viewer(browser, airflow, traces, screenshots)
         viewer.log_in("viewer")
@@ -467,7 +467,7 @@ class TestTraces:
         assert not [(url, secret) for url, text in everything for secret in secrets if secret in text]
 
     def test_no_secret_is_in_a_log_or_in_the_database(
-        self, airflow: DemoAirflow, simulator: Simulator, keys: Keys
+        self, airflow: ExampleAirflow, simulator: Simulator, keys: Keys
     ) -> None:
         files = {path: path.read_bytes() for path in airflow.home.rglob("*") if path.is_file()}
         logs = {path: text for path, text in files.items() if path.suffix == ".log"}

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from demo.standalone import Standalone, free_port
+from local_airflow.standalone import Standalone, free_port
 from tests.scheduler.session import wait_for
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def test_port_that_is_taken_is_no_obstacle(tmp_path: Path) -> None:
 
 
 def test_airflow_that_ends_by_itself_is_reported(tmp_path: Path) -> None:
-    from demo.standalone import StandaloneError
+    from local_airflow.standalone import StandaloneError
 
     (tmp_path / "home").mkdir()
     broken = {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": "nonsense://"}

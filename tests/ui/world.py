@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, FrameLocator, Locator, Page, Request
 
-    from demo.ui import DemoAirflow
+    from local_airflow.example_airflow import ExampleAirflow
 
 #: Milliseconds; a task needs seconds to start, and this machine may have other things to do.
 PATIENCE = 120_000
@@ -106,7 +106,7 @@ class Viewer:
     """A person at a browser."""
 
     def __init__(
-        self, browser: Browser, airflow: DemoAirflow, traces: Traces, screenshots: Path, **options: Any
+        self, browser: Browser, airflow: ExampleAirflow, traces: Traces, screenshots: Path, **options: Any
     ) -> None:
         self.airflow, self.traces, self._screenshots = airflow, traces, screenshots
         self.context = browser.new_context(

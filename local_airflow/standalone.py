@@ -59,7 +59,7 @@ class Standalone:
         with self.log_file.open("wb") as log:
             self._leader = subprocess.Popen(
                 [
-                    sys.executable, str(HERE / "leader.py"), str(home) if temporary else "",
+                    sys.executable, str(HERE / "session_leader.py"), str(home) if temporary else "",
                     sys.executable, "-m", "airflow", "standalone",
                 ],
                 env=self.environment,
