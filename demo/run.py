@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from airflow_provider_3commas.simulator import Simulator, SimulatorError
-from local_airflow.standalone import clean_environment
+from local_airflow.processes import clean_environment
 
 ROOT = Path(__file__).resolve().parents[1]
 HOME = ROOT / ".demo"

@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import NoReturn
 
 from airflow_provider_3commas.simulator import Simulator, SimulatorError
+from local_airflow.errors import LocalAirflowError
 from local_airflow.example_airflow import ACCOUNTS, CONNECTION, ExampleAirflow
-from local_airflow.standalone import StandaloneError, free_port, is_free
+from local_airflow.ports import free_port, is_free
 
 FOLDER = Path(__file__).resolve().parents[1] / ".ui"
 PORT = 8080
@@ -53,7 +54,7 @@ def main() -> int:
     try:
         with Simulator(str(ACCOUNTS), speed=options.speed) as simulator:
             return _run(simulator, options)
-    except (SimulatorError, StandaloneError) as error:
+    except (SimulatorError, LocalAirflowError) as error:
         print(f"ui: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -87,7 +88,7 @@ def _run(simulator: Simulator, options: argparse.Namespace) -> int:
             print(_invitation(airflow), flush=True)
             # Whoever started this may be gone without a signal.
             airflow.wait_for("the end", lambda: os.getppid() != parent, seconds=float("inf"))
-        except StandaloneError:
+        except LocalAirflowError:
             airflow.stop()
             shutil.rmtree(home, ignore_errors=True)
             raise

@@ -6,10 +6,9 @@ import json
 import secrets
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from urllib.request import ProxyHandler, Request, build_opener
+from typing import TYPE_CHECKING
 
-from local_airflow.standalone import Standalone
+from local_airflow.standalone import StandaloneAirflow
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,7 +24,7 @@ CONNECTION = "threecommas_default"
 COMPONENTS = ("metadatabase", "scheduler", "dag_processor", "triggerer")
 
 
-class ExampleAirflow(Standalone):
+class ExampleAirflow(StandaloneAirflow):
     """Start Airflow with the example DAGs, and a connection to a simulator.
 
     :param home: AIRFLOW_HOME, an empty folder.
@@ -58,18 +57,17 @@ class ExampleAirflow(Standalone):
             "CORE__SIMPLE_AUTH_MANAGER_USERS": ",".join(f"{user}:{role}" for user, role in roles.items()),
             "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(passwords),
         }
-        self._opener = build_opener(ProxyHandler({}))
-        environment = {f"AIRFLOW__{name}": value for name, value in settings.items()}
-        super().__init__(home, environment, port=port, temporary=temporary)
+        super().__init__(home, settings=settings, port=port, temporary=temporary)
 
     def wait_until_ready(self) -> None:
         """Wait until everything runs and knows the DAGs.
 
-        :raises StandaloneError: it does not.
+        :raises LocalAirflowError: it does not.
         """
-        self.wait_for("Airflow", self._is_well)
+        self.wait_for("Airflow", lambda: all(self.api.health().get(name) == "healthy" for name in COMPONENTS))
+        self.api.log_in("admin", self.passwords["admin"])
         dag_ids = {file.stem for file in EXAMPLE_DAGS.glob("*.py")}
-        self.wait_for("the DAGs", lambda: dag_ids <= {dag["dag_id"] for dag in self.api("GET", "dags")["dags"]})
+        self.wait_for("the DAGs", lambda: dag_ids <= self.api.dag_ids())
 
     def create_connection(self) -> None:
         """Create the connection that the example DAGs use."""
@@ -85,29 +83,4 @@ class ExampleAirflow(Standalone):
             # What the simulator allows.
             "extra": json.dumps({"requests_per_minute": 1000}),
         }
-        self.api("POST", "connections", connection)
-
-    def api(self, method: str, path: str, body: Any = None) -> Any:
-        """Send a request to Airflow's REST API, as its administrator.
-
-        :param method: HTTP method.
-        :param path: path below ``/api/v2/``.
-        :param body: its body, sent as JSON.
-        :return: the reply's JSON.
-        """
-        login = {"username": "admin", "password": self.passwords["admin"]}
-        token = self._request("POST", "auth/token", login)["access_token"]
-        return self._request(method, f"api/v2/{path}", body, {"Authorization": f"Bearer {token}"})
-
-    def _is_well(self) -> bool:
-        try:
-            health = self._request("GET", "api/v2/monitor/health")
-        except OSError:  # not listening yet
-            return False
-        return all(health[name]["status"] == "healthy" for name in COMPONENTS)
-
-    def _request(self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Any:
-        data = None if body is None else json.dumps(body).encode()
-        headers = {"Content-Type": "application/json", **(headers or {})}
-        with self._opener.open(Request(f"{self.url}/{path}", data, headers, method=method), timeout=60) as reply:
-            return json.load(reply)
+        self.api.request("POST", "/api/v2/connections", connection)

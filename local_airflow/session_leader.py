@@ -1,12 +1,13 @@
-"""Run a command as a session of processes, and end all of it when standard input ends.
+"""Run commands as one session of processes; end all of it when a command ends, or at anything from standard input.
 
-Started with ``start_new_session``. The input's end comes when whoever started this is gone, however that came about, so
-nothing is left running after Ctrl-C, nor after SIGKILL. Signals to ``airflow standalone`` would leave its children
-running, and tasks have process groups of their own; but all of them stay in the session.
+Started with ``start_new_session``. The input's end comes when whoever started this is gone, however that came about,
+so nothing is left running after Ctrl-C, nor after SIGKILL. Signals to Airflow's components would leave children of
+theirs running, and tasks have process groups of their own; but all of them stay in the session.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import select
 import shutil
@@ -14,27 +15,79 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
+from typing import Any
 
 import psutil
 
 
-def main(temporary: str, *command: str) -> int:
-    """Run the command until it ends or standard input does.
+def main(home: Path, plan: dict[str, Any]) -> int:
+    """Run the commands until one of them ends, or until told to end.
 
-    :param temporary: a folder that goes with standard input, but stays if the command ends by itself; empty for none.
-    :param command: the command.
-    :return: the command's exit status, or 0 if it was ended.
+    :param home: the folder for each command's output and process id: ``NAME.log``, ``NAME.pid``.
+    :param plan: ``first``, the commands that have to succeed one after the other; ``commands``, those that run together
+        afterwards; both by name, each with ``arguments`` and ``environment``. ``temporary``: whether the folder goes
+        when this is told to end; it stays if a command has ended by itself.
+    :return: exit status: 0 if told to end, otherwise that of the command which has ended.
     """
     ignore_interrupts()
-    running = subprocess.Popen(command, stdin=subprocess.DEVNULL)
-    while running.poll() is None:
-        if told_to_end(seconds=0.5):
-            end_session()
-            if temporary:
-                shutil.rmtree(temporary)
-            return 0
-    end_session()
-    return running.returncode
+    try:
+        status = run(home, plan["first"], plan["commands"])
+    finally:
+        end_session()
+    if status is None and plan["temporary"]:
+        shutil.rmtree(home)
+    return status or 0
+
+
+def run(home: Path, first: dict[str, Any], commands: dict[str, Any]) -> int | None:
+    """Run the commands.
+
+    :param home: as for ``main``.
+    :param first: as in the plan.
+    :param commands: as in the plan.
+    :return: the exit status of the command that has ended, or nothing if told to end.
+    """
+    for name, command in first.items():
+        status = wait_for_the_first([start(home, name, command)])
+        if status != 0:
+            return status
+    return wait_for_the_first([start(home, name, command) for name, command in commands.items()])
+
+
+def start(home: Path, name: str, command: dict[str, Any]) -> subprocess.Popen[bytes]:
+    """Start a command.
+
+    :param home: as for ``main``.
+    :param name: its name.
+    :param command: its ``arguments``, and its ``environment`` beside the common one.
+    :return: its process.
+    """
+    with (home / f"{name}.log").open("wb") as log:
+        process = subprocess.Popen(
+            command["arguments"],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **command["environment"]},
+        )
+    (home / f"{name}.pid").write_text(str(process.pid))
+    return process
+
+
+def wait_for_the_first(running: list[subprocess.Popen[bytes]]) -> int | None:
+    """Wait until one of the commands ends, or until told to end.
+
+    :param running: their processes.
+    :return: the exit status of the one that has ended, or nothing if told to end.
+    """
+    while True:
+        for command in running:
+            status = command.poll()
+            if status is not None:
+                return status
+        if told_to_end(seconds=0.2):
+            return None
 
 
 def ignore_interrupts() -> None:
@@ -78,4 +131,4 @@ def _in_session(pid: int) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    sys.exit(main(Path(sys.argv[1]), json.loads(sys.argv[2])))

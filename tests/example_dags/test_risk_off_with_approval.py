@@ -12,8 +12,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from airflow_provider_3commas.simulator import Simulator
+from local_airflow.waiting import wait_for
 from tests.conftest import ROOT, Run, _dag_bag, connection_to
-from tests.scheduler.session import AirflowSession, wait_for
+from tests.scheduler.airflow_components import AirflowComponents
 from tests.versions import AIRFLOW_VERSION
 
 if AIRFLOW_VERSION < (3, 2):
@@ -140,7 +141,7 @@ def world(tmp_path_factory):
             "AIRFLOW_CONN_THREECOMMAS_DEFAULT": json.dumps(connection_to(simulator, requests_per_minute=10_000)),
             "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
         }
-        airflow = AirflowSession(tmp_path_factory.mktemp("approval") / "airflow", environment)
+        airflow = AirflowComponents(tmp_path_factory.mktemp("approval") / "airflow", environment)
         try:
             airflow.wait_until_ready({DAG_ID})
             yield airflow, simulator

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import json
 import re
+import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +18,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from airflow_provider_3commas.simulator import Simulator
-from tests.integration.standalone import Standalone
+from local_airflow.standalone import StandaloneAirflow
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +32,47 @@ LIQUIDATION, REPORT, LEAKS, SHOUTS = "risk_off_liquidation", "risk_off_report", 
 #: Connections beside the default one, which is the simulator's own key; each has an account of its own.
 ACCOUNTS = {"rsa": 32500001, "flaky": 32500002, "wrong": 32500003, "broken": 32500004}
 EXCHANGE_KEY = re.compile(rb"simulator-LEAKED-exchange-api-key-\d+")
+
+
+class AirflowByCommandLine(StandaloneAirflow):
+    """Trigger with Airflow's command line, and look into its database."""
+
+    def wait_for_dags(self, dag_ids: set[str]) -> None:
+        """Wait until the DAGs are known."""
+
+        def known() -> bool:
+            try:
+                return dag_ids <= {row[0] for row in self.database("select dag_id from dag")}
+            except sqlite3.OperationalError:  # no database yet, or not migrated
+                return False
+
+        self.wait_for("the DAGs", known)
+
+    def trigger(self, dag_id: str, run_id: str, conf: str = "{}") -> None:
+        """Trigger a DAG run."""
+        subprocess.run(
+            [sys.executable, "-m", "airflow", "dags", "trigger", dag_id, "--run-id", run_id, "--conf", conf],
+            env=self.environment,
+            cwd=self.home,
+            capture_output=True,
+            check=True,
+        )
+
+    def wait_for_run(self, dag_id: str, run_id: str) -> str:
+        """Wait until the runs of that name are over, and return the state of the first."""
+
+        def states() -> list[str]:
+            query = "select state from dag_run where dag_id = ? and run_id like ?"
+            return [str(row[0]) for row in self.database(query, dag_id, run_id)]
+
+        over = {"success", "failed"}
+        self.wait_for(f"{dag_id} {run_id}", lambda: bool(states()) and set(states()) <= over, seconds=300)
+        return states()[0]
+
+    def task_states(self, dag_id: str, run_id: str) -> dict[str, str]:
+        """Return the states of a run's tasks."""
+        query = "select task_id, state from task_instance where dag_id = ? and run_id = ?"
+        return dict(self.database(query, dag_id, run_id))
 
 
 class World:
@@ -68,7 +112,7 @@ class World:
             (dags / file.name).write_text(_for_tests(file.read_text()))
         with Simulator("calm", speed=60) as simulator:
             self._prepare(simulator)
-            with Standalone(self.home, self._connections(simulator)) as airflow:
+            with AirflowByCommandLine(self.home, environment=self._connections(simulator)) as airflow:
                 airflow.wait_for_dags({LIQUIDATION, REPORT, LEAKS, SHOUTS})
                 airflow.trigger(
                     LIQUIDATION, "played", json.dumps({"account_id": simulator.account_id, "dry_run": False})
@@ -76,15 +120,15 @@ class World:
                 airflow.trigger(LEAKS, "played", json.dumps({"accounts": ACCOUNTS}))
                 for dag_id, run_id in ((LIQUIDATION, "played"), (REPORT, "%"), (LEAKS, "played"), (REPORT, "%")):
                     self._await(airflow, dag_id, run_id)
-                rows = airflow.rows("select dag_id, task_id, key, value from xcom")
+                rows = airflow.database("select dag_id, task_id, key, value from xcom")
                 self.xcoms = {row[:3]: json.loads(row[3]) for row in rows}
-                self.printed = airflow.log()
+                self.printed = airflow.log_file.read_text(errors="replace")
                 # Airflow copies what tasks print to its own output, where it masks nothing: so these come last.
                 airflow.trigger(SHOUTS, "played")
                 self._await(airflow, SHOUTS, "played")
             self.sells = simulator.sells()
 
-    def _await(self, airflow: Standalone, dag_id: str, run_id: str) -> None:
+    def _await(self, airflow: AirflowByCommandLine, dag_id: str, run_id: str) -> None:
         self.states[dag_id] = airflow.wait_for_run(dag_id, run_id)
         self.tasks[dag_id] = airflow.task_states(dag_id, run_id)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.scheduler.session import FINISHED
+from tests.scheduler.airflow_components import FINISHED
 from tests.scheduler.test_other_times import runs, unpause
 from tests.scheduler.world import Play, Stage
 

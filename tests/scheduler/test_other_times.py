@@ -10,7 +10,7 @@ import pytest
 
 from airflow_provider_3commas.api.errors import RateLimitExceeded
 from airflow_provider_3commas.budget import RequestBudget
-from tests.scheduler.session import FINISHED
+from tests.scheduler.airflow_components import FINISHED
 from tests.scheduler.world import PAST, Play, Stage, World
 
 pytestmark = pytest.mark.scheduler
@@ -55,7 +55,7 @@ def check(played: Stage, world: World, run_type: str, count: int, parameter: str
     explained = "\n".join(logs.values())
     assert [run["state"] for run in ours] == ["failed"] * count, explained
     for run_id, log in logs.items():
-        tries = 1 + played.airflow.given_up(run_id)
+        tries = 1 + played.airflow.count_give_ups(run_id)
         assert len(played.airflow.tries(played.dag_id, run_id)) == tries, explained
         assert "Nothing was sent" in log, explained
         assert parameter in log, explained

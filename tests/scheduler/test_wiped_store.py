@@ -32,7 +32,7 @@ CLEARED = [Play("wiped", clear_sold, "liquidation_once"), Play("wiped_mapped", c
 @pytest.fixture(scope="module")
 def forgetful(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """Another Airflow, whose server forgets."""
-    settings = {"EXECUTION_API_AIRFLOW__STATE_STORE__CLEAR_ON_SUCCESS": "True"}
+    settings = {"AIRFLOW__STATE_STORE__CLEAR_ON_SUCCESS": "True"}
     forgetful = World(CLEARED, tmp_path_factory.mktemp("forgetful"), settings)
     try:
         forgetful.airflow.wait_until_ready(DAG_IDS)

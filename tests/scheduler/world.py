@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from airflow_provider_3commas.simulator import Simulator
-from tests.scheduler.session import TASK_ID, AirflowSession, wait_for
+from local_airflow.errors import LocalAirflowError
+from local_airflow.waiting import wait_for
+from tests.scheduler.airflow_components import TASK_ID, AirflowComponents
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -124,7 +126,7 @@ class Play:
 class Stage:
     """What one play acts on, and what was seen of it."""
 
-    airflow: AirflowSession
+    airflow: AirflowComponents
     simulator: Simulator
     account: Account
     play: Play
@@ -171,7 +173,7 @@ class Stage:
         self.airflow.trigger(dag_id, run_id, known | conf)
 
     def wait_for(self, what: str, look: Callable[[], Any], seconds: float = LONGEST) -> Any:
-        return wait_for(what, lambda: self.airflow.alive() and look(), seconds, self.explain)
+        return self.airflow.wait_for(what, look, seconds, self.explain)
 
     def start_new_run(self, dag_id: str) -> str:
         """Do what a person does who sees a failed run: start another one; return its state when it has ended."""
@@ -209,7 +211,7 @@ class Stage:
 
     def disturbed(self) -> bool:
         """Tell whether Airflow has given a try up by mistake, as its scheduler may do with SQLite under heavy load."""
-        return self.airflow.given_up(self.run_id) > self.play.given_up
+        return self.airflow.count_give_ups(self.run_id) > self.play.given_up
 
     def told(self, event: str, try_number: int = 1, run_id: str | None = None) -> dict[str, Any] | None:
         """Return what the injection in a try has told, if it has."""
@@ -333,10 +335,12 @@ class World:
 
     :param plays: the plays.
     :param folder: an empty folder.
-    :param settings: what is set in only some of Airflow's components, see ``leader.py``.
+    :param execution_api_environment: what is set for the tasks' API server alone.
     """
 
-    def __init__(self, plays: Iterable[Play], folder: Path, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, plays: Iterable[Play], folder: Path, execution_api_environment: Mapping[str, str] | None = None
+    ) -> None:
         patient = {PAST: False}
         for play in plays:
             patient |= dict.fromkeys((play.name, _again(play), *_others(play)), play.patient)
@@ -353,7 +357,7 @@ class World:
             }
         )
         try:
-            self.airflow = AirflowSession(folder / "airflow", {**self._environment(), **(settings or {})})
+            self.airflow = AirflowComponents(folder / "airflow", self._environment(), execution_api_environment)
         except BaseException:
             self.simulator.stop()
             raise
@@ -388,7 +392,7 @@ class World:
         stage = self._stage(play, play.name)
         try:
             play.act(stage)
-        except AssertionError:
+        except (AssertionError, LocalAirflowError):
             if not stage.disturbed():
                 raise
         if stage.disturbed():
