@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.scheduler.world import DAG_IDS, LONGEST, Play, Stage, World
+from tests.scheduler.case_and_cluster import DAG_IDS, LONGEST, Play, Stage, World
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +22,7 @@ AT_ONCE = 10
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Look for what was left behind when everything else is over."""
-    items.sort(key=lambda item: item.path.parts[-2:] == ("scheduler", "test_afterwards.py"))
+    items.sort(key=lambda item: item.path.parts[-2:] == ("scheduler", "test_leftovers.py"))
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.scheduler.world import Play, Stage
+from tests.scheduler.case_and_cluster import Play, Stage
 
 pytestmark = pytest.mark.scheduler
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from tests.scheduler.airflow_components import FINISHED
+from tests.scheduler.case_and_cluster import Play, Stage
 from tests.scheduler.test_other_times import runs, unpause
-from tests.scheduler.world import Play, Stage
 
 pytestmark = pytest.mark.scheduler
 

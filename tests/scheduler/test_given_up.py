@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_3commas.api.client import PERMISSION_SECONDS
+from tests.scheduler.case_and_cluster import Play, Stage, is_gone, send_signal
 from tests.scheduler.test_kill_matrix import (
     IN_FLIGHT,
     ORPHANS,
@@ -21,7 +22,6 @@ from tests.scheduler.test_kill_matrix import (
     kill_at_points,
     kill_in_flight,
 )
-from tests.scheduler.world import Play, Stage, is_gone, send_signal
 
 pytestmark = pytest.mark.scheduler
 

@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.scheduler.world import Play, Stage, is_gone, send_signal
+from tests.scheduler.case_and_cluster import Play, Stage, is_gone, send_signal
 
 pytestmark = pytest.mark.scheduler
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.scheduler.case_and_cluster import Play, Stage
 from tests.scheduler.test_given_up import BEGINNINGS
 from tests.scheduler.test_kill_matrix import (
     IN_FLIGHT,
@@ -15,7 +16,6 @@ from tests.scheduler.test_kill_matrix import (
     kill_at_points,
     kill_in_flight,
 )
-from tests.scheduler.world import Play, Stage
 
 pytestmark = pytest.mark.scheduler
 

@@ -11,7 +11,7 @@ import pytest
 from airflow_provider_3commas.api.errors import RateLimitExceeded
 from airflow_provider_3commas.budget import RequestBudget
 from tests.scheduler.airflow_components import FINISHED
-from tests.scheduler.world import PAST, Play, Stage, World
+from tests.scheduler.case_and_cluster import PAST, Play, Stage, World
 
 pytestmark = pytest.mark.scheduler
 

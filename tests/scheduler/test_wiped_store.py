@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.scheduler.world import DAG_IDS, Play, Stage, World
+from tests.scheduler.case_and_cluster import DAG_IDS, Play, Stage, World
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

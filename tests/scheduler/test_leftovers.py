@@ -10,7 +10,7 @@ import pytest
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-    from tests.scheduler.world import Stage, World
+    from tests.scheduler.case_and_cluster import Stage, World
 
 pytestmark = pytest.mark.scheduler
 

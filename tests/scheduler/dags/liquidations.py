@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow.sdk import DAG, task
-from killing import KilledSellAllToBtcOperator
+from killed_operator import KilledSellAllToBtcOperator
 
 from airflow_provider_3commas.operators.sell_all import SellAllToBtcOperator
 

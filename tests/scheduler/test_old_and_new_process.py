@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from tests.scheduler.case_and_cluster import Play, Stage
 from tests.scheduler.test_given_up import restart_bots_and_wake, stop_at, wake
-from tests.scheduler.world import Play, Stage
 
 pytestmark = pytest.mark.scheduler
 
