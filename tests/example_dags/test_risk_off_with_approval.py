@@ -130,7 +130,7 @@ def test_nothing_that_an_account_is_called_looks_like_our_own_words(run, simulat
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory):
+def airflow_and_simulator(tmp_path_factory):
     dags = tmp_path_factory.mktemp("dags")
     # Without a schedule: it would run at once for last Friday, and the others would wait for that.
     text = (ROOT / "example_dags" / f"{DAG_ID}.py").read_text()
@@ -150,9 +150,9 @@ def world(tmp_path_factory):
 
 
 @pytest.fixture
-def question(world):
+def question(airflow_and_simulator):
     """Return a function that starts a run which asks; it is ended with the test, because the next would wait for it."""
-    airflow, simulator = world
+    airflow, simulator = airflow_and_simulator
     questions = []
 
     def ask(run_id):

@@ -37,16 +37,16 @@ def test_who_may_not_read_the_dag_gets_nothing(
     message: str,
 ) -> None:
     record = BrowserRecord()
-    viewer = BrowserUser(browser, airflow, record, screenshots)
+    visitor = BrowserUser(browser, airflow, record, screenshots)
     if user:
-        viewer.log_in(user)
+        visitor.log_in(user)
     for dag_id in (LIQUIDATION, FLEET):
         run_id = quote(example_runs.get(dag_id), safe="")
-        viewer.page.goto(f"/threecommas/liquidation.html?dag_id={dag_id}&run_id={run_id}")
-        expect(viewer.page.locator(".tc-message")).to_contain_text(message)
-        record.record_page(viewer.page)
-    viewer.screenshot(f"permissions-{user or 'anonymous'}")
-    viewer.close()
+        visitor.page.goto(f"/threecommas/liquidation.html?dag_id={dag_id}&run_id={run_id}")
+        expect(visitor.page.locator(".tc-message")).to_contain_text(message)
+        record.record_page(visitor.page)
+    visitor.screenshot(f"permissions-{user or 'anonymous'}")
+    visitor.close()
 
     asked = [text for address, text in record.received if "/api/v2/dags/" in address]
     assert asked
@@ -58,9 +58,9 @@ def test_who_may_not_read_the_dag_gets_nothing(
 def test_who_may_read_it_sees_the_tab(
     airflow: ExampleAirflow, browser: Browser, record: BrowserRecord, screenshots: Path, example_runs: ExampleRuns
 ) -> None:
-    viewer = BrowserUser(browser, airflow, record, screenshots)
-    viewer.log_in("viewer")
-    viewer.open_run(LIQUIDATION, example_runs.get(LIQUIDATION))
-    expect(viewer.open_tab().locator("h1")).to_have_text("Grid bots")
-    record.record_page(viewer.page)
-    viewer.close()
+    visitor = BrowserUser(browser, airflow, record, screenshots)
+    visitor.log_in("viewer")
+    visitor.open_run(LIQUIDATION, example_runs.get(LIQUIDATION))
+    expect(visitor.open_tab().locator("h1")).to_have_text("Grid bots")
+    record.record_page(visitor.page)
+    visitor.close()
