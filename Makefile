@@ -30,7 +30,7 @@ ui: $(VENV)/.ready ## look at it in a browser: a local Airflow, the example DAGs
 test: $(VENV)/.ready ## run the tests
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-test-fast: $(VENV)/.ready ## run the tests without a scheduler, a browser and many processes (two minutes)
+test-fast: $(VENV)/.ready ## run the tests without a scheduler, a browser and what is slow (two minutes)
 	$(BIN)/python -m pytest -m 'not scheduler and not slow' $(PYTEST_ARGS)
 
 test-ui: $(VENV)/.ui-ready ## run the tests that use Airflow in Chromium; screenshots in .ui/screenshots

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from airflow_provider_3commas.simulator import Simulator, SimulatorError
-from demo.standalone import clean_environment
+from local_airflow.processes import clean_environment
 
 ROOT = Path(__file__).resolve().parents[1]
 HOME = ROOT / ".demo"
@@ -37,7 +37,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         with Simulator(options.scenario, speed=options.speed) as simulator:
-            return _play(simulator, options)
+            return _run_demo(simulator, options)
     except SimulatorError as error:
         print(f"demo: {error}", file=sys.stderr)
         return 2
@@ -48,7 +48,7 @@ def main() -> int:
         shutil.rmtree(HOME, ignore_errors=True)
 
 
-def _play(simulator: Simulator, options: argparse.Namespace) -> int:
+def _run_demo(simulator: Simulator, options: argparse.Namespace) -> int:
     account_id = simulator.state()["accounts"][0]["id"]
     print(
         f"A simulated 3Commas: {simulator.url}, scenario {options.scenario}, {options.speed:g} times as fast as life."

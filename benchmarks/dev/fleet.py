@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from airflow_provider_3commas.simulator import Simulator  # noqa: E402
-from tests.integration.standalone import Standalone  # noqa: E402
+from local_airflow.command_line import AirflowByCommandLine  # noqa: E402
 
 RUN_ID = "fleet"
 
@@ -57,7 +57,7 @@ def _run(home: Path, simulator: Simulator, limit: int, accounts: int) -> tuple[f
         "AIRFLOW_CONN_THREECOMMAS_DEFAULT": json.dumps(connection),
         "AIRFLOW__CORE__MAX_ACTIVE_TASKS_PER_DAG": "1000",
     }
-    with Standalone(home, environment) as airflow:
+    with AirflowByCommandLine(home, environment=environment) as airflow:
         airflow.wait_for_dags({"risk_off_fleet"})
         started = time.time()
         airflow.trigger("risk_off_fleet", RUN_ID, json.dumps({"dry_run": False}))

@@ -283,6 +283,7 @@ class TestNotSent:
             for filler in fillers:
                 filler.close()
 
+    @pytest.mark.slow
     def test_tls_handshake_that_fails(self, server):
         server.actions = []
         url = server.url.replace("http://", "https://")

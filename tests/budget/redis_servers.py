@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import socket
 import subprocess
 import time
 from contextlib import contextmanager
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-import pytest
+from tests.requirements import require_module, require_program
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,11 +16,8 @@ if TYPE_CHECKING:
 
 @contextmanager
 def redis_server(directory: Path):
-    binary = shutil.which("redis-server")
-    missing = "redis-server" if binary is None else None if find_spec("redis") else "the package redis (extra: redis)"
-    if missing:
-        # Where nobody reads why a test was skipped, a skip would hide that half of the stores were never tried.
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(f"{missing} is not on this machine: install it")
+    binary = require_program("redis-server", package="redis-server")
+    require_module("redis", extra="redis")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]

@@ -36,6 +36,7 @@ from airflow_provider_3commas.budget import (
 from airflow_provider_3commas.budget import (
     budget as budget_module,
 )
+from tests.requirements import require_module
 
 POLL, SELL = Priority.POLL, Priority.SELL
 REAL = "https://api.3commas.io"
@@ -409,7 +410,7 @@ def test_an_option_that_makes_redis_answer_with_text_changes_nothing(redis_url):
 
 
 def test_an_option_that_redis_does_not_know_counts_alone(caplog):
-    pytest.importorskip("redis")
+    require_module("redis", extra="redis")
     budget = RequestBudget("key", REAL, url="redis://:secret@127.0.0.1:1/0?colour=blue")
     assert budget.reserve(SELL).granted
     assert "colour" in warnings(caplog)[0]

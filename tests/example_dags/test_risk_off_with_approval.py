@@ -12,8 +12,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from airflow_provider_3commas.simulator import Simulator
+from local_airflow.waiting import wait_for
 from tests.conftest import ROOT, Run, _dag_bag, connection_to
-from tests.scheduler.session import AirflowSession, wait_for
+from tests.scheduler.airflow_components import AirflowComponents
 from tests.versions import AIRFLOW_VERSION
 
 if AIRFLOW_VERSION < (3, 2):
@@ -129,7 +130,7 @@ def test_nothing_that_an_account_is_called_looks_like_our_own_words(run, simulat
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory):
+def airflow_and_simulator(tmp_path_factory):
     dags = tmp_path_factory.mktemp("dags")
     # Without a schedule: it would run at once for last Friday, and the others would wait for that.
     text = (ROOT / "example_dags" / f"{DAG_ID}.py").read_text()
@@ -140,7 +141,7 @@ def world(tmp_path_factory):
             "AIRFLOW_CONN_THREECOMMAS_DEFAULT": json.dumps(connection_to(simulator, requests_per_minute=10_000)),
             "AIRFLOW__CORE__DAGS_FOLDER": str(dags),
         }
-        airflow = AirflowSession(tmp_path_factory.mktemp("approval") / "airflow", environment)
+        airflow = AirflowComponents(tmp_path_factory.mktemp("approval") / "airflow", environment)
         try:
             airflow.wait_until_ready({DAG_ID})
             yield airflow, simulator
@@ -149,9 +150,9 @@ def world(tmp_path_factory):
 
 
 @pytest.fixture
-def question(world):
+def question(airflow_and_simulator):
     """Return a function that starts a run which asks; it is ended with the test, because the next would wait for it."""
-    airflow, simulator = world
+    airflow, simulator = airflow_and_simulator
     questions = []
 
     def ask(run_id):

@@ -402,6 +402,7 @@ class TestNetwork:
         assert not ok
         assert "No result within 0.5 s" in message
 
+    @pytest.mark.slow
     def test_answers_that_hang_one_after_the_other_end_in_time(self, simulator):
         simulator.fault("delay", path="/ver1/time", seconds=3.5)
         simulator.fault("hang", path="/ver1/accounts")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from airflow_provider_3commas.simulator import Simulator
     from tests.conftest import Run
 
-pytestmark = pytest.mark.airflow
+pytestmark = [pytest.mark.airflow, pytest.mark.slow]
 
 FIRST = 32500001
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from airflow_provider_3commas.simulator import Simulator
     from tests.conftest import Run
 
-pytestmark = pytest.mark.airflow
+pytestmark = [pytest.mark.airflow, pytest.mark.slow]
 
 MODES = ("poke", "reschedule", "deferrable")
 #: Simulated seconds per second: what takes minutes takes part of a second.
@@ -29,7 +29,7 @@ REFUSED = {"liquidate": "failed", "settled": "upstream_failed", "report": "upstr
 
 
 @pytest.fixture
-def play(
+def run_example(
     simulate: Callable[..., Simulator], example_dag: Callable[[str], DAG], run_dag: Callable[..., Run]
 ) -> Callable[..., tuple[Run, Simulator, int]]:
     def start(scenario: str, mode: str, **params: Any) -> tuple[Run, Simulator, int]:
@@ -48,8 +48,8 @@ def play(
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("scenario", ["calm", "slow", "dust", "stale-view", "fleet"])
-def test_account_goes_to_btc_with_one_sell(play: Callable[..., Any], scenario: str, mode: str) -> None:
-    run, simulator, account_id = play(scenario, mode)
+def test_account_goes_to_btc_with_one_sell(run_example: Callable[..., Any], scenario: str, mode: str) -> None:
+    run, simulator, account_id = run_example(scenario, mode)
 
     assert (run.state, run.states()) == ("success", LIQUIDATED)
     assert [(sell["account_id"], sell["target"]) for sell in simulator.sells()] == [(account_id, "BTC")]
@@ -61,10 +61,10 @@ def test_account_goes_to_btc_with_one_sell(play: Callable[..., Any], scenario: s
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_unsellable_coins_are_named_and_fail_the_wait(play: Callable[..., Any], mode: str, capfd: Any) -> None:
+def test_unsellable_coins_are_named_and_fail_the_wait(run_example: Callable[..., Any], mode: str, capfd: Any) -> None:
     if mode == "reschedule" and AIRFLOW_VERSION < (3, 3):
         pytest.skip("before Airflow 3.3 nothing is remembered between looks, and a stall ends as a timeout")
-    run, simulator, account_id = play("unsellable", mode)
+    run, simulator, account_id = run_example("unsellable", mode)
 
     assert (run.state, run.states()) == ("failed", STALLED)
     assert [sell["account_id"] for sell in simulator.sells()] == [account_id]
@@ -84,9 +84,9 @@ def test_unsellable_coins_are_named_and_fail_the_wait(play: Callable[..., Any], 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("scenario", ["unsupported", "locked", "keys-expired"])
 def test_account_that_cannot_be_sold_is_refused_without_a_sell(
-    play: Callable[..., Any], scenario: str, mode: str
+    run_example: Callable[..., Any], scenario: str, mode: str
 ) -> None:
-    run, simulator, _ = play(scenario, mode)
+    run, simulator, _ = run_example(scenario, mode)
 
     assert (run.state, run.states()) == ("failed", REFUSED)
     assert simulator.sell_attempts() == []
@@ -96,8 +96,8 @@ def test_account_that_cannot_be_sold_is_refused_without_a_sell(
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_dry_run_reads_and_sells_nothing(play: Callable[..., Any], mode: str) -> None:
-    run, simulator, account_id = play("calm", mode, dry_run=True)
+def test_dry_run_reads_and_sells_nothing(run_example: Callable[..., Any], mode: str) -> None:
+    run, simulator, account_id = run_example("calm", mode, dry_run=True)
 
     assert (run.state, run.states()) == ("success", LIQUIDATED)
     assert simulator.sell_attempts() == []

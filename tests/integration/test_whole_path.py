@@ -8,17 +8,14 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from airflow_provider_3commas.simulator import Simulator
-from tests.integration.standalone import Standalone
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from local_airflow.command_line import AirflowByCommandLine
 
 pytestmark = pytest.mark.scheduler
 
@@ -31,8 +28,8 @@ ACCOUNTS = {"rsa": 32500001, "flaky": 32500002, "wrong": 32500003, "broken": 325
 EXCHANGE_KEY = re.compile(rb"simulator-LEAKED-exchange-api-key-\d+")
 
 
-class World:
-    """What was played, and where Airflow has left its traces."""
+class FinishedRuns:
+    """Run the example DAGs and those that could leak a credential; keep all that Airflow has written."""
 
     def __init__(self, home: Path) -> None:
         key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
@@ -61,30 +58,30 @@ class World:
     def api_key(name: str) -> str:
         return f"api-key-of-the-{name}-one-c3d4"
 
-    def play(self) -> None:
+    def run(self) -> None:
         dags = self.home / "dags"
         dags.mkdir()
         for file in (EXAMPLES / f"{LIQUIDATION}.py", EXAMPLES / f"{REPORT}.py", HERE / "dags" / f"{LEAKS}.py"):
             (dags / file.name).write_text(_for_tests(file.read_text()))
         with Simulator("calm", speed=60) as simulator:
             self._prepare(simulator)
-            with Standalone(self.home, self._connections(simulator)) as airflow:
+            with AirflowByCommandLine(self.home, environment=self._connections(simulator)) as airflow:
                 airflow.wait_for_dags({LIQUIDATION, REPORT, LEAKS, SHOUTS})
                 airflow.trigger(
-                    LIQUIDATION, "played", json.dumps({"account_id": simulator.account_id, "dry_run": False})
+                    LIQUIDATION, "by_hand", json.dumps({"account_id": simulator.account_id, "dry_run": False})
                 )
-                airflow.trigger(LEAKS, "played", json.dumps({"accounts": ACCOUNTS}))
-                for dag_id, run_id in ((LIQUIDATION, "played"), (REPORT, "%"), (LEAKS, "played"), (REPORT, "%")):
+                airflow.trigger(LEAKS, "by_hand", json.dumps({"accounts": ACCOUNTS}))
+                for dag_id, run_id in ((LIQUIDATION, "by_hand"), (REPORT, "%"), (LEAKS, "by_hand"), (REPORT, "%")):
                     self._await(airflow, dag_id, run_id)
-                rows = airflow.rows("select dag_id, task_id, key, value from xcom")
+                rows = airflow.database("select dag_id, task_id, key, value from xcom")
                 self.xcoms = {row[:3]: json.loads(row[3]) for row in rows}
-                self.printed = airflow.log()
+                self.printed = airflow.log_file.read_text(errors="replace")
                 # Airflow copies what tasks print to its own output, where it masks nothing: so these come last.
-                airflow.trigger(SHOUTS, "played")
-                self._await(airflow, SHOUTS, "played")
+                airflow.trigger(SHOUTS, "by_hand")
+                self._await(airflow, SHOUTS, "by_hand")
             self.sells = simulator.sells()
 
-    def _await(self, airflow: Standalone, dag_id: str, run_id: str) -> None:
+    def _await(self, airflow: AirflowByCommandLine, dag_id: str, run_id: str) -> None:
         self.states[dag_id] = airflow.wait_for_run(dag_id, run_id)
         self.tasks[dag_id] = airflow.task_states(dag_id, run_id)
 
@@ -128,51 +125,51 @@ def _for_tests(text: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    world = World(tmp_path_factory.mktemp("whole-path"))
-    world.play()
-    return world
+def finished(tmp_path_factory: pytest.TempPathFactory) -> FinishedRuns:
+    finished = FinishedRuns(tmp_path_factory.mktemp("whole-path"))
+    finished.run()
+    return finished
 
 
-def test_account_goes_to_btc_through_scheduler_and_triggerer(world: World) -> None:
-    assert world.states[LIQUIDATION] == "success", world.printed[-6000:]
-    assert world.tasks[LIQUIDATION] == {"liquidate": "success", "settled": "success", "report": "success"}
-    assert [sell["target"] for sell in world.sells if sell["account_id"] == Simulator.account_id] == ["BTC"]
-    assert world.xcoms[LIQUIDATION, "settled", "return_value"]["settled_at"]
-    assert "trigger" in "".join(str(path) for path in world.home.rglob("*.log.trigger.*.log"))
+def test_account_goes_to_btc_through_scheduler_and_triggerer(finished: FinishedRuns) -> None:
+    assert finished.states[LIQUIDATION] == "success", finished.printed[-6000:]
+    assert finished.tasks[LIQUIDATION] == {"liquidate": "success", "settled": "success", "report": "success"}
+    assert [sell["target"] for sell in finished.sells if sell["account_id"] == Simulator.account_id] == ["BTC"]
+    assert finished.xcoms[LIQUIDATION, "settled", "return_value"]["settled_at"]
+    assert "trigger" in "".join(str(path) for path in finished.home.rglob("*.log.trigger.*.log"))
 
 
-def test_settled_account_starts_the_dag_that_reports(world: World) -> None:
-    assert world.states[REPORT] == "success", world.printed[-6000:]
-    lines = world.xcoms[REPORT, "report", "return_value"]
+def test_settled_account_starts_the_dag_that_reports(finished: FinishedRuns) -> None:
+    assert finished.states[REPORT] == "success", finished.printed[-6000:]
+    lines = finished.xcoms[REPORT, "report", "return_value"]
     assert any(line.startswith("Account ") and "(DAG " in line for line in lines), lines
 
 
-def test_every_connection_was_used_in_earnest(world: World) -> None:
-    states = world.tasks[LEAKS]
+def test_every_connection_was_used_in_earnest(finished: FinishedRuns) -> None:
+    states = finished.tasks[LEAKS]
     assert {name: states[f"{name}_liquidate"] for name in ACCOUNTS} == {
         "rsa": "success", "flaky": "success", "wrong": "failed", "broken": "failed"
-    }, world.printed[-6000:]  # fmt: skip
+    }, finished.printed[-6000:]  # fmt: skip
     assert {name: states[f"{name}_settled"] for name in ACCOUNTS} == {
         "rsa": "success", "flaky": "success", "wrong": "failed", "broken": "failed"
-    }, world.printed[-6000:]  # fmt: skip
+    }, finished.printed[-6000:]  # fmt: skip
     assert states["rsa_talk"] == states["flaky_talk"] == "success"
-    assert world.tasks[SHOUTS] == dict.fromkeys(ACCOUNTS, "failed")
-    sold = {sell["account_id"] for sell in world.sells}
+    assert finished.tasks[SHOUTS] == dict.fromkeys(ACCOUNTS, "failed")
+    sold = {sell["account_id"] for sell in finished.sells}
     assert sold == {Simulator.account_id, ACCOUNTS["rsa"], ACCOUNTS["flaky"]}
 
 
-def test_no_credential_is_in_logs_xcoms_rendered_fields_or_the_database(world: World) -> None:
-    files = {path: path.read_bytes() for path in world.home.rglob("*") if path.is_file()}
+def test_no_credential_is_in_logs_xcoms_rendered_fields_or_the_database(finished: FinishedRuns) -> None:
+    files = {path: path.read_bytes() for path in finished.home.rglob("*") if path.is_file()}
     assert len([path for path in files if path.match("*attempt=*.log*")]) >= 20
-    files[world.home / "standalone.log"] = world.printed.encode()
+    files[finished.home / "standalone.log"] = finished.printed.encode()
     # What is looked for would be found.
     assert any(b"Account 32500001" in text for path, text in files.items() if path.name == "airflow.db")
 
     found = [
-        (str(path.relative_to(world.home)), credential)
+        (str(path.relative_to(finished.home)), credential)
         for path, text in files.items()
-        for credential in (*world.credentials(), *EXCHANGE_KEY.findall(text))
+        for credential in (*finished.credentials(), *EXCHANGE_KEY.findall(text))
         if credential in text
     ]
     assert not found

@@ -4,90 +4,97 @@ from __future__ import annotations
 
 import pytest
 
-from tests.scheduler.world import Play, Stage
+from tests.scheduler.cases import ANY, Case, CaseRun
 
 pytestmark = pytest.mark.scheduler
 
 
-def clear_task(stage: Stage) -> None:
-    stage.trigger()
-    stage.wait_for_end()
-    stage.clear_task()
-    stage.wait_for_end()
+def clear_task(case_run: CaseRun) -> None:
+    case_run.trigger()
+    case_run.wait_for_end()
+    case_run.clear_task()
+    case_run.wait_for_end()
 
 
-def clear_run(stage: Stage) -> None:
-    stage.trigger()
-    stage.wait_for_end()
-    stage.clear_run()
-    stage.wait_for_end()
+def clear_run(case_run: CaseRun) -> None:
+    case_run.trigger()
+    case_run.wait_for_end()
+    case_run.clear_run()
+    case_run.wait_for_end()
 
 
-def mark_failed_and_clear(stage: Stage) -> None:
+def mark_failed_and_clear(case_run: CaseRun) -> None:
     """Mark the task failed while its sell is in flight; clear it when its process is gone."""
-    facts = stage.play.facts
-    stage.hold_sell(facts["hold"])
-    stage.trigger()
-    held = stage.wait_held()
-    stage.mark("failed")
-    stage.wait_for_end()
-    stage.wait_for("the end of the task's process", stage.held_is_gone, 60)
-    stage.simulator.release(held, discard=facts["discard"])
-    stage.clear_task()
-    stage.wait_for_end()
+    parameters = case_run.case.parameters
+    case_run.hold_sell(parameters["hold"])
+    case_run.trigger()
+    held = case_run.wait_for_held_sell()
+    case_run.mark_task("failed")
+    case_run.wait_for_end()
+    case_run.wait_for("the end of the task's process", case_run.seller_has_ended, 60)
+    case_run.simulator.release(held, discard=parameters["discard"])
+    case_run.clear_task()
+    case_run.wait_for_end()
 
 
-def clear_while_it_sells(stage: Stage) -> None:
-    stage.hold_sell("after")
-    stage.trigger()
-    held = stage.wait_held()
-    stage.clear_task()
-    stage.wait_for("the end of the task's process", stage.held_is_gone, 60)
-    stage.simulator.release(held)
-    stage.wait_for_end()
+def clear_while_it_sells(case_run: CaseRun) -> None:
+    case_run.hold_sell("after")
+    case_run.trigger()
+    held = case_run.wait_for_held_sell()
+    case_run.clear_task()
+    case_run.wait_for("the end of the task's process", case_run.seller_has_ended, 60)
+    case_run.simulator.release(held)
+    case_run.wait_for_end()
 
 
-def move_and_clear(stage: Stage) -> None:
+def move_and_clear(case_run: CaseRun) -> None:
     """Have the connection lead to another address before the task is cleared."""
-    stage.lead_to(stage.account.conn_id)
-    stage.trigger()
-    stage.play.facts["first"] = stage.wait_for_end()
-    stage.lead_to(f"{stage.account.conn_id}_elsewhere")
-    stage.clear_task()
-    stage.wait_for_end()
+    case_run.use_connection(case_run.account.conn_id)
+    case_run.trigger()
+    case_run.results["first"] = case_run.wait_for_end()
+    case_run.use_connection(f"{case_run.account.conn_id}_elsewhere")
+    case_run.clear_task()
+    case_run.wait_for_end()
 
 
 LOST = {"hold": "before", "discard": True, "posts": 2, "outcome": "accepted"}
 APPLIED = {"hold": "after", "discard": False, "posts": 1, "outcome": "reconciled"}
-PLAYS = [
-    Play("cleared_task", clear_task, facts={"posts": 1, "outcome": "recorded"}),
-    Play("cleared_run", clear_run, facts={"posts": 1, "outcome": "recorded"}),
-    Play("marked_failed_then_cleared", mark_failed_and_clear, "patient_liquidation", APPLIED),
-    Play("marked_failed_and_lost_then_cleared", mark_failed_and_clear, facts=LOST),
+CASES = [
+    Case("cleared_task", clear_task, parameters={"posts": 1, "outcome": "recorded"}),
+    Case("cleared_run", clear_run, parameters={"posts": 1, "outcome": "recorded"}),
+    Case("marked_failed_then_cleared", mark_failed_and_clear, "patient_liquidation", APPLIED),
+    Case("marked_failed_and_lost_then_cleared", mark_failed_and_clear, parameters=LOST),
     # How a try ends that is cleared while it runs is found out in different ways.
-    Play("cleared_while_it_sells", clear_while_it_sells, "patient_liquidation", APPLIED, given_up=2),
+    Case("cleared_while_it_sells", clear_while_it_sells, "patient_liquidation", APPLIED, allowed_give_ups=2),
 ]
 
 
-@pytest.mark.parametrize("played", PLAYS, ids=lambda play: play.name, indirect=True)
-def test_cleared_it_does_not_sell_again(played: Stage) -> None:
-    facts, liquidation, account = played.play.facts, played.xcom("liquidation"), played.xcom("return_value")
-    assert played.state() == "success", played.explain()
-    assert len(played.sells()) == 1, played.explain()
-    assert len(played.posts()) == facts["posts"], played.explain()
-    assert liquidation["outcome"] == facts["outcome"], played.explain()
-    assert account["id"] == played.account.id, played.explain()
-    assert len(played.tries()) == 2, played.explain()
+@pytest.mark.parametrize("case_run", CASES, ids=lambda case: case.name, indirect=True)
+def test_cleared_it_does_not_sell_again(case_run: CaseRun) -> None:
+    parameters, liquidation, account = (
+        case_run.case.parameters,
+        case_run.xcom("liquidation"),
+        case_run.xcom("return_value"),
+    )
+    assert case_run.state() == "success", case_run.explain()
+    assert len(case_run.sells()) == 1, case_run.explain()
+    assert len(case_run.posts()) == parameters["posts"], case_run.explain()
+    assert liquidation["outcome"] == parameters["outcome"], case_run.explain()
+    assert account["id"] == case_run.account.id, case_run.explain()
+    assert len(case_run.tries()) == 2, case_run.explain()
 
 
 @pytest.mark.parametrize(
-    "played", [Play("moved", move_and_clear, "moved_liquidation", {}, 9)], ids=["moved"], indirect=True
+    "case_run",
+    [Case("moved", move_and_clear, "moved_liquidation", {}, allowed_give_ups=ANY)],
+    ids=["moved"],
+    indirect=True,
 )
-def test_cleared_where_the_connection_leads_elsewhere_it_refuses(played: Stage) -> None:
-    assert played.play.facts["first"] == "success", played.explain()
-    assert played.state() == "failed", played.explain()
-    assert len(played.sells()) == len(played.posts()) == 1, played.explain()
-    told = played.xcom("liquidation")
-    assert told["outcome"] == "unknown", told
-    assert "the API at http://127.0.0.1" in told["reason"], told
-    assert "this one is about the one at http://localhost" in told["reason"], told
+def test_cleared_where_the_connection_leads_elsewhere_it_refuses(case_run: CaseRun) -> None:
+    assert case_run.results["first"] == "success", case_run.explain()
+    assert case_run.state() == "failed", case_run.explain()
+    assert len(case_run.sells()) == len(case_run.posts()) == 1, case_run.explain()
+    liquidation = case_run.xcom("liquidation")
+    assert liquidation["outcome"] == "unknown", liquidation
+    assert "the API at http://127.0.0.1" in liquidation["reason"], liquidation
+    assert "this one is about the one at http://localhost" in liquidation["reason"], liquidation

@@ -5,67 +5,41 @@ Without a retry left, a task instance keeps its id, and the state store takes th
 
 from __future__ import annotations
 
-import signal
 import time
-from typing import Any
 
 import pytest
 
 from airflow_provider_3commas.api.transport import PERMISSION_SECONDS
-from tests.scheduler.test_kill_matrix import (
-    IN_FLIGHT,
-    ORPHANS,
-    POINTS,
-    SUPERVISOR_CELL_SECONDS,
-    VICTIMS,
+from tests.scheduler.cases import ANY, Case, CaseRun
+from tests.scheduler.kill_points import BEGINNINGS, IN_FLIGHT, ORPHANS, POINTS, SUPERVISOR_SECONDS, VICTIMS
+from tests.scheduler.steps import (
+    freeze_at,
     kill_at_points,
     kill_in_flight,
+    restart_bots_and_resume,
+    resume,
 )
-from tests.scheduler.world import Play, Stage, is_gone, send_signal
 
 pytestmark = pytest.mark.scheduler
 
 
-def stop_at(stage: Stage, point: str, number: int = 1, **others: str) -> list[int]:
-    """Start the run, and stop a try's processes at a point."""
-    stage.trigger(**others, **{f"try{number}": f"wait at {point}"})
-    stage.wait_for("the point", lambda: stage.told("reached", number))
-    facts: dict[str, Any] = stage.told("started", number) or {}
-    stopped = [facts["pid"], facts["supervisor"]]
-    send_signal(signal.SIGSTOP, *stopped)
-    return stopped
+def freeze_until_given_up(case_run: CaseRun) -> None:
+    """Freeze; the run fails; a person starts another, which may sell, and restarts the bots; then let it go on."""
+    parameters = case_run.case.parameters
+    stopped = freeze_at(case_run, parameters["point"], parameters.get("try", 1), **parameters.get("others_do", {}))
+    assert case_run.wait_for_end() == "failed", case_run.explain()
+    case_run.results["new run"] = case_run.start_new_run(parameters.get("new dag", "liquidation_once"))
+    restart_bots_and_resume(case_run, stopped)
 
 
-def wake(stage: Stage, stopped: list[int]) -> None:
-    stage.let_go_on()
-    send_signal(signal.SIGCONT, *stopped)
-    stage.wait_for("the end of the woken process", lambda: is_gone(stopped[0]), 90)
-    stage.keep_time()
-
-
-def restart_bots_and_wake(stage: Stage, stopped: list[int]) -> None:
-    """Do what the owner does after a sale; a second one would stop the bots again."""
-    stage.simulator.change_account(stage.account.id, bots=5)
-    wake(stage, stopped)
-
-
-def freeze_until_given_up(stage: Stage) -> None:
-    """Freeze; the run fails; a person starts another, which may sell, and restarts the bots; then let it wake up."""
-    facts = stage.play.facts
-    stopped = stop_at(stage, facts["point"], facts.get("try", 1), **facts.get("others_do", {}))
-    assert stage.wait_for_end() == "failed", stage.explain()
-    facts["new run"] = stage.start_new_run(facts.get("new dag", "liquidation_once"))
-    restart_bots_and_wake(stage, stopped)
-
-
-def mark(stage: Stage) -> None:
-    """Freeze, set the state by hand, and let it wake up when what the fence was told has grown too old."""
-    stopped = stop_at(stage, stage.play.facts["point"])
-    reached = stage.told("reached") or {}
-    stage.mark(stage.play.facts["state"])
-    stage.wait_for_end()
-    stage.wait_for("the permission to grow old", lambda: time.time() - reached["time"] > PERMISSION_SECONDS)
-    wake(stage, stopped)
+def mark(case_run: CaseRun) -> None:
+    """Freeze, set the state by hand, and let it go on when what the fence was told has grown too old."""
+    stopped = freeze_at(case_run, case_run.case.parameters["point"])
+    reached = case_run.reported_event("reached") or {}
+    case_run.mark_task(case_run.case.parameters["state"])
+    case_run.wait_for_end()
+    case_run.wait_for("the permission to grow old", lambda: time.time() - reached["time"] > PERMISSION_SECONDS)
+    resume(case_run, stopped)
 
 
 #: Where the only try is frozen, or the last after the first was killed when it had claimed the account.
@@ -77,137 +51,157 @@ FROZEN = {
 }
 
 
-def frozen() -> list[Play]:
-    """Return the plays, each with a new run that refuses a claimed account, and with one that sells it anyway.
+def frozen() -> list[Case]:
+    """Return the cases, each with a new run that refuses a claimed account, and with one that sells it anyway.
 
     Before the fence has claimed the account, any new run may sell it.
     """
-    plays = []
+    cases = []
     for name, (dag_id, point) in FROZEN.items():
         last = {"try": 2, "others_do": {"try1": "kill task at before intent"}} if dag_id == "kill_matrix_last" else {}
-        facts = {"point": point, "takes": 60, **last}
+        parameters = {"point": point, "takes": 60, **last}
         sold = {"new": "success", "sells": 1}
         default = sold if name == "once_before_sending" else {"new": "failed", "sells": 0}
         anyway = {**sold, "new dag": "liquidation_anyway"}
-        plays += [
-            Play(name, freeze_until_given_up, dag_id, {**facts, **default}, 9),
-            Play(f"{name}_sold_anyway", freeze_until_given_up, dag_id, {**facts, **anyway}, 9),
+        cases += [
+            Case(name, freeze_until_given_up, dag_id, {**parameters, **default}, allowed_give_ups=ANY),
+            Case(f"{name}_sold_anyway", freeze_until_given_up, dag_id, {**parameters, **anyway}, allowed_give_ups=ANY),
         ]
-    return plays
+    return cases
 
 
 MARKED = [
-    Play(f"marked_{state}_{point.replace(' ', '_')}", mark, dag_id, {"state": state, "point": point, "takes": 30}, 9)
+    Case(
+        f"marked_{state}_{point.replace(' ', '_')}",
+        mark,
+        dag_id,
+        {"state": state, "point": point, "takes": 30},
+        allowed_give_ups=ANY,
+    )
     for state in ("failed", "success")
     for point, dag_id in (("before sending", "kill_matrix_once"), ("after intent", "kill_matrix_last"))
 ]
 
 
-@pytest.mark.parametrize("played", frozen(), ids=lambda play: play.name, indirect=True)
-def test_given_up_without_another_try_it_sends_nothing(played: Stage) -> None:
-    facts = played.play.facts
-    assert facts["new run"] == facts["new"], played.explain()
-    assert len(played.sells()) == len(played.posts()) == facts["sells"], played.explain()
-    assert played.state() == "failed", played.explain()
+@pytest.mark.parametrize("case_run", frozen(), ids=lambda case: case.name, indirect=True)
+def test_given_up_without_another_try_it_sends_nothing(case_run: CaseRun) -> None:
+    parameters = case_run.case.parameters
+    assert case_run.results["new run"] == parameters["new"], case_run.explain()
+    assert len(case_run.sells()) == len(case_run.posts()) == parameters["sells"], case_run.explain()
+    assert case_run.state() == "failed", case_run.explain()
     # The bots that the owner has started again still run.
-    assert played.simulator.account(played.account.id)["bots"] == 5, played.explain()
+    assert case_run.simulator.account(case_run.account.id)["bots"] == 5, case_run.explain()
 
 
-@pytest.mark.parametrize("played", MARKED, ids=lambda play: play.name, indirect=True)
-def test_marked_by_hand_it_sends_nothing(played: Stage) -> None:
-    assert not played.posts(), played.explain()
-    assert "Nothing was sent" in played.task_log(), played.explain()
+@pytest.mark.parametrize("case_run", MARKED, ids=lambda case: case.name, indirect=True)
+def test_marked_by_hand_it_sends_nothing(case_run: CaseRun) -> None:
+    assert not case_run.posts(), case_run.explain()
+    assert "Nothing was sent" in case_run.task_log(), case_run.explain()
 
 
-def kill_and_clear(stage: Stage) -> None:
+def kill_and_clear(case_run: CaseRun) -> None:
     """Kill the last try there is, at a point or with its sell in flight; then clear the task, as a person does."""
-    facts = stage.play.facts
-    if "hold" in facts:
-        kill_in_flight(stage)
+    parameters = case_run.case.parameters
+    if "hold" in parameters:
+        kill_in_flight(case_run)
     else:
-        kill_at_points(stage)
-    assert stage.state() == "failed", stage.explain()
-    stage.clear_task()
-    stage.wait_for_end()
+        kill_at_points(case_run)
+    assert case_run.state() == "failed", case_run.explain()
+    case_run.clear_task()
+    case_run.wait_for_end()
 
 
-#: Where the only try is killed before it has begun or right after, beside the points of the kill matrix.
-BEGINNINGS = {"begun": ("before begun", 0, None), "after_begun": ("after begun", 1, "accepted")}
-
-
-def last_tries() -> list[Play]:
+def last_tries() -> list[Case]:
     """Return every cell of the kill matrix again: with no retry at all, and for the last of two tries."""
-    plays = []
+    cases = []
     for victim in VICTIMS:
-        common = {"victim": victim, "takes": SUPERVISOR_CELL_SECONDS if victim == "supervisor" else 0}
+        common = {"victim": victim, "takes": SUPERVISOR_SECONDS if victim == "supervisor" else 0}
         for name, (point, posts, outcome) in {**POINTS, **BEGINNINGS}.items():
             if victim == "supervisor" and name in BEGINNINGS:
                 continue
             how = ORPHANS.get(name, outcome) if victim == "supervisor" else outcome
-            facts = {**common, "posts": posts, "outcome": how}
+            parameters = {**common, "posts": posts, "outcome": how}
             once = {"injections": {"try1": f"kill {victim} at {point}"}}
-            plays.append(Play(f"once_{victim}_{name}", kill_and_clear, "kill_matrix_once", {**facts, **once}, 9))
+            cases.append(
+                Case(
+                    f"once_{victim}_{name}",
+                    kill_and_clear,
+                    "kill_matrix_once",
+                    {**parameters, **once},
+                    allowed_give_ups=ANY,
+                )
+            )
             if name in POINTS:
                 last = {"injections": {"try1": "kill task at after begun", "try2": f"kill {victim} at {point}"}}
-                plays.append(Play(f"last_{victim}_{name}", kill_and_clear, "kill_matrix_last", {**facts, **last}, 9))
+                cases.append(
+                    Case(
+                        f"last_{victim}_{name}",
+                        kill_and_clear,
+                        "kill_matrix_last",
+                        {**parameters, **last},
+                        allowed_give_ups=ANY,
+                    )
+                )
         for name, (hold, discard, posts, outcome) in IN_FLIGHT.items():
-            facts = {**common, "hold": hold, "discard": discard, "posts": posts, "outcome": outcome}
-            plays.append(Play(f"once_{victim}_{name}", kill_and_clear, "kill_matrix_once", facts, 9))
-    return plays
+            parameters = {**common, "hold": hold, "discard": discard, "posts": posts, "outcome": outcome}
+            cases.append(
+                Case(f"once_{victim}_{name}", kill_and_clear, "kill_matrix_once", parameters, allowed_give_ups=ANY)
+            )
+    return cases
 
 
-@pytest.mark.parametrize("played", last_tries(), ids=lambda play: play.name, indirect=True)
-def test_killed_in_its_last_try_and_cleared_it_sells_once_or_refuses(played: Stage) -> None:
-    facts, liquidation = played.play.facts, played.xcom("liquidation")
-    assert len(played.posts()) == facts["posts"], played.explain()
-    if facts["outcome"] is None:
-        assert played.state() == "failed", played.explain()
-        assert not played.sells(), played.explain()
-        assert liquidation["outcome"] == "unknown", played.explain()
-        assert "nothing is recorded" in liquidation["reason"], played.explain()
+@pytest.mark.parametrize("case_run", last_tries(), ids=lambda case: case.name, indirect=True)
+def test_killed_in_its_last_try_and_cleared_it_sells_once_or_refuses(case_run: CaseRun) -> None:
+    parameters, liquidation = case_run.case.parameters, case_run.xcom("liquidation")
+    assert len(case_run.posts()) == parameters["posts"], case_run.explain()
+    if parameters["outcome"] is None:
+        assert case_run.state() == "failed", case_run.explain()
+        assert not case_run.sells(), case_run.explain()
+        assert liquidation["outcome"] == "unknown", case_run.explain()
+        assert "nothing is recorded" in liquidation["reason"], case_run.explain()
         return
-    assert played.state() == "success", played.explain()
-    assert len(played.sells()) == 1, played.explain()
-    assert liquidation["outcome"] == facts["outcome"], played.explain()
+    assert case_run.state() == "success", case_run.explain()
+    assert len(case_run.sells()) == 1, case_run.explain()
+    assert liquidation["outcome"] == parameters["outcome"], case_run.explain()
 
 
-def clear_mapped(stage: Stage) -> None:
+def clear_mapped(case_run: CaseRun) -> None:
     """Sell two accounts; then a third comes first in the list, and the run is cleared."""
-    first, second, third = stage.account, *stage.others
-    stage.write_accounts([first.id, second.id])
-    stage.trigger()
-    stage.play.facts["first"] = stage.wait_for_end()
-    stage.write_accounts([third.id, first.id, second.id])
-    stage.clear_run()
-    stage.wait_for_end()
+    first, second, third = case_run.account, *case_run.other_accounts
+    case_run.write_accounts([first.id, second.id])
+    case_run.trigger()
+    case_run.results["first"] = case_run.wait_for_end()
+    case_run.write_accounts([third.id, first.id, second.id])
+    case_run.clear_run()
+    case_run.wait_for_end()
 
 
-def sell_one_account_twice(stage: Stage) -> None:
-    stage.write_accounts([stage.account.id, stage.account.id])
-    stage.trigger()
-    stage.wait_for_end()
+def sell_one_account_twice(case_run: CaseRun) -> None:
+    case_run.write_accounts([case_run.account.id, case_run.account.id])
+    case_run.trigger()
+    case_run.wait_for_end()
 
 
-MAPPED = [Play("mapped_then_cleared", clear_mapped, "mapped_liquidation", {"others": 2}, 9)]
-TWICE = [Play("mapped_twice", sell_one_account_twice, "mapped_liquidation", {}, 9)]
+MAPPED = [Case("mapped_then_cleared", clear_mapped, "mapped_liquidation", {"others": 2}, allowed_give_ups=ANY)]
+TWICE = [Case("mapped_twice", sell_one_account_twice, "mapped_liquidation", {}, allowed_give_ups=ANY)]
 
 
-@pytest.mark.parametrize("played", MAPPED, ids=lambda play: play.name, indirect=True)
-def test_a_list_that_has_changed_sells_no_account_again(played: Stage) -> None:
-    assert played.play.facts["first"] == "success", played.explain()
-    assert played.state() == "failed", played.explain()
-    sold = [len(played.simulator.sells(account.id)) for account in (played.account, *played.others)]
-    assert sold == [1, 1, 0], played.explain()
+@pytest.mark.parametrize("case_run", MAPPED, ids=lambda case: case.name, indirect=True)
+def test_a_list_that_has_changed_sells_no_account_again(case_run: CaseRun) -> None:
+    assert case_run.results["first"] == "success", case_run.explain()
+    assert case_run.state() == "failed", case_run.explain()
+    sold = [len(case_run.simulator.sells(account.id)) for account in (case_run.account, *case_run.other_accounts)]
+    assert sold == [1, 1, 0], case_run.explain()
     # The third index stands for the second account now, and knows nothing of its sale.
     for index, why in ((0, "An earlier try of this task was about account_id"), (2, "nothing is recorded")):
-        told = played.airflow.xcom(played.dag_id, played.run_id, "liquidation", index)
-        assert told["outcome"] == "unknown", told
-        assert why in told["reason"], told
+        liquidation = case_run.airflow.xcom(case_run.dag_id, case_run.run_id, "liquidation", index)
+        assert liquidation["outcome"] == "unknown", liquidation
+        assert why in liquidation["reason"], liquidation
 
 
-@pytest.mark.parametrize("played", TWICE, ids=lambda play: play.name, indirect=True)
-def test_an_account_that_is_listed_twice_is_sold_once(played: Stage) -> None:
-    assert played.state() == "failed", played.explain()
-    assert len(played.sells()) == 1, played.explain()
-    told = [played.airflow.xcom(played.dag_id, played.run_id, "liquidation", index) for index in (0, 1)]
-    assert sorted(one["outcome"] for one in told) == ["accepted", "refused"], told
+@pytest.mark.parametrize("case_run", TWICE, ids=lambda case: case.name, indirect=True)
+def test_an_account_that_is_listed_twice_is_sold_once(case_run: CaseRun) -> None:
+    assert case_run.state() == "failed", case_run.explain()
+    assert len(case_run.sells()) == 1, case_run.explain()
+    both = [case_run.airflow.xcom(case_run.dag_id, case_run.run_id, "liquidation", index) for index in (0, 1)]
+    assert sorted(liquidation["outcome"] for liquidation in both) == ["accepted", "refused"], both

@@ -6,139 +6,79 @@ Once the task's process is killed; once its supervisor, so that the task runs on
 from __future__ import annotations
 
 import signal
-from typing import Any
 
-import psutil
 import pytest
 
-from tests.scheduler.world import Play, Stage, is_gone, send_signal
+from tests.scheduler.cases import Case, CaseRun
+from tests.scheduler.kill_points import IN_FLIGHT, ORPHANS, POINTS, SUPERVISOR_SECONDS, VICTIMS
+from tests.scheduler.steps import finish, is_gone, kill, kill_at_points, kill_in_flight, send_signal, started
 
 pytestmark = pytest.mark.scheduler
 
-# Where the process is killed: what happens to the sell of the first try then, how many POSTs that makes, and how the
-# task knows in the end that the account was sold.
-#: By the injection in the task's process.
-POINTS = {
-    "before_intent": ("before intent", 1, "accepted"),
-    "after_intent": ("after intent", 1, "accepted"),
-    "before_outcome": ("before outcome", 1, "reconciled"),
-    "after_outcome": ("after outcome", 1, "recorded"),
-    "before_return": ("before return", 1, "recorded"),
-}
-#: While the simulator holds the sell, before or after carrying it out; released after the kill, or discarded.
-IN_FLIGHT = {
-    "in_flight_lost": ("before", True, 2, "accepted"),
-    "in_flight_applied_later": ("before", False, 1, "reconciled"),
-    "in_flight_applied": ("after", False, 1, "reconciled"),
-}
-#: The orphan of a killed supervisor goes on from where it is, so that its sell leaves.
-ORPHANS = {"after_intent": "reconciled"}
-VICTIMS = ("task", "supervisor")
-#: Plays that wait for a heartbeat's timeout take longest.
-SUPERVISOR_CELL_SECONDS = 30
 
-
-def kill_at_points(stage: Stage) -> None:
-    stage.trigger(**stage.play.facts["injections"])
-    finish(stage)
-
-
-def kill_in_flight(stage: Stage) -> None:
-    facts = stage.play.facts
-    stage.hold_sell(facts["hold"])
-    stage.trigger()
-    held = stage.wait_held()
-    kill(stage)
-    stage.simulator.release(held, discard=facts["discard"])
-    finish(stage)
-
-
-def kill_in_flight_until_next_try(stage: Stage) -> None:
+def kill_in_flight_until_next_try(case_run: CaseRun) -> None:
     """Keep the orphan's sell in flight until the next try watches the account, then carry it out."""
-    stage.hold_sell("before")
-    stage.trigger()
-    held = stage.wait_held()
-    kill(stage)
-    stage.wait_for("the next try to watch", lambda: stage.simulator.journal(path=f"{stage.account_path}/load_balances"))
-    assert not is_gone(started(stage)["pid"]), stage.explain()
-    stage.simulator.release(held)
-    finish(stage)
+    case_run.hold_sell("before")
+    case_run.trigger()
+    held = case_run.wait_for_held_sell()
+    kill(case_run)
+    case_run.wait_for(
+        "the next try to watch", lambda: case_run.simulator.journal(path=f"{case_run.account_path}/load_balances")
+    )
+    assert not is_gone(started(case_run)["pid"]), case_run.explain()
+    case_run.simulator.release(held)
+    finish(case_run)
 
 
-def freeze(stage: Stage) -> None:
+def freeze(case_run: CaseRun) -> None:
     """Stop the first try's processes at a point, and let them go on when the next try is over."""
-    facts = stage.play.facts
-    stage.trigger(try1=f"wait at {facts['point']}")
-    stage.wait_for("the point", lambda: stage.told("reached"))
-    task, supervisor = started(stage)["pid"], started(stage)["supervisor"]
-    stopped = [supervisor] if facts["victim"] == "supervisor" else [task, supervisor]
+    parameters = case_run.case.parameters
+    case_run.trigger(try1=f"wait at {parameters['point']}")
+    case_run.wait_for("the point", lambda: case_run.reported_event("reached"))
+    task, supervisor = started(case_run)["pid"], started(case_run)["supervisor"]
+    stopped = [supervisor] if parameters["victim"] == "supervisor" else [task, supervisor]
     send_signal(signal.SIGSTOP, *stopped)
-    if facts["victim"] == "supervisor":
-        stage.let_go_on()
-    state = stage.wait_for_end()
-    assert state == "success", stage.explain()
-    assert not is_gone(task), stage.explain()
-    stage.let_go_on()
+    if parameters["victim"] == "supervisor":
+        case_run.resume_try()
+    state = case_run.wait_for_end()
+    assert state == "success", case_run.explain()
+    assert not is_gone(task), case_run.explain()
+    case_run.resume_try()
     send_signal(signal.SIGCONT, *stopped)
-    finish(stage)
+    finish(case_run)
 
 
-def started(stage: Stage) -> dict[str, Any]:
-    """Return what the first try has told of its processes."""
-    facts: dict[str, Any] = stage.wait_for("the first try", lambda: stage.told("started"))
-    return facts
-
-
-def kill(stage: Stage) -> None:
-    """Kill what the cell is about, from outside."""
-    processes = started(stage)
-    if stage.play.facts["victim"] == "task":
-        send_signal(signal.SIGKILL, processes["pid"])
-        return
-    task = psutil.Process(processes["pid"])
-    send_signal(signal.SIGKILL, processes["supervisor"])
-    stage.wait_for("the task to be an orphan", lambda: task.ppid() != processes["supervisor"], 10)
-
-
-def finish(stage: Stage) -> None:
-    """Wait for the end of the run and of what is left of its tries."""
-    stage.wait_for_end()
-    started(stage)
-    pids = [facts["pid"] for facts in stage.trace() if facts["event"] == "started"]
-    stage.wait_for("the end of the tries' processes", lambda: all(is_gone(pid) for pid in pids), 60)
-
-
-def cells() -> list[Play]:
-    plays = []
+def make_cases() -> list[Case]:
+    cases = []
     for victim in VICTIMS:
-        common = {"victim": victim, "takes": SUPERVISOR_CELL_SECONDS if victim == "supervisor" else 0}
+        common = {"victim": victim, "takes": SUPERVISOR_SECONDS if victim == "supervisor" else 0}
         given_up = 2 if victim == "supervisor" else 1
         for name, (point, posts, outcome) in POINTS.items():
             how = ORPHANS.get(name, outcome) if victim == "supervisor" else outcome
             injections = {"try1": f"kill {victim} at {point}"}
-            facts = {**common, "injections": injections, "posts": posts, "outcome": how}
-            plays.append(Play(f"{victim}_{name}", kill_at_points, "kill_matrix", facts, given_up))
+            parameters = {**common, "injections": injections, "posts": posts, "outcome": how}
+            cases.append(Case(f"{victim}_{name}", kill_at_points, "kill_matrix", parameters, given_up))
         for name, (hold, discard, posts, outcome) in IN_FLIGHT.items():
-            facts = {**common, "hold": hold, "discard": discard, "posts": posts, "outcome": outcome}
-            plays.append(Play(f"{victim}_{name}", kill_in_flight, "kill_matrix", facts, given_up))
-    until, facts = kill_in_flight_until_next_try, {**common, "posts": 1, "outcome": "reconciled"}
-    plays.append(Play("supervisor_in_flight_until_next_try", until, "patient_kill_matrix", facts, given_up))
-    return plays
+            parameters = {**common, "hold": hold, "discard": discard, "posts": posts, "outcome": outcome}
+            cases.append(Case(f"{victim}_{name}", kill_in_flight, "kill_matrix", parameters, given_up))
+    until, parameters = kill_in_flight_until_next_try, {**common, "posts": 1, "outcome": "reconciled"}
+    cases.append(Case("supervisor_in_flight_until_next_try", until, "patient_kill_matrix", parameters, given_up))
+    return cases
 
 
-def double_kills() -> list[Play]:
+def double_kills() -> list[Case]:
     unsold = {"try1": "kill task at after intent", "try2": "kill supervisor at before sending"}
     sold = {"try1": "kill task at before outcome", "try2": "kill task at before outcome"}
-    common = {"posts": 1, "tries": 3, "takes": SUPERVISOR_CELL_SECONDS}
+    common = {"posts": 1, "tries": 3, "takes": SUPERVISOR_SECONDS}
     return [
-        Play("twice_unsold", kill_at_points, "kill_matrix", {**common, "injections": unsold, "outcome": "accepted"}, 3),
-        Play("twice_sold", kill_at_points, "kill_matrix", {**common, "injections": sold, "outcome": "reconciled"}, 2),
+        Case("twice_unsold", kill_at_points, "kill_matrix", {**common, "injections": unsold, "outcome": "accepted"}, 3),
+        Case("twice_sold", kill_at_points, "kill_matrix", {**common, "injections": sold, "outcome": "reconciled"}, 2),
     ]
 
 
-def frozen(name: str, point: str, victim: str = "both") -> Play:
-    common = {"posts": 1, "outcome": "accepted", "takes": SUPERVISOR_CELL_SECONDS}
-    return Play(f"frozen_{name}", freeze, "kill_matrix", {**common, "point": point, "victim": victim}, 2)
+def frozen(name: str, point: str, victim: str = "both") -> Case:
+    common = {"posts": 1, "outcome": "accepted", "takes": SUPERVISOR_SECONDS}
+    return Case(f"frozen_{name}", freeze, "kill_matrix", {**common, "point": point, "victim": victim}, 2)
 
 
 FREEZES = [
@@ -149,36 +89,40 @@ FREEZES = [
 ]
 
 
-def judge(stage: Stage) -> None:
+def check(case_run: CaseRun) -> None:
     """Assert what holds in every cell."""
-    facts, liquidation, account = stage.play.facts, stage.xcom("liquidation"), stage.xcom("return_value")
-    assert stage.state() == "success", stage.explain()
-    assert len(stage.sells()) == 1, stage.explain()
-    assert len(stage.posts()) == facts["posts"], stage.explain()
-    assert liquidation["outcome"] == facts["outcome"], stage.explain()
-    assert account["id"] == stage.account.id, stage.explain()
-    assert len(stage.tries()) == facts.get("tries", 2), stage.explain()
-    for name, order in facts.get("injections", {}).items():
+    parameters, liquidation, account = (
+        case_run.case.parameters,
+        case_run.xcom("liquidation"),
+        case_run.xcom("return_value"),
+    )
+    assert case_run.state() == "success", case_run.explain()
+    assert len(case_run.sells()) == 1, case_run.explain()
+    assert len(case_run.posts()) == parameters["posts"], case_run.explain()
+    assert liquidation["outcome"] == parameters["outcome"], case_run.explain()
+    assert account["id"] == case_run.account.id, case_run.explain()
+    assert len(case_run.tries()) == parameters.get("tries", 2), case_run.explain()
+    for name, order in parameters.get("injections", {}).items():
         number = int(name.removeprefix("try"))
-        assert stage.told("reached", number), stage.explain()
-        assert "supervisor" not in order or stage.told("orphaned", number), stage.explain()
+        assert case_run.reported_event("reached", number), case_run.explain()
+        assert "supervisor" not in order or case_run.reported_event("orphaned", number), case_run.explain()
 
 
-@pytest.mark.parametrize("played", cells(), ids=lambda play: play.name, indirect=True)
-def test_killed_anywhere_it_sells_once(played: Stage) -> None:
-    judge(played)
+@pytest.mark.parametrize("case_run", make_cases(), ids=lambda case: case.name, indirect=True)
+def test_killed_anywhere_it_sells_once(case_run: CaseRun) -> None:
+    check(case_run)
 
 
-@pytest.mark.parametrize("played", double_kills(), ids=lambda play: play.name, indirect=True)
-def test_killed_twice_it_sells_once(played: Stage) -> None:
-    judge(played)
+@pytest.mark.parametrize("case_run", double_kills(), ids=lambda case: case.name, indirect=True)
+def test_killed_twice_it_sells_once(case_run: CaseRun) -> None:
+    check(case_run)
 
 
-@pytest.mark.parametrize("played", FREEZES, ids=lambda play: play.name, indirect=True)
-def test_frozen_until_given_up_it_sends_nothing(played: Stage) -> None:
-    judge(played)
-    next_try = played.told("started", 2)
-    assert next_try is not None, played.explain()
-    assert played.posts()[0]["time"] > next_try["time"], played.explain()
-    end = played.told("ended", 1)
-    assert end is None or end["error"], played.explain()
+@pytest.mark.parametrize("case_run", FREEZES, ids=lambda case: case.name, indirect=True)
+def test_frozen_until_given_up_it_sends_nothing(case_run: CaseRun) -> None:
+    check(case_run)
+    next_try = case_run.reported_event("started", 2)
+    assert next_try is not None, case_run.explain()
+    assert case_run.posts()[0]["time"] > next_try["time"], case_run.explain()
+    end = case_run.reported_event("ended", 1)
+    assert end is None or end["error"], case_run.explain()

@@ -6,16 +6,9 @@ from typing import Any
 
 import pytest
 
-from tests.scheduler.test_given_up import BEGINNINGS
-from tests.scheduler.test_kill_matrix import (
-    IN_FLIGHT,
-    POINTS,
-    SUPERVISOR_CELL_SECONDS,
-    VICTIMS,
-    kill_at_points,
-    kill_in_flight,
-)
-from tests.scheduler.world import Play, Stage
+from tests.scheduler.cases import ANY, Case, CaseRun
+from tests.scheduler.kill_points import BEGINNINGS, IN_FLIGHT, POINTS, SUPERVISOR_SECONDS, VICTIMS
+from tests.scheduler.steps import kill_at_points, kill_in_flight
 
 pytestmark = pytest.mark.scheduler
 
@@ -29,51 +22,57 @@ SOLD_BY_ORPHAN = {"after_intent"}
 FREED_BY_ORPHAN = {"before_intent"}
 
 
-def kill_and_start_anew(stage: Stage) -> None:
-    facts = stage.play.facts
-    if "hold" in facts:
-        kill_in_flight(stage)
+def kill_and_start_anew(case_run: CaseRun) -> None:
+    parameters = case_run.case.parameters
+    if "hold" in parameters:
+        kill_in_flight(case_run)
     else:
-        kill_at_points(stage)
-    assert stage.state() == "failed", stage.explain()
-    facts["new run"] = stage.start_new_run("liquidation_once")
+        kill_at_points(case_run)
+    assert case_run.state() == "failed", case_run.explain()
+    case_run.results["new run"] = case_run.start_new_run("liquidation_once")
 
 
-def cells() -> list[Play]:
-    plays = []
+def make_cases() -> list[Case]:
+    cases = []
     for victim in VICTIMS:
         sold_by_first = SOLD_BY_FIRST | (SOLD_BY_ORPHAN if victim == "supervisor" else set())
         unclaimed = UNCLAIMED.keys() | (FREED_BY_ORPHAN if victim == "supervisor" else set())
-        common: dict[str, Any] = {"victim": victim, "takes": SUPERVISOR_CELL_SECONDS if victim == "supervisor" else 0}
+        common: dict[str, Any] = {"victim": victim, "takes": SUPERVISOR_SECONDS if victim == "supervisor" else 0}
         for name, (point, _, _) in {**UNCLAIMED, **POINTS}.items():
-            facts = {
+            parameters = {
                 **common,
                 "injections": {"try1": f"kill {victim} at {point}"},
                 "unclaimed": name in unclaimed,
                 "sold by first": name in sold_by_first,
             }
-            plays.append(Play(f"anew_{victim}_{name}", kill_and_start_anew, "kill_matrix_once", facts, 9))
+            cases.append(
+                Case(f"anew_{victim}_{name}", kill_and_start_anew, "kill_matrix_once", parameters, allowed_give_ups=ANY)
+            )
         for name, (hold, discard, _, _) in IN_FLIGHT.items():
-            facts = {
+            parameters = {
                 **common,
                 "hold": hold,
                 "discard": discard,
                 "unclaimed": False,
                 "sold by first": name in sold_by_first,
             }
-            plays.append(Play(f"anew_{victim}_{name}", kill_and_start_anew, "kill_matrix_once", facts, 9))
-    return plays
+            cases.append(
+                Case(f"anew_{victim}_{name}", kill_and_start_anew, "kill_matrix_once", parameters, allowed_give_ups=ANY)
+            )
+    return cases
 
 
-@pytest.mark.parametrize("played", cells(), ids=lambda play: play.name, indirect=True)
-def test_a_new_run_sells_what_nobody_has_claimed_and_refuses_the_rest(played: Stage) -> None:
-    facts, told = played.play.facts, played.new_xcom("liquidation")
-    assert played.state() == "failed", played.explain()
-    assert facts["new run"] == ("success" if facts["unclaimed"] else "failed"), played.explain()
-    assert len(played.sells()) == (1 if facts["unclaimed"] or facts["sold by first"] else 0), played.explain()
-    if facts["unclaimed"]:
-        assert told["outcome"] == "accepted", played.explain()
+@pytest.mark.parametrize("case_run", make_cases(), ids=lambda case: case.name, indirect=True)
+def test_a_new_run_sells_what_nobody_has_claimed_and_refuses_the_rest(case_run: CaseRun) -> None:
+    parameters, liquidation = case_run.case.parameters, case_run.new_xcom("liquidation")
+    assert case_run.state() == "failed", case_run.explain()
+    assert case_run.results["new run"] == ("success" if parameters["unclaimed"] else "failed"), case_run.explain()
+    assert len(case_run.sells()) == (1 if parameters["unclaimed"] or parameters["sold by first"] else 0), (
+        case_run.explain()
+    )
+    if parameters["unclaimed"]:
+        assert liquidation["outcome"] == "accepted", case_run.explain()
         return
-    assert told["outcome"] == "refused", played.explain()
-    assert f"kill_matrix_once/{played.run_id}/liquidate, try 1" in told["reason"], played.explain()
-    assert "not_within" in told["reason"], played.explain()
+    assert liquidation["outcome"] == "refused", case_run.explain()
+    assert f"kill_matrix_once/{case_run.run_id}/liquidate, try 1" in liquidation["reason"], case_run.explain()
+    assert "not_within" in liquidation["reason"], case_run.explain()

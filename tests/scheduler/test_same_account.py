@@ -4,37 +4,43 @@ from __future__ import annotations
 
 import pytest
 
-from tests.scheduler.world import Play, Stage
+from tests.scheduler.cases import ANY, Case, CaseRun
 
 pytestmark = pytest.mark.scheduler
 
 
-def sell_at_the_same_instant(stage: Stage) -> None:
+def sell_at_the_same_instant(case_run: CaseRun) -> None:
     """Let two runs go on together from where each is about to ask whether it may sell."""
-    stage.new_dag_id = "kill_matrix_last"
+    case_run.new_dag_id = "kill_matrix_last"
     order = {"try1": "wait at before sending"}
-    stage.start(stage.dag_id, stage.run_id, order)
-    stage.start(stage.new_dag_id, stage.new_run_id, order)
-    for run_id in (stage.run_id, stage.new_run_id):
-        stage.wait_for("the point", lambda one=run_id: stage.told("reached", run_id=one))
-    for run_id in (stage.run_id, stage.new_run_id):
-        stage.let_go_on(run_id=run_id)
-    stage.wait_for_end()
-    stage.play.facts["new run"] = stage.wait_for_new_run()
+    case_run.start(case_run.dag_id, case_run.run_id, order)
+    case_run.start(case_run.new_dag_id, case_run.new_run_id, order)
+    for run_id in (case_run.run_id, case_run.new_run_id):
+        case_run.wait_for("the point", lambda one=run_id: case_run.reported_event("reached", run_id=one))
+    for run_id in (case_run.run_id, case_run.new_run_id):
+        case_run.resume_try(run_id=run_id)
+    case_run.wait_for_end()
+    case_run.results["new run"] = case_run.wait_for_new_run()
 
 
-PLAYS = [Play(f"same_instant_{number}", sell_at_the_same_instant, "kill_matrix_once", {}, 9) for number in range(3)]
+CASES = [
+    Case(f"same_instant_{number}", sell_at_the_same_instant, "kill_matrix_once", {}, allowed_give_ups=ANY)
+    for number in range(3)
+]
 
 
-@pytest.mark.parametrize("played", PLAYS, ids=lambda play: play.name, indirect=True)
-def test_of_two_dags_at_the_same_instant_one_sells_and_the_other_names_it(played: Stage) -> None:
-    states = {"kill_matrix_once": played.state(), "kill_matrix_last": played.play.facts["new run"]}
-    assert sorted(states.values()) == ["failed", "success"], played.explain()
-    assert len(played.sells()) == len(played.posts()) == 1, played.explain()
-    runs = {"kill_matrix_once": played.run_id, "kill_matrix_last": played.new_run_id}
-    told = {"kill_matrix_once": played.xcom("liquidation"), "kill_matrix_last": played.new_xcom("liquidation")}
+@pytest.mark.parametrize("case_run", CASES, ids=lambda case: case.name, indirect=True)
+def test_of_two_dags_at_the_same_instant_one_sells_and_the_other_names_it(case_run: CaseRun) -> None:
+    states = {"kill_matrix_once": case_run.state(), "kill_matrix_last": case_run.results["new run"]}
+    assert sorted(states.values()) == ["failed", "success"], case_run.explain()
+    assert len(case_run.sells()) == len(case_run.posts()) == 1, case_run.explain()
+    runs = {"kill_matrix_once": case_run.run_id, "kill_matrix_last": case_run.new_run_id}
+    both = {
+        "kill_matrix_once": case_run.xcom("liquidation"),
+        "kill_matrix_last": case_run.new_xcom("liquidation"),
+    }
     [sold] = [dag_id for dag_id, state in states.items() if state == "success"]
     [refused] = [dag_id for dag_id, state in states.items() if state == "failed"]
-    assert told[sold]["outcome"] == "accepted", told
-    assert told[refused]["outcome"] == "refused", told
-    assert f"{sold}/{runs[sold]}/liquidate" in told[refused]["reason"], told
+    assert both[sold]["outcome"] == "accepted", both
+    assert both[refused]["outcome"] == "refused", both
+    assert f"{sold}/{runs[sold]}/liquidate" in both[refused]["reason"], both

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.scheduler.world import DAG_IDS, Play, Stage, World
+from tests.scheduler.cases import Case, CaseRun
+from tests.scheduler.cluster import DAG_IDS, Cluster
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,22 +19,22 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.scheduler
 
 
-def clear_sold(stage: Stage) -> None:
-    stage.write_accounts([stage.account.id])
-    stage.trigger()
-    stage.play.facts["first"] = stage.wait_for_end()
-    stage.clear_run()
-    stage.wait_for_end()
+def clear_sold(case_run: CaseRun) -> None:
+    case_run.write_accounts([case_run.account.id])
+    case_run.trigger()
+    case_run.results["first"] = case_run.wait_for_end()
+    case_run.clear_run()
+    case_run.wait_for_end()
 
 
-CLEARED = [Play("wiped", clear_sold, "liquidation_once"), Play("wiped_mapped", clear_sold, "mapped_liquidation")]
+CLEARED = [Case("wiped", clear_sold, "liquidation_once"), Case("wiped_mapped", clear_sold, "mapped_liquidation")]
 
 
 @pytest.fixture(scope="module")
-def forgetful(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def forgetful(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """Another Airflow, whose server forgets."""
-    settings = {"EXECUTION_API_AIRFLOW__STATE_STORE__CLEAR_ON_SUCCESS": "True"}
-    forgetful = World(CLEARED, tmp_path_factory.mktemp("forgetful"), settings)
+    settings = {"AIRFLOW__STATE_STORE__CLEAR_ON_SUCCESS": "True"}
+    forgetful = Cluster(CLEARED, tmp_path_factory.mktemp("forgetful"), settings)
     try:
         forgetful.airflow.wait_until_ready(DAG_IDS)
         yield forgetful
@@ -41,13 +42,13 @@ def forgetful(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         forgetful.stop()
 
 
-@pytest.mark.parametrize("play", CLEARED, ids=lambda play: play.name)
-def test_a_run_that_is_cleared_does_not_sell_again(forgetful: World, play: Play) -> None:
-    stage = forgetful.act(play)
-    assert stage.play.facts["first"] == "success", stage.explain()
-    assert stage.airflow.database("SELECT * FROM task_state_store WHERE run_id = ?", stage.run_id) == []
-    assert stage.state() == "failed", stage.explain()
-    assert len(stage.sells()) == len(stage.posts()) == 1, stage.explain()
-    told = stage.xcom("liquidation")
-    assert told["outcome"] == "unknown", stage.explain()
-    assert "nothing is recorded" in told["reason"], stage.explain()
+@pytest.mark.parametrize("case", CLEARED, ids=lambda case: case.name)
+def test_a_run_that_is_cleared_does_not_sell_again(forgetful: Cluster, case: Case) -> None:
+    case_run = forgetful.run(case)
+    assert case_run.results["first"] == "success", case_run.explain()
+    assert case_run.airflow.database("SELECT * FROM task_state_store WHERE run_id = ?", case_run.run_id) == []
+    assert case_run.state() == "failed", case_run.explain()
+    assert len(case_run.sells()) == len(case_run.posts()) == 1, case_run.explain()
+    liquidation = case_run.xcom("liquidation")
+    assert liquidation["outcome"] == "unknown", case_run.explain()
+    assert "nothing is recorded" in liquidation["reason"], case_run.explain()

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from airflow_provider_3commas.simulator import Simulator
-from demo.ui import SCENARIO, DemoAirflow
-from tests.ui.world import HOSTILE, HOSTILE_EXCHANGE, HOSTILE_ID, Keys, Traces, Viewer
+from local_airflow.example_airflow import ACCOUNTS, ExampleAirflow
+from tests.ui.browser import BrowserRecord, BrowserUser
+from tests.ui.example_runs import ExampleRuns
+from tests.ui.inputs import HOSTILE, HOSTILE_EXCHANGE, HOSTILE_ID, ApiKeys
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,11 +28,19 @@ FLAGS = [
 ]  # fmt: skip
 
 
+#: What each uses, those before it may have made; the last one looks at what all have left.
+ORDER = [
+    "test_make_ui.py", "test_run_reader.py", "test_connections.py", "test_liquidation_tab.py", "test_fleet_tab.py",
+    "test_hostile_name.py", "test_layout.py", "test_permissions.py", "test_fleet_of_two_hundred.py", "test_no_leaks.py",
+]  # fmt: skip
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark them all."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.ui)
+    """Mark the tests of this folder, and run them in their order, after all others."""
+    ours = [item for item in items if Path(__file__).parent in item.path.parents]
+    for item in ours:
+        item.add_marker(pytest.mark.ui)
+    items.sort(key=lambda item: ORDER.index(item.path.name) if item in ours else -1)
 
 
 @pytest.fixture(scope="session")
@@ -55,7 +65,7 @@ def chromium() -> str:
     return found
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def browser(chromium: str) -> Iterator[Browser]:
     from playwright.sync_api import sync_playwright
 
@@ -68,16 +78,16 @@ def browser(chromium: str) -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="module")
-def keys() -> Keys:
-    return Keys()
+@pytest.fixture(scope="session")
+def api_keys() -> ApiKeys:
+    return ApiKeys()
 
 
-@pytest.fixture(scope="module")
-def simulator(keys: Keys) -> Iterator[Simulator]:
+@pytest.fixture(scope="session")
+def simulator(api_keys: ApiKeys) -> Iterator[Simulator]:
     """Start the simulator of ``make ui``, with keys of these tests and an account whose name is an attack."""
-    with Simulator(str(SCENARIO), speed=2) as simulator:
-        for api_key, public_key in keys.public.items():
+    with Simulator(str(ACCOUNTS), speed=2) as simulator:
+        for api_key, public_key in api_keys.public.items():
             simulator.put_key(api_key, public_key=public_key)
         simulator.change_account(
             HOSTILE_ID,
@@ -89,25 +99,30 @@ def simulator(keys: Keys) -> Iterator[Simulator]:
         yield simulator
 
 
-@pytest.fixture(scope="module")
-def airflow(simulator: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DemoAirflow]:
+@pytest.fixture(scope="session")
+def airflow(simulator: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ExampleAirflow]:
     """Start the Airflow of ``make ui``, without its connection: that is created in the form."""
     # The stranger has no role: such a user may do nothing.
     roles = {"admin": "admin", "viewer": "viewer", "stranger": ""}
-    with DemoAirflow(tmp_path_factory.mktemp("airflow"), simulator, roles=roles) as airflow:
+    with ExampleAirflow(tmp_path_factory.mktemp("airflow"), simulator, roles=roles) as airflow:
         airflow.wait_until_ready()
         yield airflow
 
 
-@pytest.fixture(scope="module")
-def traces() -> Traces:
-    return Traces()
+@pytest.fixture(scope="session")
+def record() -> BrowserRecord:
+    return BrowserRecord()
 
 
-@pytest.fixture(scope="module")
-def admin(browser: Browser, airflow: DemoAirflow, traces: Traces, screenshots: Path) -> Iterator[Viewer]:
+@pytest.fixture(scope="session")
+def example_runs(airflow: ExampleAirflow, simulator: Simulator) -> ExampleRuns:
+    return ExampleRuns(airflow, simulator)
+
+
+@pytest.fixture(scope="session")
+def admin(browser: Browser, airflow: ExampleAirflow, record: BrowserRecord, screenshots: Path) -> Iterator[BrowserUser]:
     """Log in as the administrator, through the form."""
-    viewer = Viewer(browser, airflow, traces, screenshots)
-    viewer.log_in("admin")
-    yield viewer
-    viewer.close()
+    admin = BrowserUser(browser, airflow, record, screenshots)
+    admin.log_in("admin")
+    yield admin
+    admin.close()

@@ -1,6 +1,6 @@
 """The tab over XComs that no simulated run leaves: two hundred accounts, every outcome, half a character in a name.
 
-Airflow serves the page and the render route; its REST API, between the two, is played.
+Airflow serves the page and the render route; its REST API, between the two, is a fake.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from playwright.sync_api import expect
 from airflow_provider_3commas.report import build_report
 from airflow_provider_3commas.report.texts import describe, fleet_row
 from tests.report.samples import BEFORE, FACTS, LIQUIDATION, SETTLEMENT
-from tests.ui.world import Traces, Viewer, overflow_of_page
+from tests.ui.browser import BrowserRecord, BrowserUser, overflow_of_page
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from playwright.sync_api import Browser, Route
 
-    from demo.ui import DemoAirflow
+    from local_airflow.example_airflow import ExampleAirflow
 
 COUNT = 200
 NAME = "Main \ud83d"  # cut off in the middle of an emoji
@@ -30,8 +30,8 @@ REASON = "3Commas says: <b>locked</b> [x](https://evil.example)"
 _KEYS = ("liquidation", "holdings_before", "settlement_history", "settlement_facts")
 
 
-class PlayedRun:
-    """A run of a mapped sale and a mapped wait, as Airflow's REST API tells it."""
+class FakeRun:
+    """A run of a mapped sale and a mapped wait, as Airflow's REST API would describe it."""
 
     def __init__(self) -> None:
         self.accounts = [self._account(index) for index in range(COUNT)]
@@ -119,13 +119,13 @@ class PlayedRun:
 
 
 @pytest.fixture(scope="module")
-def run() -> PlayedRun:
-    return PlayedRun()
+def run() -> FakeRun:
+    return FakeRun()
 
 
 @pytest.fixture(scope="module")
-def traces_here() -> Traces:
-    return Traces()
+def own_record() -> BrowserRecord:
+    return BrowserRecord()
 
 
 @pytest.fixture(scope="module")
@@ -134,43 +134,48 @@ def posted() -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def viewer(
-    browser: Browser, airflow: DemoAirflow, screenshots: Any, traces_here: Traces, run: PlayedRun, posted: list[Any]
-) -> Iterator[Viewer]:
-    viewer = Viewer(browser, airflow, traces_here, screenshots)
-    viewer.log_in("viewer")
-    viewer.context.route("**/api/v2/dags/played/**", run.answer)
-    viewer.context.on(
+def user(
+    browser: Browser,
+    airflow: ExampleAirflow,
+    screenshots: Any,
+    own_record: BrowserRecord,
+    run: FakeRun,
+    posted: list[Any],
+) -> Iterator[BrowserUser]:
+    user = BrowserUser(browser, airflow, own_record, screenshots)
+    user.log_in("viewer")
+    user.context.route("**/api/v2/dags/fake/**", run.answer)
+    user.context.on(
         "request",
         lambda request: posted.append(request.post_data_json) if request.url.endswith("/threecommas/report") else None,
     )
-    viewer.page.goto("/threecommas/liquidation.html?dag_id=played&run_id=r")
-    expect(viewer.page.locator(".tc-fleet tbody tr")).to_have_count(COUNT)
-    yield viewer
-    viewer.close()
+    user.page.goto("/threecommas/liquidation.html?dag_id=fake&run_id=r")
+    expect(user.page.locator(".tc-fleet tbody tr")).to_have_count(COUNT)
+    yield user
+    user.close()
 
 
-def refresh(viewer: Viewer) -> None:
-    line = viewer.page.locator("#state")
+def refresh(user: BrowserUser) -> None:
+    line = user.page.locator("#state")
     line.evaluate("(element) => { element.textContent = 'asked'; }")
-    viewer.page.locator("#refresh").click()
+    user.page.locator("#refresh").click()
     expect(line).not_to_have_text("asked")
 
 
-def test_two_hundred_accounts_are_one_request(viewer: Viewer, posted: list[dict[str, Any]]) -> None:
+def test_two_hundred_accounts_are_one_request(user: BrowserUser, posted: list[dict[str, Any]]) -> None:
     assert [(len(body["accounts"]), len(body["others"])) for body in posted] == [(COUNT, 0)]
-    expect(viewer.page.locator(".tc-headline")).to_have_text("200 of 200 accounts settled.")
-    expect(viewer.page.locator("tfoot")).to_contain_text(f"{COUNT * (COUNT + 1) // 2:,}.00000000 BTC")
-    assert overflow_of_page(viewer.page) == 0
+    expect(user.page.locator(".tc-headline")).to_have_text("200 of 200 accounts settled.")
+    expect(user.page.locator("tfoot")).to_contain_text(f"{COUNT * (COUNT + 1) // 2:,}.00000000 BTC")
+    assert overflow_of_page(user.page) == 0
 
 
-def test_half_a_character_is_shown_as_one(viewer: Viewer) -> None:
-    expect(viewer.page.locator(".tc-link").first).to_have_text("Main \ufffd 000")
+def test_half_a_character_is_shown_as_one(user: BrowserUser) -> None:
+    expect(user.page.locator(".tc-link").first).to_have_text("Main \ufffd 000")
 
 
-def test_what_has_not_changed_is_not_sent_again(viewer: Viewer, posted: list[dict[str, Any]]) -> None:
+def test_what_has_not_changed_is_not_sent_again(user: BrowserUser, posted: list[dict[str, Any]]) -> None:
     sent = len(posted)
-    refresh(viewer)
+    refresh(user)
     assert len(posted) == sent
 
 
@@ -179,45 +184,45 @@ def test_what_has_not_changed_is_not_sent_again(viewer: Viewer, posted: list[dic
     [(7, "refused", "Failed"), (8, "rejected", "Failed"), (9, "unknown", "Outcome unknown")],
 )
 def test_outcome_and_reason_of_the_one_that_has_changed(
-    viewer: Viewer, run: PlayedRun, posted: list[dict[str, Any]], index: int, outcome: str, status: str
+    user: BrowserUser, run: FakeRun, posted: list[dict[str, Any]], index: int, outcome: str, status: str
 ) -> None:
     run.fail(index, outcome)
     sent = len(posted)
-    refresh(viewer)
+    refresh(user)
 
     assert [(len(body["accounts"]), len(body["others"])) for body in posted[sent:]] == [(1, COUNT - 1)]
-    row = viewer.page.locator(".tc-fleet tbody tr", has_text=f"{NAME[:-1]}\ufffd {index:03}")
+    row = user.page.locator(".tc-fleet tbody tr", has_text=f"{NAME[:-1]}\ufffd {index:03}")
     expect(row.locator(".tc-badge")).to_have_text(status)
     expect(row.locator(".tc-why")).to_have_text(fleet_row(run.report(index))["why"])
     row.get_by_role("button").click()
     shown = describe(run.report(index))
-    expect(viewer.page.locator(".tc-headline")).to_have_text(shown["headline"])
-    assert viewer.page.locator(".tc-headline a, .tc-headline b").count() == 0
-    viewer.picture(f"outcome-{outcome}")
-    viewer.page.locator("#back").click()
+    expect(user.page.locator(".tc-headline")).to_have_text(shown["headline"])
+    assert user.page.locator(".tc-headline a, .tc-headline b").count() == 0
+    user.screenshot(f"outcome-{outcome}")
+    user.page.locator("#back").click()
 
 
-def test_those_who_need_a_person_come_first(viewer: Viewer) -> None:
-    assert viewer.page.locator(".tc-fleet .tc-badge").all_inner_texts()[:4] == [
+def test_those_who_need_a_person_come_first(user: BrowserUser) -> None:
+    assert user.page.locator(".tc-fleet .tc-badge").all_inner_texts()[:4] == [
         "Failed", "Failed", "Outcome unknown", "Settled"
     ]  # fmt: skip
-    viewer.page.locator("#sort-before").click()
-    first = viewer.page.locator(".tc-fleet tbody tr").first
+    user.page.locator("#sort-before").click()
+    first = user.page.locator(".tc-fleet tbody tr").first
     expect(first).to_contain_text("200.00000000 BTC")
-    viewer.page.locator("#sort-before").click()
+    user.page.locator("#sort-before").click()
     expect(first).to_contain_text("1.00000000 BTC")
-    viewer.picture("fleet-of-two-hundred")
+    user.screenshot("fleet-of-two-hundred")
 
 
-def test_nobody_is_told_anything_after_the_session_has_ended(viewer: Viewer, run: PlayedRun) -> None:
+def test_nobody_is_told_anything_after_the_session_has_ended(user: BrowserUser, run: FakeRun) -> None:
     """The route asks for itself: here Airflow's API would go on answering."""
-    viewer.context.clear_cookies()
+    user.context.clear_cookies()
     run.fail(10, "refused")
-    viewer.page.locator("#refresh").click()
-    expect(viewer.page.locator(".tc-message")).to_contain_text("You are not logged in to Airflow any more.")
+    user.page.locator("#refresh").click()
+    expect(user.page.locator(".tc-message")).to_contain_text("You are not logged in to Airflow any more.")
 
 
-def test_no_script_ran_and_nothing_complained(traces_here: Traces) -> None:
-    assert len(traces_here.shown) >= 4
+def test_no_script_ran_and_nothing_complained(own_record: BrowserRecord) -> None:
+    assert len(own_record.pages) >= 4
     # The browser itself notes the answer 401 of the test before.
-    assert [alarm for alarm in traces_here.alarms if "401" not in alarm] == []
+    assert [violation for violation in own_record.violations if "401" not in violation] == []

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from demo.standalone import Standalone, free_port
-from tests.scheduler.session import wait_for
+from local_airflow.errors import LocalAirflowError
+from local_airflow.ports import free_port
+from local_airflow.standalone import StandaloneAirflow
+from local_airflow.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -132,9 +134,10 @@ def test_port_that_is_taken_is_no_obstacle(tmp_path: Path) -> None:
 
 
 def test_airflow_that_ends_by_itself_is_reported(tmp_path: Path) -> None:
-    from demo.standalone import StandaloneError
-
     (tmp_path / "home").mkdir()
-    broken = {"AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": "nonsense://"}
-    with Standalone(tmp_path / "home", broken) as airflow, pytest.raises(StandaloneError, match="Airflow has ended"):
+    broken = {"DATABASE__SQL_ALCHEMY_CONN": "nonsense://"}
+    with (
+        StandaloneAirflow(tmp_path / "home", settings=broken) as airflow,
+        pytest.raises(LocalAirflowError, match="Airflow has ended"),
+    ):
         airflow.wait_for("Godot", lambda: False, seconds=60)

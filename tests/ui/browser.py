@@ -1,4 +1,4 @@
-"""What the tests in the browser share: keys, an account's hostile name, a person at a browser, and what it received."""
+"""A person at a browser, and a record of everything that reached it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
 from playwright.sync_api import Error as PlaywrightError
 from playwright.sync_api import expect
 
@@ -17,64 +15,26 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, FrameLocator, Locator, Page, Request
 
-    from demo.ui import DemoAirflow
+    from local_airflow.example_airflow import ExampleAirflow
 
 #: Milliseconds; a task needs seconds to start, and this machine may have other things to do.
 PATIENCE = 120_000
 expect.set_options(timeout=30_000)
 
-_ATTACK = (
-    '<img src=x onerror="window.hacked=1"> \'"><script>window.hacked=1</script> {{ 7 * 7 }} \u202egnorw\u202c \u200f'
-)
-HOSTILE = _ATTACK + "x" * (300 - len(_ATTACK))
-HOSTILE_EXCHANGE = "<svg onload=\"window.hacked=1\"> & 'Kraken'"
-HOSTILE_ID = 32500006
-#: What is left of the name wherever only some of it is shown.
-HOSTILE_BEGINNING = '<img src=x onerror="window.hacked=1">'
 
-
-class Keys:
-    """API keys and their secrets; RSA keys are made anew each time."""
-
-    lines, password = "rsa-key-of-the-default-3f9a", "rsa-key-in-the-password-77c1"
-    wrong_secret = "secret-that-belongs-to-nothing-41d2"
-
-    def __init__(self) -> None:
-        self._private = {
-            name: rsa.generate_private_key(public_exponent=65537, key_size=2048) for name in (self.lines, self.password)
-        }
-
-    @property
-    def public(self) -> dict[str, str]:
-        """Return the public keys in PEM, by API key."""
-        form = serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-        return {name: key.public_key().public_bytes(*form).decode() for name, key in self._private.items()}
-
-    def pem(self, api_key: str) -> str:
-        """Return a private key as a person would copy it."""
-        form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        return self._private[api_key].private_bytes(*form).decode()
-
-    def secret_texts(self, simulator_secret: str) -> list[str]:
-        """Return everything that must be nowhere; of a PEM, each line."""
-        lines = [line for name in self._private for line in self.pem(name).splitlines() if not line.startswith("-----")]
-        # The last line can be so short that it is found anywhere.
-        return [simulator_secret, self.wrong_secret, *(line for line in lines if len(line) > 16)]
-
-
-class Traces:
-    """Keep what browsers received and showed, and notice scripts that should not run."""
+class BrowserRecord:
+    """Everything that browsers have received and shown, and every script that ran or complained where none should."""
 
     def __init__(self) -> None:
         self.received: list[tuple[str, str]] = []
         self.unread: list[str] = []
-        self.shown: list[tuple[str, str]] = []
-        self.alarms: list[str] = []
+        self.pages: list[tuple[str, str]] = []
+        self.violations: list[str] = []
 
-    def watch(self, context: BrowserContext) -> None:
+    def attach(self, context: BrowserContext) -> None:
         context.on("requestfinished", self._finished)
-        context.on("dialog", lambda dialog: self.alarms.append(f"dialog: {dialog.message}"))
-        context.on("weberror", lambda error: self.alarms.append(f"error: {error.error}"))
+        context.on("dialog", lambda dialog: self.violations.append(f"dialog: {dialog.message}"))
+        context.on("weberror", lambda error: self.violations.append(f"error: {error.error}"))
         context.on("console", self._said)
 
     def _finished(self, request: Request) -> None:
@@ -91,24 +51,24 @@ class Traces:
         # What the plugin's page says; Airflow's own pages have words of their own, and so has the frame that they make.
         ours = "/threecommas/" in message.location["url"] and not message.text.startswith("An iframe which has both")
         if ours or "Content Security Policy" in message.text:
-            self.alarms.append(f"console: {message.text}")
+            self.violations.append(f"console: {message.text}")
 
-    def see(self, page: Page) -> None:
-        """Keep what a page has in its document now, values of fields included."""
+    def record_page(self, page: Page) -> None:
+        """Record what a page has in its document now, values of fields included."""
         values = "[...document.querySelectorAll('input, textarea')].map((field) => field.value).join('\\n')"
         for frame in page.frames:
-            self.shown.append((frame.url, f"{frame.content()}\n{frame.evaluate(values)}"))
+            self.pages.append((frame.url, f"{frame.content()}\n{frame.evaluate(values)}"))
             if frame.evaluate("window.hacked !== undefined"):
-                self.alarms.append(f"a script ran in {frame.url}")
+                self.violations.append(f"a script ran in {frame.url}")
 
 
-class Viewer:
+class BrowserUser:
     """A person at a browser."""
 
     def __init__(
-        self, browser: Browser, airflow: DemoAirflow, traces: Traces, screenshots: Path, **options: Any
+        self, browser: Browser, airflow: ExampleAirflow, record: BrowserRecord, screenshots: Path, **options: Any
     ) -> None:
-        self.airflow, self.traces, self._screenshots = airflow, traces, screenshots
+        self.airflow, self.record, self._screenshots = airflow, record, screenshots
         self.context = browser.new_context(
             base_url=airflow.url,
             locale="en-US",
@@ -116,7 +76,7 @@ class Viewer:
             **{"viewport": {"width": 1280, "height": 900}, **options},
         )
         self.context.grant_permissions(["clipboard-read", "clipboard-write"])
-        traces.watch(self.context)
+        record.attach(self.context)
 
     @cached_property
     def page(self) -> Page:
@@ -132,8 +92,8 @@ class Viewer:
         self.page.get_by_role("button", name="Sign in").click()
         self.page.wait_for_url(lambda address: "/auth/login" not in address)
 
-    def picture(self, name: str) -> None:
-        self.traces.see(self.page)
+    def screenshot(self, name: str) -> None:
+        self.record.record_page(self.page)
         # Of what moves, the end.
         self.page.screenshot(path=self._screenshots / f"{name}.png", animations="disabled")
 
@@ -237,6 +197,13 @@ class Viewer:
     def xcom(self, dag_id: str, run_id: str, task_id: str, key: str = "return_value", map_index: int = -1) -> Any:
         path = f"dags/{dag_id}/dagRuns/{quote(run_id, safe='')}/taskInstances/{task_id}/xcomEntries/{key}"
         return self.get(f"{path}?map_index={map_index}")["value"]
+
+
+def sell_for_real(dialog: Locator) -> None:
+    """Untick the dry run in the trigger form."""
+    # The field itself is invisible; its frame is what one clicks on.
+    dialog.get_by_label("Dry run").locator("xpath=..").click()
+    expect(dialog.get_by_label("Dry run")).not_to_be_checked()
 
 
 def overflow(frame: FrameLocator) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow.sdk import DAG, task
-from killing import KilledSellAllToBtcOperator
+from killed_operator import KilledSellAllToBtcOperator
 
 from airflow_provider_3commas.operators.sell_all import SellAllToBtcOperator
 
@@ -27,12 +27,12 @@ PATIENT = {"retries": 2, "reconcile_for": timedelta(seconds=85)}
 @task
 def select_accounts(run_id: str) -> list[int]:
     """Return what the test has written down for this run."""
-    return json.loads((Path(os.environ["KILLING_FOLDER"]) / f"{run_id}.accounts").read_text())
+    return json.loads((Path(os.environ["TEST_SIGNALS"]) / f"{run_id}.accounts").read_text())
 
 
 def conn_id_of(run_id: str) -> str:
     """Return which connection the test has written down for this run."""
-    return (Path(os.environ["KILLING_FOLDER"]) / f"{run_id}.conn").read_text()
+    return (Path(os.environ["TEST_SIGNALS"]) / f"{run_id}.conn").read_text()
 
 
 def one(dag_id: str, operator: Any, **parameters: Any) -> None:

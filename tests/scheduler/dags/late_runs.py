@@ -9,7 +9,7 @@ from airflow.sdk import DAG
 
 from airflow_provider_3commas.operators.sell_all import SellAllToBtcOperator
 
-NOW = datetime.fromisoformat(os.environ["KILLING_NOW"])
+NOW = datetime.fromisoformat(os.environ["TEST_NOW"])
 # The last tick of each has passed long before: neither has a run that is due now.
 DAILY = NOW - timedelta(hours=6)
 WEEKLY = NOW - timedelta(days=3)
@@ -25,7 +25,7 @@ with DAG(
 ):
     SellAllToBtcOperator(
         task_id="liquidate",
-        account_id=os.environ["KILLING_PAST_ACCOUNT"],
+        account_id=os.environ["TEST_PAST_ACCOUNT"],
         retries=2,
         retry_delay=timedelta(seconds=1),
     )
@@ -39,14 +39,14 @@ with DAG(
 ):
     SellAllToBtcOperator(
         task_id="liquidate",
-        account_id=os.environ["KILLING_PAST_ACCOUNT"],
+        account_id=os.environ["TEST_PAST_ACCOUNT"],
         retries=2,
         retry_delay=timedelta(seconds=1),
     )
 
 with DAG("paused", schedule=None, is_paused_upon_creation=True):
     SellAllToBtcOperator(
-        task_id="liquidate", account_id=os.environ["KILLING_PAST_ACCOUNT"], max_lateness=timedelta(seconds=5)
+        task_id="liquidate", account_id=os.environ["TEST_PAST_ACCOUNT"], max_lateness=timedelta(seconds=5)
     )
 
 with DAG(
@@ -59,8 +59,8 @@ with DAG(
 ):
     SellAllToBtcOperator(
         task_id="liquidate",
-        account_id=os.environ["KILLING_TICKS_ACCOUNT"],
-        threecommas_conn_id=os.environ["KILLING_TICKS_CONN"],
+        account_id=os.environ["TEST_TICKS_ACCOUNT"],
+        threecommas_conn_id=os.environ["TEST_TICKS_CONN"],
         reconcile_for=timedelta(seconds=8),
     )
 
@@ -73,7 +73,7 @@ with DAG(
 ):
     SellAllToBtcOperator(
         task_id="liquidate",
-        account_id=os.environ["KILLING_ANEW_ACCOUNT"],
-        threecommas_conn_id="play_made_anew",
+        account_id=os.environ["TEST_ANEW_ACCOUNT"],
+        threecommas_conn_id="case_made_anew",
         reconcile_for=timedelta(seconds=8),
     )

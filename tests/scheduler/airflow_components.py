@@ -1,4 +1,4 @@
-"""A real Airflow of a test session's own: API server, scheduler with LocalExecutor, DAG processor, SQLite."""
+"""Airflow's scheduler, DAG processor and API servers as processes of their own; no triggerer."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import os
 import re
 import secrets
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -16,10 +15,11 @@ import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.error import HTTPError
-from urllib.request import ProxyHandler, Request, build_opener
 
-import psutil
+from local_airflow.errors import RestApiError
+from local_airflow.ports import LOOPBACK, free_ports
+from local_airflow.processes import AirflowCommand, LocalAirflow
+from local_airflow.waiting import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -34,128 +34,79 @@ FINISHED = frozenset({"success", "failed"})
 _FRESH = 0.7
 
 
-def wait_for(what: str, look: Callable[[], Any], seconds: float, explain: Callable[[], str] = str) -> Any:
-    """Look until there is something to see."""
-    end = time.monotonic() + seconds
-    while True:
-        seen = look()
-        if seen:
-            return seen
-        if time.monotonic() > end:
-            raise AssertionError(f"waited {seconds:g} s in vain for {what}\n{explain()}")
-        time.sleep(0.1)
+class AirflowComponents(LocalAirflow):
+    """Start Airflow with the DAGs of these tests, and speak to its REST API.
 
-
-class AirflowSession:
-    """Start Airflow in a folder, and speak to its REST API.
-
-    :param home: AIRFLOW_HOME, an empty folder.
+    :param home: AIRFLOW_HOME, a folder that does not exist yet.
     :param environment: what the DAGs need: connections, for one.
+    :param execution_api_environment: what is set for the tasks' API server alone.
     """
 
-    def __init__(self, home: Path, environment: Mapping[str, str]) -> None:
-        self.home = home
-        port, execution_port = _free_ports(2)
-        self.url = f"http://127.0.0.1:{port}"
-        self._execution_url = f"http://127.0.0.1:{execution_port}/execution/"
-        self._opener = build_opener(ProxyHandler({}))
-        self._token = ""
+    def __init__(
+        self,
+        home: Path,
+        environment: Mapping[str, str],
+        execution_api_environment: Mapping[str, str] | None = None,
+    ) -> None:
+        (home / "tmp").mkdir(parents=True)
+        port, execution_port = free_ports(2)
+        # Tests and tasks have API servers of their own: in one process a write of the REST API, which blocks its event
+        # loop, and a write of a task, which needs that loop to end, wait for each other until SQLite gives up.
+        commands = {
+            "core-api": AirflowCommand(["api-server", "--apps", "core"]),
+            "execution-api": AirflowCommand(
+                ["api-server", "--apps", "execution", "--port", str(execution_port)], execution_api_environment or {}
+            ),
+            "dag-processor": AirflowCommand(["dag-processor"]),
+            "scheduler": AirflowCommand(["scheduler", "--skip-serve-logs"]),
+        }
+        settings = {
+            "API__SECRET_KEY": secrets.token_hex(32),
+            "API_AUTH__JWT_SECRET": secrets.token_hex(64),
+            "CORE__DAGS_FOLDER": str(HERE / "dags"),
+            "CORE__EXECUTION_API_SERVER_URL": f"http://{LOOPBACK}:{execution_port}/execution/",
+            "CORE__EXECUTOR": "LocalExecutor",
+            "CORE__MAX_ACTIVE_TASKS_PER_DAG": "64",
+            "CORE__PARALLELISM": "12",
+            "CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
+            "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "300",
+            "LOGGING__BASE_LOG_FOLDER": str(home / "logs"),
+            "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": str(HEARTBEAT_TIMEOUT),
+            "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "2",
+            "WORKERS__MIN_HEARTBEAT_INTERVAL": "3",
+        }
+        super().__init__(
+            home,
+            commands,
+            first={"migrate": AirflowCommand(["db", "migrate"])},
+            settings=settings,
+            environment={"PYTHONPATH": str(ROOT), "TMPDIR": str(home / "tmp"), **environment},
+            port=port,
+        )
         self._runs: dict[tuple[str, str], str] = {}
         self._runs_at = 0.0
         self._looking = threading.Lock()
         self._writing = threading.Lock()
-        (home / "tmp").mkdir(parents=True)
-        self._environment = {**_clean_environment(), **self._settings(), **environment}
-        with (home / "leader.log").open("wb") as log:
-            self._leader = subprocess.Popen(
-                [sys.executable, str(HERE / "leader.py"), str(home), str(port), str(execution_port)],
-                cwd=home,
-                stdin=subprocess.PIPE,
-                bufsize=0,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env=self._environment,
-                start_new_session=True,
-            )
-
-    def _settings(self) -> dict[str, str]:
-        database = self.home / "airflow.db"
-        settings = {
-            "API__BASE_URL": self.url,
-            "API__HOST": "127.0.0.1",
-            "API__SECRET_KEY": secrets.token_hex(32),
-            "API_AUTH__JWT_SECRET": secrets.token_hex(64),
-            "CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
-            "CORE__DAGS_FOLDER": str(HERE / "dags"),
-            "CORE__EXECUTION_API_SERVER_URL": self._execution_url,
-            "CORE__EXECUTOR": "LocalExecutor",
-            "CORE__LOAD_EXAMPLES": "False",
-            "CORE__MAX_ACTIVE_TASKS_PER_DAG": "64",
-            "CORE__PARALLELISM": "12",
-            "CORE__SIMPLE_AUTH_MANAGER_ALL_ADMINS": "True",
-            # Writers wait for each other instead of failing.
-            "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{database}?timeout=30",
-            "DAG_PROCESSOR__DAG_BUNDLE_STORAGE_PATH": str(self.home / "bundles"),
-            "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "300",
-            "DAG_PROCESSOR__PARSING_PROCESSES": "1",
-            "LOGGING__BASE_LOG_FOLDER": str(self.home / "logs"),
-            "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": str(HEARTBEAT_TIMEOUT),
-            "SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT_DETECTION_INTERVAL": "2",
-            "USAGE_DATA_COLLECTION__ENABLED": "False",
-            "WORKERS__MIN_HEARTBEAT_INTERVAL": "3",
-        }
-        return {
-            "AIRFLOW_HOME": str(self.home),
-            "PYTHONPATH": str(ROOT),
-            "TMPDIR": str(self.home / "tmp"),
-            "NO_PROXY": "*",
-            **{f"AIRFLOW__{name}": value for name, value in settings.items()},
-        }
 
     def wait_until_ready(self, dag_ids: set[str], seconds: float = 180) -> None:
         """Wait until everything runs and knows the DAGs."""
-        wait_for("Airflow", lambda: self.alive() and self._healthy(), seconds, self.component_logs)
-        wait_for("the DAGs", lambda: self.alive() and self._knows(dag_ids), 60, self.component_logs)
-
-    def alive(self) -> bool:
-        """Tell that Airflow runs, or fail."""
-        if self._leader.poll() is not None:
-            raise AssertionError(f"Airflow has ended\n{self.component_logs()}")
-        return True
-
-    def _healthy(self) -> bool:
-        try:
-            health = self._request("GET", "/api/v2/monitor/health")
-        except (OSError, AssertionError):
-            return False
-        self._token = self._request("GET", "/auth/token")["access_token"]
-        return all(health[name]["status"] == "healthy" for name in ("metadatabase", "scheduler", "dag_processor"))
+        components = ("metadatabase", "scheduler", "dag_processor")
+        self.wait_for("Airflow", lambda: all(self.api.health().get(name) == "healthy" for name in components), seconds)
+        self.api.log_in()
+        self.wait_for("the DAGs", lambda: self._knows(dag_ids), 60)
 
     def _knows(self, dag_ids: set[str]) -> bool:
         errors = self.get("importErrors")["import_errors"]
         assert not errors, errors
-        return dag_ids <= {dag["dag_id"] for dag in self.get("dags?limit=100")["dags"]}
-
-    def processes(self) -> list[psutil.Process]:
-        """Return what is left of everything that was started, orphans of any kind included."""
-        return [process for process in psutil.process_iter() if _session_of(process) == self._leader.pid]
-
-    def stop(self) -> None:
-        """End everything that was started, whatever state it is in; more than once does no harm."""
-        if self._leader.stdin is not None and not self._leader.stdin.closed:
-            with contextlib.suppress(BrokenPipeError):
-                # The end of the pipe alone may be late: another test may have forked a process that holds it too.
-                self._leader.stdin.write(b"end")
-                self._leader.stdin.close()
-        self._leader.wait()
+        return dag_ids <= self.api.dag_ids()
 
     def get(self, path: str) -> Any:
         """Read from the REST API; SQLite may have been too busy to answer at once."""
         for _ in range(5):
             try:
                 return self._request("GET", f"/api/v2/{path}")
-            except AssertionError as error:
-                if " 500 " not in str(error):
+            except RestApiError as error:
+                if error.status != 500:
                     raise
                 time.sleep(0.5)
         return self._request("GET", f"/api/v2/{path}")
@@ -171,7 +122,7 @@ class AirflowSession:
             done = subprocess.run(
                 [sys.executable, "-m", "airflow", *arguments],
                 cwd=self.home,
-                env=self._environment,
+                env=self.environment,
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 text=True,
@@ -203,18 +154,10 @@ class AirflowSession:
         return True
 
     def _request(self, method: str, path: str, body: Any = None) -> Any:
-        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self._token}"}
-        data = None if body is None else json.dumps(body).encode()
         try:
-            with self._opener.open(Request(self.url + path, data, headers, method=method), timeout=60) as reply:
-                text = reply.read()
-                return json.loads(text) if text else None
-        except HTTPError as error:
-            with error:
-                text = error.read().decode("utf-8", "replace")
-            raise AssertionError(f"{method} {path}: {error.code} {text}") from None
+            return self.api.request(method, path, body)
         except OSError as error:
-            self.alive()
+            self.check_running()
             raise ConnectionError(f"{method} {path}: {error}") from None
 
     def trigger(self, dag_id: str, run_id: str, conf: dict[str, Any]) -> None:
@@ -230,14 +173,14 @@ class AirflowSession:
                 self._runs_at = time.monotonic()
             return self._runs.get((dag_id, run_id), "")
 
-    def wait_for_run(self, dag_id: str, run_id: str, seconds: float, explain: Callable[[], str] = str) -> str:
+    def wait_for_run(self, dag_id: str, run_id: str, seconds: float, explain: Callable[[], str] | None = None) -> str:
         """Wait for the end of a run and return its state."""
 
         def ended() -> str:
             state = self.run_state(dag_id, run_id)
             return state if state in FINISHED else ""
 
-        state: str = wait_for(f"the end of {dag_id} {run_id}", ended, seconds, explain)
+        state: str = self.wait_for(f"the end of {dag_id} {run_id}", ended, seconds, explain)
         return state
 
     def forget_run_states(self) -> None:
@@ -259,19 +202,11 @@ class AirflowSession:
             return None
         return self.get(f"{path}/{key}?deserialize=true&map_index={map_index}")["value"]
 
-    def given_up(self, run_id: str) -> int:
+    def count_give_ups(self, run_id: str) -> int:
         """Count how often the scheduler found that a run's task had ended without saying so, or had gone quiet."""
         run = re.escape(run_id)
         found = re.compile(rf"without a heartbeat.*'Run Id': '{run}'| {run} \[.* finished with state")
         return len(found.findall((self.home / "scheduler.log").read_text("utf-8", "replace")))
-
-    def database(self, query: str, *parameters: str) -> list[tuple[Any, ...]]:
-        """Read from the metadata database what the REST API does not show, or not in one piece."""
-        connection = sqlite3.connect(f"file:{self.home / 'airflow.db'}?mode=ro", uri=True, timeout=30)
-        try:
-            return connection.execute(query, parameters).fetchall()
-        finally:
-            connection.close()
 
     def task_log(self, dag_id: str, run_id: str, try_number: int | None = None, map_index: int = -1) -> str:
         """Return what a try, or all of them, wrote into the task log, as far as it is there."""
@@ -284,24 +219,10 @@ class AirflowSession:
             texts.append("\n".join([f"--- {path.name}", *lines]))
         return "\n".join(texts)
 
-    def component_logs(self, lines: int = 30) -> str:
-        """Return the ends of the logs of Airflow's own processes."""
-        return "\n".join(
-            "\n".join([f"--- {path.name}", *path.read_text("utf-8", "replace").splitlines()[-lines:]])
-            for path in sorted(self.home.glob("*.log"))
-        )
-
 
 def _signal(number: signal.Signals, pids: list[int]) -> None:
     for pid in pids:
         os.kill(pid, number)
-
-
-def _session_of(process: psutil.Process) -> int | None:
-    try:
-        return None if process.status() == psutil.STATUS_ZOMBIE else os.getsid(process.pid)
-    except (psutil.Error, OSError):
-        return None
 
 
 def _log_line(line: str) -> str:
@@ -312,16 +233,3 @@ def _log_line(line: str) -> str:
     except (ValueError, KeyError, TypeError):
         return line
     return "\n  caused by ".join([text, *errors])
-
-
-def _clean_environment() -> dict[str, str]:
-    """Leave out what another Airflow, or another project, has been told."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(("AIRFLOW", "PYTHON", "KILLING"))}
-
-
-def _free_ports(count: int) -> list[int]:
-    with contextlib.ExitStack() as stack:
-        listeners = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for listener in listeners:
-            listener.bind(("127.0.0.1", 0))
-        return [listener.getsockname()[1] for listener in listeners]

@@ -2,7 +2,7 @@
 
 ``dag_run.conf["injections"]`` says by number of the try what to do: ``point`` (one of those below), and ``do``:
 ``kill task``, ``kill supervisor`` (the task goes on as an orphan) or ``wait`` (until the test lets it go on). What
-happens is told to the test in a file of JSON lines.
+happens is reported to the test in a file of JSON lines.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ import psutil
 
 from airflow_provider_3commas.operators.sell_all import SellAllToBtcOperator
 
-FOLDER = Path(os.environ["KILLING_FOLDER"])
+FOLDER = Path(os.environ["TEST_SIGNALS"])
 
 
 class Injection:
-    """Act when a try reaches its point, and tell how far it comes."""
+    """Do what is to be done when a try reaches its point, and report how far it comes."""
 
     def __init__(self, name: str, try_number: int, point: str | None, do: str | None) -> None:
         self._name = name
@@ -32,33 +32,33 @@ class Injection:
         self._point = point
         self._do = do
 
-    def tell(self, event: str, **facts: Any) -> None:
-        facts = {"event": event, "try": self._try_number, "pid": os.getpid(), "time": time.time(), **facts}
+    def report_event(self, event: str, **facts: Any) -> None:
+        reported = {"event": event, "try": self._try_number, "pid": os.getpid(), "time": time.time(), **facts}
         with (FOLDER / f"{self._name}.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(facts) + "\n")
+            file.write(json.dumps(reported) + "\n")
 
     def start(self) -> None:
         title = " ".join(psutil.Process(self._supervisor).cmdline())
         if sys.platform == "linux" and "LocalExecutor" not in title:
             raise RuntimeError(f"not a worker's supervisor: {title}")
-        self.tell("started", supervisor=self._supervisor)
+        self.report_event("started", supervisor=self._supervisor)
 
     def reach(self, point: str) -> None:
         if point != self._point:
             return
         self._point = None
-        self.tell("reached", point=point)
+        self.report_event("reached", point=point)
         if self._do == "kill task":
             os.kill(os.getpid(), signal.SIGKILL)
         elif self._do == "kill supervisor":
             os.kill(self._supervisor, signal.SIGKILL)
             while os.getppid() == self._supervisor:
                 time.sleep(0.01)
-            self.tell("orphaned")
+            self.report_event("orphaned")
         elif self._do == "wait":
             while not (FOLDER / f"{self._name}.{self._try_number}.go").exists():
                 time.sleep(0.05)
-            self.tell("going on")
+            self.report_event("going on")
 
 
 class Store:
@@ -99,8 +99,8 @@ class KilledSellAllToBtcOperator(SellAllToBtcOperator):
         try:
             result = super().execute(context)
         except BaseException as error:
-            injection.tell("ended", error=f"{type(error).__name__}: {error}")
+            injection.report_event("ended", error=f"{type(error).__name__}: {error}")
             raise
-        injection.tell("ended", error=None)
+        injection.report_event("ended", error=None)
         injection.reach("before return")
         return result
