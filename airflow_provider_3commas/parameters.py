@@ -10,7 +10,7 @@ from typing import Any, Literal
 from airflow_provider_3commas.api.errors import ConfigurationError
 
 #: Whether to read the account before it is sold: ``"best_effort"`` sells without a baseline if it can't be read.
-Preflight = bool | Literal["best_effort"]
+PreflightMode = bool | Literal["best_effort"]
 
 BEST_EFFORT: Literal["best_effort"] = "best_effort"
 
@@ -44,7 +44,7 @@ def parse_bool(value: object, name: str) -> bool:
     )
 
 
-def parse_preflight(value: object) -> Preflight:
+def parse_preflight(value: object) -> PreflightMode:
     """Read how the account is to be read before the sale: a switch, or ``best_effort``."""
     if isinstance(value, str) and value.strip().lower() == BEST_EFFORT:
         return BEST_EFFORT

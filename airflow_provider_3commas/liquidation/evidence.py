@@ -56,7 +56,7 @@ class Assessment(NamedTuple):
     facts: tuple[str, ...]
 
 
-_NOTHING_SEEN = Assessment(Verdict.UNKNOWN, ())
+_NO_POLL_YET = Assessment(Verdict.UNKNOWN, ())
 
 
 def assess(baseline: Snapshot | None, now: Snapshot | None, target: str) -> Assessment:
@@ -97,27 +97,29 @@ class _Change(NamedTuple):
     """One coin, before and now; values at the baseline's price."""
 
     code: str
-    kept: bool
+    is_target: bool
     price: Decimal | None
     before: Holding | None
     now: Holding | None
 
     @property
-    def moved(self) -> Decimal:
+    def amount_change(self) -> Decimal:
         """How much more of it there is now, in the coin."""
         return (self.now.amount if self.now else _ZERO) - (self.before.amount if self.before else _ZERO)
 
     @property
-    def tied(self) -> Decimal:
+    def on_orders_change(self) -> Decimal:
         """How much more of it is in orders now, in the coin."""
         return (self.now.on_orders if self.now else _ZERO) - (self.before.on_orders if self.before else _ZERO)
 
-    def worth(self, amount: Decimal) -> Decimal:
-        return amount * (self.price or _ZERO)
+    @property
+    def value_change(self) -> Decimal:
+        """How much more of it there is now, in BTC."""
+        return self.amount_change * (self.price or _ZERO)
 
     def is_dust(self, amount: Decimal) -> bool:
         """Tell an amount that is worth nothing to speak of; of a coin without a price, only none at all is."""
-        return amount == 0 if self.price is None else abs(self.worth(amount)) <= DUST_BTC
+        return amount == 0 if self.price is None else abs(amount * self.price) <= DUST_BTC
 
     def lost_most(self) -> bool:
         """Tell that half of the coin is gone, or half of what was free of it."""
@@ -129,14 +131,14 @@ class _Change(NamedTuple):
             not self.is_dust(self.before.free) and free_now <= self.before.free * kept
         )
 
-    def is_on_its_way(self) -> bool:
+    def is_sold_or_on_order(self) -> bool:
         """Tell that nothing of the coin is left but dust, or new orders for all of it."""
         if self.now is None or self.is_dust(self.now.amount):
             return True
-        if self.before is None or self.moved > 0:
+        if self.before is None or self.amount_change > 0:
             return False
         halved = self.now.amount <= self.before.amount * SOLD_SHARE
-        return self.is_dust(self.now.free) and (self.tied > 0 or halved)
+        return self.is_dust(self.now.free) and (self.on_orders_change > 0 or halved)
 
 
 class _Comparison:
@@ -146,38 +148,42 @@ class _Comparison:
         self._baseline = baseline
         self._now = now
         self._target = target
-        self._ran = baseline.running()
-        kept = TARGETS[target].currencies
+        self._ran_before = baseline.running()
+        target_codes = TARGETS[target].currencies
         self._changes = [
             _Change(
-                code, code in kept, _price(baseline, now, code), baseline.holdings.get(code), now.holdings.get(code)
+                code,
+                code in target_codes,
+                _price(baseline, now, code),
+                baseline.holdings.get(code),
+                now.holdings.get(code),
             )
             for code in sorted({*baseline.holdings, *now.holdings})
         ]
-        others = [change for change in self._changes if not change.kept]
+        others = [change for change in self._changes if not change.is_target]
         # A coin without a price, as an airdrop is, can't be told from dust: it is no reason to doubt a sale.
         priced = [change for change in others if change.price is not None]
-        self._sellable = sum((held.btc_value for held in baseline.sellable(target).values()), _ZERO)
-        self._arrived = sum((change.worth(change.moved) for change in self._changes if change.kept), _ZERO)
-        self._gone = -sum((change.worth(change.moved) for change in others), _ZERO)
-        self._bought = [change for change in priced if not change.is_dust(max(change.moved, _ZERO))]
-        self._left = [change for change in priced if not change.is_on_its_way()]
+        self._sellable_value = sum((held.btc_value for held in baseline.sellable(target).values()), _ZERO)
+        self._arrived = sum((change.value_change for change in self._changes if change.is_target), _ZERO)
+        self._gone = -sum((change.value_change for change in others), _ZERO)
+        self._bought = [change for change in priced if not change.is_dust(max(change.amount_change, _ZERO))]
+        self._unsold = [change for change in priced if not change.is_sold_or_on_order()]
 
     def is_sold(self) -> bool:
         return (
             self._nothing_runs()
-            and not self._left
-            and self._arrived >= SOLD_SHARE * self._sellable
+            and not self._unsold
+            and self._arrived >= SOLD_SHARE * self._sellable_value
             and abs(self._arrived - self._gone) <= CONSERVED_WITHIN * self._gone + DUST_BTC
         )
 
     def is_untouched(self) -> bool:
         if not self._everything_still_runs():
             return False
-        if not self._ran:
+        if not self._ran_before:
             return self._nothing_moved()
-        return not any(change.lost_most() for change in self._changes) and self._moved() < (
-            UNTOUCHED_SHARE * self._sellable
+        return not any(change.lost_most() for change in self._changes) and self._turnover() < (
+            UNTOUCHED_SHARE * self._sellable_value
         )
 
     def _nothing_runs(self) -> bool:
@@ -189,40 +195,42 @@ class _Comparison:
         counts = self._now.entities
         orders = self._baseline.entities.get(ORDERS) or 0
         orders_now = counts.get(ORDERS) or 0
-        return all((counts.get(name) or 0) >= count for name, count in self._ran.items()) and (
-            orders_now >= (1 if self._ran else orders) or not orders
+        return all((counts.get(name) or 0) >= count for name, count in self._ran_before.items()) and (
+            orders_now >= (1 if self._ran_before else orders) or not orders
         )
 
     def _nothing_moved(self) -> bool:
         return (
-            all(change.is_dust(change.moved) and change.is_dust(change.tied) for change in self._changes)
-            and self._moved() <= DUST_BTC
+            self._turnover() <= DUST_BTC
+            and all(change.is_dust(change.amount_change) for change in self._changes)
+            and all(change.is_dust(change.on_orders_change) for change in self._changes)
         )
 
-    def _moved(self) -> Decimal:
+    def _turnover(self) -> Decimal:
         """Return the value that went out of coins or into coins, whichever is more."""
-        flows = [change.worth(change.moved) for change in self._changes]
+        flows = [change.value_change for change in self._changes]
         return max(sum((max(flow, _ZERO) for flow in flows), _ZERO), sum((max(-flow, _ZERO) for flow in flows), _ZERO))
 
     def facts(self) -> tuple[str, ...]:
         return tuple(fact for fact in (self._about_entities(), self._about_value(), *self._about_coins()) if fact)
 
     def _about_entities(self) -> str:
-        still = self._now.running()
+        before = describe_counts(self._ran_before)
+        still = describe_counts(self._now.running())
         if still:
-            return f"still running: {describe_counts(still)} (before: {describe_counts(self._ran) or 'nothing'})"
-        return f"all that ran before is stopped ({describe_counts(self._ran)})" if self._ran else "nothing ran before"
+            return f"still running: {still} (before: {before or 'nothing'})"
+        return f"all that ran before is stopped ({before})" if before else "nothing ran before"
 
     def _about_value(self) -> str:
         return (
-            f"of {rounded(self._sellable, 8)} BTC that could be sold, {rounded(self._gone, 8)} BTC has left its coins "
-            f"and {rounded(self._arrived, 8)} BTC has come into {self._target}"
+            f"of {rounded(self._sellable_value, 8)} BTC that could be sold, {rounded(self._gone, 8)} BTC has left its "
+            f"coins and {rounded(self._arrived, 8)} BTC has come into {self._target}"
         )
 
     def _about_coins(self) -> list[str]:
-        left = [change for change in self._left if change.now is not None]
-        names = [f"{plain(change.now.amount)} {change.code}" for change in _by_worth(left) if change.now]
-        bought = [f"{plain(change.moved)} {change.code}" for change in _by_worth(self._bought)]
+        left = [change for change in self._unsold if change.now is not None]
+        names = [f"{plain(change.now.amount)} {change.code}" for change in _most_valuable_first(left) if change.now]
+        bought = [f"{plain(change.amount_change)} {change.code}" for change in _most_valuable_first(self._bought)]
         if not names:
             return ["nothing sellable is left outside new orders"]
         return [_listed("not sold", names), *([_listed("come in", bought)] if bought else [])]
@@ -236,7 +244,7 @@ def _price(baseline: Snapshot, now: Snapshot, code: str) -> Decimal | None:
     return None
 
 
-def _by_worth(changes: list[_Change]) -> list[_Change]:
+def _most_valuable_first(changes: list[_Change]) -> list[_Change]:
     held = {change.code: change.now for change in changes if change.now is not None}
     order = [holding.currency for holding in by_value(held)]
     return sorted(changes, key=lambda change: order.index(change.code) if change.code in order else len(order))
@@ -261,9 +269,9 @@ class Reconciliation:
     complete_polls: int = 0
     agreeing: int = 0
     changed: bool = False
-    last: Assessment = _NOTHING_SEEN
+    last: Assessment = _NO_POLL_YET
 
-    def poll(self, now: Snapshot | None) -> Reconciliation:
+    def with_poll(self, now: Snapshot | None) -> Reconciliation:
         """Take one more poll into account.
 
         :param now: what was seen; ``None`` if the read failed, which proves nothing.

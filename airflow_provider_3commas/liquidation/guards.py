@@ -69,16 +69,16 @@ def check_account(account: Mapping[str, Any], account_name: str | None, mode: st
     :param mode: ``real`` or ``paper``.
     :raises LiquidationRefused: with the reason and what to do.
     """
-    where = _named(account)
+    where = _describe(account)
     name = account.get("name")
     if account_name is not None and name != account_name:
         raise LiquidationRefused(
             f"{where} does not bear the name {account_name!r} that account_name asks for. Nothing was sent. Correct "
             "account_id or account_name."
         )
-    kind = wrong_kind(account, mode)
-    if kind:
-        raise LiquidationRefused(f"Nothing was sent. {kind}")
+    problem = mode_mismatch(account, mode)
+    if problem:
+        raise LiquidationRefused(f"Nothing was sent. {problem}")
     problem = account_problem(account)
     if problem:
         raise LiquidationRefused(
@@ -92,7 +92,7 @@ def check_account(account: Mapping[str, Any], account_name: str | None, mode: st
         )
 
 
-def wrong_kind(account: Mapping[str, Any], mode: str) -> str | None:
+def mode_mismatch(account: Mapping[str, Any], mode: str) -> str | None:
     """Say that an account is a real one in mode ``paper``, or a paper one in mode ``real``.
 
     :param account: the Account.
@@ -102,19 +102,19 @@ def wrong_kind(account: Mapping[str, Any], mode: str) -> str | None:
     market = account.get("market_code")
     if mode == "paper" and market != PAPER_MARKET:
         return (
-            f"{_named(account)} is not proven to be a paper account: its market_code is {market!r}, not "
+            f"{_describe(account)} is not proven to be a paper account: its market_code is {market!r}, not "
             f"{PAPER_MARKET!r}, and the connection's mode is 'paper'. Take the id of a paper account, or a connection "
             "whose mode is 'real'."
         )
     if mode == "real" and market == PAPER_MARKET:
         return (
-            f"{_named(account)} is a paper account, and the connection's mode is 'real'. Take the id of a real "
+            f"{_describe(account)} is a paper account, and the connection's mode is 'real'. Take the id of a real "
             "account, or a connection whose mode is 'paper'."
         )
     return None
 
 
-def check_recorded(run: Run, *, has_store: bool) -> None:
+def check_without_journal(run: Run, *, has_store: bool) -> None:
     """Refuse a task instance of which nothing is recorded although it may have sold.
 
     :param run: the run.
@@ -136,9 +136,9 @@ def check_recorded(run: Run, *, has_store: bool) -> None:
         )
 
 
-def _named(account: Mapping[str, Any]) -> str:
+def _describe(account: Mapping[str, Any]) -> str:
     return f"Account {account['id']} ({account.get('name')!r}, {account.get('exchange_name')})"
 
 
-def _iso(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="seconds")
+def _iso(time: datetime) -> str:
+    return time.astimezone(UTC).isoformat(timespec="seconds")

@@ -1,4 +1,4 @@
-"""What a liquidation is given: the sale that is asked for, and what it uses of the world."""
+"""What a liquidation is given: the sale that is asked for, and what it works with."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_3commas.api.client import ThreeCommasClient
     from airflow_provider_3commas.budget import Claims
-    from airflow_provider_3commas.parameters import Preflight
+    from airflow_provider_3commas.parameters import PreflightMode
     from airflow_provider_3commas.targets import TargetName
 
 
@@ -32,7 +32,7 @@ class Sale:
     account_id: int
     target: TargetName
     dry_run: bool
-    preflight: Preflight
+    preflight: PreflightMode
     account_name: str | None
     max_lateness: timedelta | None
     not_within: timedelta | None
@@ -41,20 +41,20 @@ class Sale:
 
 
 @dataclass(frozen=True)
-class World:
-    """Hold what a try uses of the world.
+class Environment:
+    """Hold what a try of a liquidation works with.
 
     :param client: the connection's client.
     :param store: keeps the journal; ``None`` before Airflow 3.3.
     :param claims: keeps who liquidates the account, for all tasks.
-    :param state: asks Airflow for the state of this task instance.
+    :param task_state: asks Airflow for the state of this task instance.
     :param log: where to write to.
-    :param tell: hands a value on to other tasks, under a key.
+    :param push_xcom: hands a value on to other tasks, under a key.
     """
 
     client: ThreeCommasClient
     store: Store | None
     claims: Claims
-    state: Callable[[], str]
+    task_state: Callable[[], str]
     log: Any
-    tell: Callable[[str, Any], None]
+    push_xcom: Callable[[str, Any], None]

@@ -299,7 +299,7 @@ class TestReconciliation:
     def polls(self, before: Exchange, *seen: Snapshot | None) -> Reconciliation:
         reconciliation = Reconciliation(before.view(), "BTC")
         for snapshot in seen:
-            reconciliation = reconciliation.poll(snapshot)
+            reconciliation = reconciliation.with_poll(snapshot)
         return reconciliation
 
     def test_one_poll_is_no_certainty(self):
@@ -434,7 +434,7 @@ def play(story) -> tuple[Exchange, Exchange, Verdict | None, list[str]]:
             sale[1][1](exchange)
         told.append(f"{name}; {view}")
         change(exchange)
-        reconciliation = reconciliation.poll(_seen(exchange, view))
+        reconciliation = reconciliation.with_poll(_seen(exchange, view))
         if reconciliation.finding(time_is_up=False):
             break
     return before, exchange, reconciliation.finding(time_is_up=True), told
@@ -462,5 +462,5 @@ def test_untouched_implies_that_no_sale_was_carried_out_not_even_in_part(story):
 def test_an_account_on_which_nothing_happens_is_never_sold(exchange, views):
     reconciliation = Reconciliation(exchange.view(), "BTC")
     for view in views:
-        reconciliation = reconciliation.poll(_seen(exchange, view))
+        reconciliation = reconciliation.with_poll(_seen(exchange, view))
         assert reconciliation.finding(time_is_up=True) is not Verdict.SOLD
