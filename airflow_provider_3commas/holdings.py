@@ -10,7 +10,7 @@ from decimal import Decimal, localcontext
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_3commas.api.balance_rows import UNKNOWN_CURRENCY
-from airflow_provider_3commas.money import EXACT, known, read_amount, rounded
+from airflow_provider_3commas.money import EXACT, read_amount, rounded, sane_or_none
 from airflow_provider_3commas.targets import DOLLAR_CURRENCIES, DUST_BTC
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ _USELESS_KEYS = frozenset({"expired", "invalid"})
 _ZERO = Decimal(0)
 _BTC = frozenset({"BTC"})
 # Of the tolerance, for dollars. An assumption: what they are worth to each other moves less between two requests.
-_DOLLAR_SHARE = Decimal("0.2")
+_DOLLAR_TOLERANCE_SHARE = Decimal("0.2")
 
 
 class Holding:
@@ -83,7 +83,8 @@ class Holding:
         """Add one row."""
         if self.currency == UNKNOWN_CURRENCY:
             self.unknown.append("currency_code")
-        position, btc_value, usd_value = known(row.position), known(row.btc_value), known(row.usd_value)
+        position, btc_value = sane_or_none(row.position), sane_or_none(row.btc_value)
+        usd_value = sane_or_none(row.usd_value)
         if position == 0 and btc_value is None:
             btc_value = _ZERO
         if position is None or btc_value is None:
@@ -102,7 +103,7 @@ class Holding:
         self._add_debt(row, position, btc_value)
 
     def _add_orders(self, row: BalanceRow, position: Decimal) -> None:
-        on_orders, available = known(row.on_orders), known(row.position_available)
+        on_orders, available = sane_or_none(row.on_orders), sane_or_none(row.position_available)
         if on_orders is None and available is not None:
             on_orders = position - available
         if on_orders is None and position != 0:
@@ -114,7 +115,7 @@ class Holding:
             self.orders_btc = None if price is None or self.orders_btc is None else self.orders_btc + on_orders * price
 
     def _add_debt(self, row: BalanceRow, position: Decimal, btc_value: Decimal) -> None:
-        borrowed, price = known(row.borrowed), known(row.current_price)
+        borrowed, price = sane_or_none(row.borrowed), sane_or_none(row.current_price)
         if row.borrowed is not None and borrowed is None:
             self.unknown.append("borrowed")
         if not borrowed:
@@ -128,11 +129,11 @@ class Holding:
 
 def _price(row: BalanceRow) -> Decimal | None:
     """Return what one coin of a row is worth in BTC, as far as the row says."""
-    position, btc_value = known(row.position), known(row.btc_value)
-    return abs(btc_value / position) if position and btc_value is not None else known(row.current_price)
+    position, btc_value = sane_or_none(row.position), sane_or_none(row.btc_value)
+    return abs(btc_value / position) if position and btc_value is not None else sane_or_none(row.current_price)
 
 
-def hold(rows: Iterable[BalanceRow]) -> dict[str, Holding]:
+def sum_rows(rows: Iterable[BalanceRow]) -> dict[str, Holding]:
     """Add up rows by coin, to the last digit.
 
     :param rows: balance rows; there may be several of one coin, in any order and with codes in any case.
@@ -163,7 +164,7 @@ def mismatch(
     there are more dollars than BTC, the same is done in USD; as dollars are of several kinds, which are not worth
     quite the same, they get a fifth of the tolerance.
 
-    :param holdings: what ``hold`` returned.
+    :param holdings: what ``sum_rows`` returned.
     :param account: the Account.
     :param dust_btc: value in BTC that counts as nothing.
     :param view_tolerance: share of what moves in price by which they may differ.
@@ -176,32 +177,32 @@ def mismatch(
         return f"the balances are empty, but the account is worth {rounded(total, 8)} BTC"
     with localcontext(EXACT):
         btc = _Sums.of({code: held.btc_value for code, held in holdings.items()}, _BTC, total)
-        usd = _in_dollars(holdings, account)
-        if usd is None or sum((holdings[code].btc_value for code in usd.steady), _ZERO) <= btc.at_rest:
-            return btc.mismatch("BTC", 8, dust_btc + view_tolerance * btc.moving)
-        allowed = dust_btc * usd.total / total + view_tolerance * (usd.moving + _DOLLAR_SHARE * usd.at_rest)
+        usd = _usd_sums(holdings, account)
+        if usd is None or sum((holdings[code].btc_value for code in usd.pegged_codes), _ZERO) <= btc.pegged:
+            return btc.mismatch("BTC", 8, dust_btc + view_tolerance * btc.floating)
+        allowed = dust_btc * usd.total / total + view_tolerance * (usd.floating + _DOLLAR_TOLERANCE_SHARE * usd.pegged)
         return usd.mismatch("USD", 2, allowed)
 
 
 class _Sums(NamedTuple):
-    """Values of the rows in one unit: in sum, at rest (coins that keep their value in that unit) and moving."""
+    """Values of the rows in one unit: in total, of what is pegged to that unit, and of the rest."""
 
-    steady: frozenset[str]
+    pegged_codes: frozenset[str]
     total: Decimal
     rows: Decimal
-    at_rest: Decimal
-    moving: Decimal
+    pegged: Decimal
+    floating: Decimal
 
     @classmethod
-    def of(cls, values: Mapping[str, Decimal], steady: frozenset[str], total: Decimal) -> _Sums:
-        at_rest = sum((value for code, value in values.items() if code in steady), _ZERO)
-        others = sum((abs(value) for code, value in values.items() if code not in steady), _ZERO)
+    def of(cls, values: Mapping[str, Decimal], pegged_codes: frozenset[str], total: Decimal) -> _Sums:
+        pegged = sum((value for code, value in values.items() if code in pegged_codes), _ZERO)
+        others = sum((abs(value) for code, value in values.items() if code not in pegged_codes), _ZERO)
         return cls(
-            steady=steady.intersection(values),
+            pegged_codes=pegged_codes.intersection(values),
             total=total,
             rows=sum(values.values(), _ZERO),
-            at_rest=at_rest,
-            moving=max(others, abs(total - at_rest)),
+            pegged=pegged,
+            floating=max(others, abs(total - pegged)),
         )
 
     def mismatch(self, unit: str, places: int, allowed: Decimal) -> str | None:
@@ -211,7 +212,7 @@ class _Sums(NamedTuple):
         return f"the balances add up to {sums} {unit} of the account's {whole} {unit}"
 
 
-def _in_dollars(holdings: Mapping[str, Holding], account: Mapping[str, Any]) -> _Sums | None:
+def _usd_sums(holdings: Mapping[str, Holding], account: Mapping[str, Any]) -> _Sums | None:
     """Return the sums in USD; ``None`` if a value in USD is missing, or the account is worth nothing."""
     btc_total, usd_total = read_amount(account.get("btc_amount")), read_amount(account.get("usd_amount"))
     if not btc_total or not usd_total or not all(held.usd_complete for held in holdings.values()):
@@ -249,6 +250,6 @@ def unknown_key_state(account: Mapping[str, Any]) -> str | None:
     return str(state)[:40]
 
 
-def gaps(held: Holding) -> str:
+def describe_unknown(held: Holding) -> str:
     """Name what is not known of a holding: what is missing is not zero."""
     return f"{held.currency} without {' and '.join(sorted(set(held.unknown)))}"

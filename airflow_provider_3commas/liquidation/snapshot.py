@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_3commas.holdings import Holding, gaps, hold, mismatch
+from airflow_provider_3commas.holdings import Holding, describe_unknown, mismatch, sum_rows
 from airflow_provider_3commas.money import plain, plain_or_none, read_amount
 from airflow_provider_3commas.targets import DUST_BTC, TARGETS
 
@@ -61,7 +61,7 @@ class Snapshot:
         taken_at: datetime,
     ) -> Snapshot:
         """Build a snapshot from what the API sent."""
-        holdings = hold(rows)
+        holdings = sum_rows(rows)
         return cls(
             account_id=account["id"],
             account_name=str(account.get("name") or ""),
@@ -149,7 +149,7 @@ def _gaps(
     uneven = mismatch(holdings, account)
     if uneven:
         yield uneven
-    yield from (gaps(held) for held in holdings.values() if "position" in held.unknown)
+    yield from (describe_unknown(held) for held in holdings.values() if "position" in held.unknown)
     unread = [name for name, count in entities.items() if count is None]
     if unread:
         yield f"no number for {', '.join(unread)}"
