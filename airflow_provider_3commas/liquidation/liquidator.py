@@ -23,6 +23,7 @@ from airflow_provider_3commas.budget import Claimant
 from airflow_provider_3commas.liquidation.evidence import Verdict, assess
 from airflow_provider_3commas.liquidation.guards import Run, check_run, check_without_journal, mode_mismatch
 from airflow_provider_3commas.liquidation.journal import Journal, Phase, Subject, read_journal
+from airflow_provider_3commas.liquidation.outcome import OUTCOME_KEY, outcome_facts, reason_of
 from airflow_provider_3commas.liquidation.preflight import Preflight, refuse_if_too_late
 from airflow_provider_3commas.liquidation.watch import watch
 from airflow_provider_3commas.money import jsonable
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
 
 #: Key of the journal in the task's state store.
 JOURNAL_KEY = "liquidation"
-#: XCom key of what became of the sale.
-OUTCOME_KEY = "liquidation"
 #: XCom key of the account before the sale.
 HOLDINGS_KEY = "holdings_before"
 
@@ -45,8 +44,6 @@ MAX_BASELINE_AGE = 60.0
 SELL_TRIES = 5
 #: For how long to wait for the request budget where ``max_lateness`` sets no end, in seconds.
 LONGEST_WAIT = 3600.0
-
-_REASON_LENGTH = 1000
 
 
 class _BaselineTooOld(Exception):
@@ -365,23 +362,20 @@ class Liquidator:
             raise LiquidationRefused(f"Nothing was sent. {problem}")
         if problem:
             raise WrongAccountSold(f"The sale was accepted, and no other was sent. But {problem}")
-        self._environment.push_xcom(OUTCOME_KEY, self._facts(outcome, journal))
+        self._push_outcome(outcome, journal)
         return account
 
-    def _facts(self, outcome: str, journal: Journal | None, reason: str | None = None) -> dict[str, Any]:
-        sent = journal is not None and outcome not in ("dry_run", "refused", "not_sent")
-        return {
-            "outcome": outcome,
-            "reason": reason,
-            "account_id": self._sale.account_id,
-            "target": self._sale.target,
-            "mode": self._client.mode,
-            "sent_at": journal.intent_at if journal is not None and sent else None,
-            "decided_at": journal.decided_at if journal else None,
-            "request_id": journal.request_id if journal else None,
-            "evidence": list(journal.evidence) if journal else [],
-            "requests": self._client.requests_sent,
-        }
+    def _push_outcome(self, outcome: str, journal: Journal | None, error: BaseException | None = None) -> None:
+        facts = outcome_facts(
+            outcome,
+            account_id=self._sale.account_id,
+            target=self._sale.target,
+            mode=self._client.mode,
+            journal=journal,
+            error=error,
+            requests=self._client.requests_sent,
+        )
+        self._environment.push_xcom(OUTCOME_KEY, facts)
 
     def _push_failure(self, error: BaseException) -> None:
         """Hand on what became of a liquidation that failed; that must not hide why it did.
@@ -399,7 +393,7 @@ class Liquidator:
                 self._record(self._journal)
             if self._baseline is not None:
                 self._environment.push_xcom(HOLDINGS_KEY, self._baseline.as_json())
-            self._environment.push_xcom(OUTCOME_KEY, self._facts(outcome, self._journal, reason_of(error)))
+            self._push_outcome(outcome, self._journal, error)
         except Exception:
             self._log.exception("What became of the liquidation (%s) could not be handed on.", outcome)
 
@@ -411,9 +405,3 @@ class Liquidator:
         if self._rejected:
             return "rejected"
         return "refused" if isinstance(error, (LiquidationRefused, ConfigurationError)) else "not_sent"
-
-
-def reason_of(error: BaseException) -> str:
-    """Return one line of bounded length that says why."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= _REASON_LENGTH else text[: _REASON_LENGTH - 3] + "..."

@@ -13,7 +13,8 @@ from airflow_provider_3commas.assets.account import emit_account_event
 from airflow_provider_3commas.base_task import silent_teardown
 from airflow_provider_3commas.liquidation.guards import Run
 from airflow_provider_3commas.liquidation.journal import Journal, Phase
-from airflow_provider_3commas.liquidation.liquidator import JOURNAL_KEY, OUTCOME_KEY, Liquidator, reason_of
+from airflow_provider_3commas.liquidation.liquidator import JOURNAL_KEY, Liquidator
+from airflow_provider_3commas.liquidation.outcome import OUTCOME_KEY, outcome_facts
 from airflow_provider_3commas.liquidation.sale import Environment
 from airflow_provider_3commas.operators.sale_parameters import account_id_or_none, read_sale
 
@@ -102,18 +103,8 @@ class TryOfSale:
     def _push_refusal(self, error: ThreeCommasError) -> None:
         """Hand on and record that this try ended before it could begin: a later one may then go on."""
         operator = self._operator
-        facts: dict[str, Any] = {
-            "outcome": "refused",
-            "reason": reason_of(error),
-            "account_id": account_id_or_none(operator.account_id),
-            "target": operator.target,
-            "mode": None,
-            "sent_at": None,
-            "decided_at": None,
-            "request_id": None,
-            "evidence": [],
-            "requests": 0,
-        }
+        account_id = account_id_or_none(operator.account_id)
+        facts = outcome_facts("refused", account_id=account_id, target=operator.target, error=error)
         try:
             if self._task_state() != "running":
                 return
