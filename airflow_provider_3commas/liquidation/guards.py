@@ -73,8 +73,8 @@ def check_account(account: Mapping[str, Any], account_name: str | None, mode: st
     name = account.get("name")
     if account_name is not None and name != account_name:
         raise LiquidationRefused(
-            f"{where} does not bear the name {account_name!r} that account_name asks for. Nothing was sent. Correct "
-            "account_id or account_name."
+            f"Account {account['id']} ({account.get('exchange_name')}) is named {name!r}, but account_name is "
+            f"{account_name!r}. Nothing was sent. Correct account_id or account_name."
         )
     problem = mode_mismatch(account, mode)
     if problem:

@@ -118,7 +118,7 @@ class TestTheBaseline:
         assert len(simulator.sells()) == 1
 
     @pytest.mark.parametrize(
-        ("change", "says"), [({"name": "Other"}, "does not bear the name"), ({"is_locked": True}, "has locked it")]
+        ("change", "says"), [({"name": "Other"}, "is named 'Other'"), ({"is_locked": True}, "has locked it")]
     )
     def test_a_guard_that_holds_no_longer_stops_the_sell(self, simulator, run, clock, monkeypatch, change, says):
         def admit(gate, requests=[]):  # noqa: B006

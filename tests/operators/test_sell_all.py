@@ -195,7 +195,7 @@ class TestGuards:
         assert simulator.sell_attempts() == []
 
     def test_account_of_another_name(self, simulator, run):
-        with pytest.raises(AirflowFailException, match="does not bear the name 'Main'"):
+        with pytest.raises(AirflowFailException, match="is named 'My Binance US', but account_name is 'Main'"):
             run.attempt(account_name="Main")
         assert simulator.sell_attempts() == []
         run.attempt(account_name="My Binance US")
