@@ -42,7 +42,7 @@ _ZERO = Decimal(0)
 
 
 class Verdict(Enum):
-    """Name what an account shows."""
+    """What an account shows."""
 
     SOLD = "sold"
     UNTOUCHED = "untouched"
@@ -50,7 +50,7 @@ class Verdict(Enum):
 
 
 class Assessment(NamedTuple):
-    """Hold what one poll shows, and the facts that say so, in words."""
+    """What one poll shows, and the facts that say so, in words."""
 
     verdict: Verdict
     facts: tuple[str, ...]
@@ -60,12 +60,9 @@ _NO_POLL_YET = Assessment(Verdict.UNKNOWN, ())
 
 
 def assess(baseline: Snapshot | None, now: Snapshot | None, target: str) -> Assessment:
-    """Compare one poll with the baseline.
+    """Compare one poll with the baseline, either of which is ``None`` if the account could not be read.
 
-    :param baseline: the account before the sale; ``None`` if it was not read.
-    :param now: the poll; ``None`` if the account could not be read.
-    :param target: ``BTC`` or ``USD``.
-    :return: what it shows; anything but *unknown* needs a complete baseline and a complete poll.
+    Anything but *unknown* needs a complete baseline and a complete poll.
     """
     if baseline is None:
         return Assessment(Verdict.UNKNOWN, ("there is no baseline from before the sale to compare the account with",))
@@ -86,18 +83,19 @@ def assess(baseline: Snapshot | None, now: Snapshot | None, target: str) -> Asse
         return Assessment(verdict, comparison.facts())
 
 
-def has_lost_entities(baseline: Snapshot, now: Snapshot) -> bool:
-    """Tell that something which ran before does not run any more: incomplete balances don't matter for that."""
+def _has_lost_entities(baseline: Snapshot, now: Snapshot) -> bool:
+    """Return whether something that ran before has stopped: balances, incomplete ones too, don't matter for that."""
     return any(
         (count := now.entities.get(name)) is not None and count < before for name, before in baseline.running().items()
     )
 
 
 class _Change(NamedTuple):
-    """One coin, before and now; values at the baseline's price."""
+    """One coin, before and now."""
 
     code: str
     is_target: bool
+    #: In BTC, at the baseline.
     price: Decimal | None
     before: Holding | None
     now: Holding | None
@@ -118,11 +116,11 @@ class _Change(NamedTuple):
         return self.amount_change * (self.price or _ZERO)
 
     def is_dust(self, amount: Decimal) -> bool:
-        """Tell an amount that is worth nothing to speak of; of a coin without a price, only none at all is."""
+        """Return whether an amount is worth no more than dust; of a coin without a price, only zero is."""
         return amount == 0 if self.price is None else abs(amount * self.price) <= DUST_BTC
 
     def lost_most(self) -> bool:
-        """Tell that half of the coin is gone, or half of what was free of it."""
+        """Return whether half of the coin is gone, or half of what was free of it."""
         if self.before is None or self.is_dust(self.before.amount):
             return False
         free_now, amount_now = (self.now.free, self.now.amount) if self.now else (_ZERO, _ZERO)
@@ -132,7 +130,7 @@ class _Change(NamedTuple):
         )
 
     def is_sold_or_on_order(self) -> bool:
-        """Tell that nothing of the coin is left but dust, or new orders for all of it."""
+        """Return whether nothing of the coin is left but dust, or new orders for all of it."""
         if self.now is None or self.is_dust(self.now.amount):
             return True
         if self.before is None or self.amount_change > 0:
@@ -142,7 +140,7 @@ class _Change(NamedTuple):
 
 
 class _Comparison:
-    """Weigh a complete poll against a complete baseline."""
+    """A complete poll beside a complete baseline; values in BTC, at the baseline's prices."""
 
     def __init__(self, baseline: Snapshot, now: Snapshot, target: str) -> None:
         self._baseline = baseline
@@ -191,7 +189,7 @@ class _Comparison:
         return all(count == 0 for count in counts) and not self._now.running()
 
     def _everything_still_runs(self) -> bool:
-        """Tell that no count has fallen; bots cancel orders all the time, so beside them only some have to be left."""
+        """Return whether no count has fallen; of orders, which bots cancel all the time, one has to be left."""
         counts = self._now.entities
         orders = self._baseline.entities.get(ORDERS) or 0
         orders_now = counts.get(ORDERS) or 0
@@ -257,26 +255,21 @@ def _listed(title: str, names: list[str]) -> str:
 
 @dataclass(frozen=True)
 class Reconciliation:
-    """Collect polls of an account until they tell whether it was sold.
+    """All polls of an account after a sale whose outcome is unknown."""
 
-    :param baseline: the account before the sale; ``None`` if it was not read.
-    :param target: ``BTC`` or ``USD``.
-    """
-
+    #: The account before the sale; ``None`` if it was not read.
     baseline: Snapshot | None
     target: str
     polls: int = 0
     complete_polls: int = 0
+    #: Polls in a row with the verdict of the last.
     agreeing: int = 0
+    #: Whether a poll has shown a change: then the account is *untouched* no more.
     changed: bool = False
     last: Assessment = _NO_POLL_YET
 
     def with_poll(self, now: Snapshot | None) -> Reconciliation:
-        """Take one more poll into account.
-
-        :param now: what was seen; ``None`` if the read failed, which proves nothing.
-        :return: the reconciliation with it.
-        """
+        """Return the reconciliation with one more poll; ``None`` is a read that failed, which proves nothing."""
         assessment = assess(self.baseline, now, self.target)
         complete = now is not None and now.complete
         same = assessment.verdict is self.last.verdict
@@ -290,19 +283,14 @@ class Reconciliation:
         )
 
     def _shows_change(self, now: Snapshot | None, assessment: Assessment) -> bool:
-        """Tell that the account has been seen otherwise than before the sale: then it is *untouched* no more."""
         if self.baseline is None or now is None:
             return False
-        if has_lost_entities(self.baseline, now):
+        if _has_lost_entities(self.baseline, now):
             return True
         return now.complete and assessment.verdict is not Verdict.UNTOUCHED
 
     def finding(self, *, time_is_up: bool) -> Verdict | None:
-        """Say what the polls so far come to.
-
-        :param time_is_up: whether the account was watched for as long as was asked for.
-        :return: the finding, or ``None`` to go on polling.
-        """
+        """Return what the polls so far come to, or ``None`` to go on polling while there is time."""
         certain = self.agreeing >= CERTAIN_POLLS
         if certain and self.last.verdict is Verdict.SOLD:
             return Verdict.SOLD
@@ -312,7 +300,7 @@ class Reconciliation:
         return Verdict.UNTOUCHED if untouched else Verdict.UNKNOWN
 
     def describe(self) -> str:
-        """Say what was seen, as a clause for a message."""
+        """Describe what was seen, as a clause of a message."""
         return (
             f"{self.polls} poll(s) of the account, {self.complete_polls} of them with a complete view; at the last, "
             f"{'; '.join(self.last.facts) or 'nothing was seen'}"

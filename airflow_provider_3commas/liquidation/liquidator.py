@@ -1,4 +1,4 @@
-"""One try of a liquidation: check, read, ask the fence, send once, find out. Knows no Airflow."""
+"""One try of a liquidation: check, read, record the intent in the fence, send once, reconcile. Knows no Airflow."""
 
 from __future__ import annotations
 
@@ -38,25 +38,20 @@ JOURNAL_KEY = "liquidation"
 #: XCom key of the account before the sale.
 HOLDINGS_KEY = "holdings_before"
 
-#: Age in seconds beyond which the account is read again before the sell leaves.
+#: Age in seconds beyond which the account is read again before the sell-all is sent.
 MAX_BASELINE_AGE = 60.0
-#: How often a sell that certainly was not carried out (429, no connection) is sent within one try of the task.
+#: How often a sell-all that certainly was not carried out (429, no connection) is sent within one try of the task.
 SELL_TRIES = 5
 #: For how long to wait for the request budget where ``max_lateness`` sets no end, in seconds.
 LONGEST_WAIT = 3600.0
 
 
 class _BaselineTooOld(Exception):
-    """The sell waited for so long that the account has to be read again; nothing was sent."""
+    """The sell-all has waited for so long that the account has to be read again; nothing was sent."""
 
 
 class Liquidator:
-    """Carry out one try of a liquidation.
-
-    :param sale: what to do.
-    :param run: what Airflow says of the task instance.
-    :param environment: the client, the store and the rest.
-    """
+    """One try of a liquidation."""
 
     def __init__(self, sale: Sale, run: Run, environment: Environment) -> None:
         self._sale = sale
@@ -73,16 +68,15 @@ class Liquidator:
         #: What is recorded, as far as this try knows.
         self._journal: Journal | None = None
         self._baseline: Snapshot | None = None
-        #: Whether there may have been a sell whose outcome is not known: by an earlier try, or by this one.
+        #: Whether there may have been a sell-all whose outcome is not known: by an earlier try, or by this one.
         self._unresolved = False
         self._intent_recorded = False
         self._rejected = False
 
     def run(self) -> dict[str, Any]:
-        """Liquidate the account, or find out what an earlier try has done about it.
+        """Liquidate the account, or find out what an earlier try has done; return the Account, in JSON types.
 
-        :return: the Account, in JSON types.
-        :raises ThreeCommasError: what went wrong; ``OutcomeUnknown`` says that there may have been a sale.
+        Of the errors, ``OutcomeUnknown`` says that there may have been a sale.
         """
         try:
             return self._decide()
@@ -98,14 +92,14 @@ class Liquidator:
             raise
 
     def time_left(self) -> float:
-        """Return the seconds for which a request may wait: a run that is too late by then doesn't send the sell."""
+        """Return the seconds for which a request may wait: a run that is too late by then doesn't send the sell-all."""
         max_lateness = self._sale.max_lateness
         if max_lateness is None or self._run.run_type == "backfill" or self._unresolved:
             return self._started_at + LONGEST_WAIT - clock.monotonic()
         return (self._run.run_after + max_lateness - clock.now()).total_seconds()
 
     def _decide(self) -> dict[str, Any]:
-        """Decide whether this try may send the sell: the one place that does."""
+        """Decide whether this try may send the sell-all: the one place that does."""
         self._check_timeouts()
         journal = self._journal = self._read_journal()
         self._claimant = Claimant(self._run.task, self._run.try_number, journal.begun_at)
@@ -158,7 +152,7 @@ class Liquidator:
         return journal
 
     def _journal_without_store(self, journal: Journal) -> Journal:
-        """Before Airflow 3.3 nothing survives a try: a later one has to assume that there was a sell."""
+        """Return a journal where nothing survives a try: a later one has to assume that there was a sale."""
         if self._run.try_number > 1:
             return journal.intend(clock.iso(), None)
         self._log.warning(
@@ -168,7 +162,7 @@ class Liquidator:
         return journal
 
     def _sell(self, journal: Journal) -> dict[str, Any]:
-        """Send the sell; what certainly was not carried out is waited out and repeated within the guards."""
+        """Send the sell-all; while it certainly was not carried out, retry it within the guards."""
         if not self._claims.shared_between_machines:
             self._log.info(
                 "Other tasks that liquidate account %s are seen only if they run on this machine: budget_url names a "
@@ -197,7 +191,7 @@ class Liquidator:
         )
 
     def _check_untouched(self, journal: Journal, baseline: Snapshot | None) -> None:
-        """After an earlier sell whose outcome is not known, sell only what is still as it was then."""
+        """After a sell-all whose outcome is unknown, sell only what is untouched since."""
         if journal.phase is not Phase.INTENT:
             return
         assessment = assess(journal.baseline, baseline, self._sale.target)
@@ -208,7 +202,7 @@ class Liquidator:
             )
 
     def _send_once(self, intent: Journal, baseline: Snapshot | None) -> dict[str, Any]:
-        """Send the sell once, and write down what became of it."""
+        """Send the sell-all once, and record its outcome."""
         sale, unresolved = self._sale, self._unresolved
         self._intent_recorded = self._rejected = False
         try:
@@ -239,10 +233,10 @@ class Liquidator:
         return self._finish("accepted", accepted, jsonable(reply.account))
 
     def _pass_fence(self, intent: Journal, baseline: Snapshot | None, *, unresolved: bool) -> None:
-        """Refuse to send unless, at this moment, this try is the one that Airflow runs, and may sell.
+        """Refuse to send unless this try, now, runs and may sell; then claim the account and record the intent.
 
-        Asked right before the first byte, and again if the answer took too long. A try that Airflow has given up keeps
-        its id where no retry is left, so that the write alone would succeed; a try that was replaced can't write.
+        Called right before the first byte, and again if that took too long. A try that Airflow has given up keeps its
+        id where no retry is left, so that the write alone would succeed; a try that was replaced can't write.
         """
         self._unresolved = unresolved
         state = self._environment.task_state()
@@ -259,7 +253,7 @@ class Liquidator:
         self._unresolved = True
 
     def _take_back_intent(self, intent: Journal, request_id: str | None) -> None:
-        """Take note of a sell that was refused for certain, or has not left."""
+        """Record that the sell-all was refused for certain, or has not left, and release the claim."""
         if self._intent_recorded:
             try:
                 self._record_outcome(intent.rejected(clock.iso(), request_id))
@@ -268,7 +262,7 @@ class Liquidator:
                 self._claims.release(self._sale.account_id, self._claimant)
 
     def _record_outcome(self, journal: Journal) -> None:
-        """Write down what became of a sell; should that fail, the intent stays and a later try finds out."""
+        """Record the outcome; if that fails, the intent stays recorded and a later try reconciles."""
         self._journal = journal
         try:
             self._record(journal)
@@ -301,11 +295,7 @@ class Liquidator:
         ) from error
 
     def _reconcile(self, journal: Journal, why: str) -> dict[str, Any] | None:
-        """Watch the account until it shows that it was sold, or for long enough to say that it was not.
-
-        :return: the Account if it was sold, ``None`` if it is untouched.
-        :raises OutcomeUnknown: neither can be said.
-        """
+        """Watch the account; return the Account if it was sold, ``None`` if it is untouched, or raise."""
         account, reconciliation = watch(self._sale, self._environment, journal.baseline, why)
         finding = reconciliation.finding(time_is_up=True)
         if finding is Verdict.SOLD:
@@ -353,10 +343,10 @@ class Liquidator:
         return self._finish("recorded", journal, dict(journal.account or {}))
 
     def _finish(self, outcome: str, journal: Journal, account: dict[str, Any]) -> dict[str, Any]:
-        """Hand on what became of the sale; a later try starts without the XComs of the earlier."""
+        """Push the XComs; a later try starts without those of an earlier one."""
         if journal.baseline is not None:
             self._environment.push_xcom(HOLDINGS_KEY, journal.baseline.as_json())
-        # A sell without preflight sees the Account only now.
+        # Without preflight, the Account is seen only now.
         problem = mode_mismatch(account, self._client.mode)
         if problem and outcome == "dry_run":
             raise LiquidationRefused(f"Nothing was sent. {problem}")
@@ -378,9 +368,9 @@ class Liquidator:
         self._environment.push_xcom(OUTCOME_KEY, facts)
 
     def _push_failure(self, error: BaseException) -> None:
-        """Hand on what became of a liquidation that failed; that must not hide why it did.
+        """Push the XComs of a liquidation that failed; that must not hide why it did.
 
-        A try that Airflow has given up says nothing: what it would overwrite is a later try's.
+        A try that Airflow has given up pushes nothing: what it would overwrite is a later try's.
         """
         outcome = self._outcome_of(error)
         try:
@@ -389,7 +379,7 @@ class Liquidator:
                 self._log.warning("Not handed on, because the task is %s: %s (%s)", state, outcome, reason_of(error))
                 return
             if self._journal is not None:
-                # Beside a later try that runs, the state is that one's: what was replaced finds out by writing.
+                # Beside a later try that runs, the state is that one's: a try that was replaced fails to write.
                 self._record(self._journal)
             if self._baseline is not None:
                 self._environment.push_xcom(HOLDINGS_KEY, self._baseline.as_json())

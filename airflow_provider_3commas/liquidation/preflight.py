@@ -1,4 +1,4 @@
-"""Before the sale: read the account patiently, refuse what can't be sold, say what will be."""
+"""Before the sale: read the account, with retries, refuse what can't be sold, and log what will be."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_3commas.liquidation.sale import Environment, Sale
 
-#: For how long a read that fails is repeated, in seconds; with ``best_effort`` the sell then leaves without it.
+#: For how long a read that fails is retried, in seconds; with ``best_effort`` the sell-all is then sent without it.
 RETRY_READS_FOR = 300.0
 RETRY_BEST_EFFORT_READS_FOR = 60.0
 #: Longest pause between two tries of a read, in seconds.
@@ -35,27 +35,18 @@ T = TypeVar("T")
 
 
 class Preflight:
-    """Read the account before it is sold.
+    """Reads the account before it is sold."""
 
-    :param sale: what is to be done.
-    :param environment: the client and the rest.
-    :param time_left: for how many seconds the sale may still wait.
-    """
-
-    def __init__(self, sale: Sale, environment: Environment, time_left: Callable[[], float]) -> None:
+    def __init__(self, sale: Sale, environment: Environment, seconds_left: Callable[[], float]) -> None:
         self._sale = sale
         self._client = environment.client
         self._log = environment.log
-        self._time_left = time_left
+        self._seconds_left = seconds_left
         #: When the first of the last reads began: the baseline is as old as its oldest part.
         self.read_at = clock.instant()
 
     def baseline(self) -> Snapshot | None:
-        """Return the account as it is, or ``None`` where it is to be sold without having been read.
-
-        :raises LiquidationRefused: it can't or must not be sold.
-        :raises PreflightFailed: it could not be read.
-        """
+        """Return the account as it is, or ``None`` where it is to be sold without having been read."""
         # In mode paper the Account is what proves that no real money is sold: nothing replaces it.
         paper = self._client.mode == "paper"
         if self._sale.preflight is False:
@@ -95,7 +86,7 @@ class Preflight:
         return account
 
     def _retry(self, read: Callable[[], T], retry_for: float) -> T:
-        """Repeat a read that brought no answer: a liquidation should not be lost to a bad minute."""
+        """Repeat a read until it is answered: a liquidation should not be lost to a bad minute."""
         deadline, backoff = clock.monotonic() + retry_for, 1.0
         problem: ThreeCommasError
         while True:
@@ -103,11 +94,11 @@ class Preflight:
                 return read()
             except RateLimitExceeded as error:
                 # The budget makes the next request wait for as long as the server said.
-                refuse_if_too_late(error, self._time_left())
+                refuse_if_too_late(error, self._seconds_left())
                 deadline, problem = clock.monotonic() + retry_for, error
             except (OutcomeUnknown, ConnectionFailed) as error:
                 problem = error
-            if clock.monotonic() + backoff > deadline or self._time_left() < backoff:
+            if clock.monotonic() + backoff > deadline or self._seconds_left() < backoff:
                 raise PreflightFailed(
                     "Nothing was sent: the account could not be read before the sale, although that was tried for up "
                     f"to {retry_for:.0f} s. The last time: {problem}"
@@ -147,14 +138,9 @@ class Preflight:
             )
 
 
-def refuse_if_too_late(error: RateLimitExceeded, time_left: float) -> None:
-    """Refuse to wait for longer than the run may be late.
-
-    :param error: what says for how long to wait.
-    :param time_left: seconds for which the sale may still wait.
-    :raises LiquidationRefused: it would be too late by then.
-    """
-    if (error.retry_after or 0.0) > time_left:
+def refuse_if_too_late(error: RateLimitExceeded, seconds_left: float) -> None:
+    """Refuse to wait where the run would be too late to sell by the end of the rate limit."""
+    if (error.retry_after or 0.0) > seconds_left:
         raise LiquidationRefused(
             f"{error} By then this run would be later than it may sell. Nothing was sold. Start a new DAG run then, or "
             "set a longer max_lateness on the operator."

@@ -16,18 +16,18 @@ if TYPE_CHECKING:
 
 
 class Store(Protocol):
-    """Keep the journal: Airflow's task state store does."""
+    """Where the journal is kept: Airflow's task state store."""
 
     def get(self, key: str, default: Any = None) -> Any:
         """Return a value."""
 
     def set(self, key: str, value: Any) -> None:
-        """Write a value down for good, or raise."""
+        """Write a value for good, or raise."""
 
 
 @dataclass(frozen=True)
 class Sale:
-    """Say what a task is to do; the parameters are described at ``SellAllToBtcOperator``."""
+    """What a task is to do; the parameters are described at ``SellAllToBtcOperator``."""
 
     account_id: int
     target: TargetName
@@ -42,19 +42,13 @@ class Sale:
 
 @dataclass(frozen=True)
 class Environment:
-    """Hold what a try of a liquidation works with.
-
-    :param client: the connection's client.
-    :param store: keeps the journal; ``None`` before Airflow 3.3.
-    :param claims: keeps who liquidates the account, for all tasks.
-    :param task_state: asks Airflow for the state of this task instance.
-    :param log: where to write to.
-    :param push_xcom: hands a value on to other tasks, under a key.
-    """
+    """What a try of a liquidation works with."""
 
     client: ThreeCommasClient
+    #: ``None`` before Airflow 3.3.
     store: Store | None
     claims: Claims
+    #: Asks Airflow for the state of this task instance.
     task_state: Callable[[], str]
     log: Any
     push_xcom: Callable[[str, Any], None]

@@ -1,4 +1,4 @@
-"""After a sell whose outcome is unknown: poll the account until it shows what became of it. Only reads."""
+"""After a sell-all whose outcome is unknown: poll the account until it shows what became of it. Only reads."""
 
 from __future__ import annotations
 
@@ -19,14 +19,10 @@ POLLS = 8
 def watch(
     sale: Sale, environment: Environment, baseline: Snapshot | None, why: str
 ) -> tuple[dict[str, Any], Reconciliation]:
-    """Poll until there is a finding; what a rate limit makes it wait for is not taken from its time.
+    """Poll until there is a finding; return the Account of the last poll, and what all polls came to.
 
-    :param sale: what was to be sold, and for how long to watch.
-    :param environment: the client and the log.
-    :param baseline: the account before the sale.
-    :param why: what is unknown, for a message.
-    :return: the Account of the last poll, and what all polls came to.
-    :raises OutcomeUnknown: the account can't be read at all.
+    The first rate limit starts the time over at its end, so that it is not taken from the watch. ``why`` says what is
+    unknown, for the ``OutcomeUnknown`` of an account that can't be read at all.
     """
     duration = sale.reconcile_for.total_seconds()
     environment.log.warning(
@@ -46,7 +42,7 @@ def watch(
 
 
 def _poll(sale: Sale, environment: Environment, why: str) -> tuple[dict[str, Any], Snapshot | None, float]:
-    """Read the account once; a read without an answer saw nothing. The last value: the pause the server wants."""
+    """Read the account once; without an answer, return no snapshot and the seconds that the server wants to pause."""
     client, account_id = environment.client, sale.account_id
     try:
         account = client.load_balances(account_id)
