@@ -30,10 +30,7 @@ _DOLLAR_TOLERANCE_SHARE = Decimal("0.2")
 
 
 class Holding:
-    """Add up the balance rows of one coin.
-
-    Amounts are in the coin. What a row does not say counts as zero here and is named in ``unknown``.
-    """
+    """The balance rows of one coin, added up; what a row does not say counts as zero and is named in ``unknown``."""
 
     __slots__ = (
         "amount",
@@ -57,7 +54,9 @@ class Holding:
         usd_value: Decimal = _ZERO,
     ) -> None:
         self.currency = currency
+        #: In the coin, what is in open orders included.
         self.amount = amount
+        #: In the coin.
         self.on_orders = on_orders
         self.btc_value = btc_value
         self.usd_value = usd_value
@@ -71,12 +70,12 @@ class Holding:
 
     @property
     def free(self) -> Decimal:
-        """What is in no open order."""
+        """The amount that is in no open order."""
         return max(self.amount - self.on_orders, _ZERO)
 
     @property
     def price(self) -> Decimal | None:
-        """What one coin is worth in BTC; ``None`` if that is not known."""
+        """In BTC; ``None`` if it is not known."""
         return self.btc_value / self.amount if self.amount and self.btc_value else None
 
     def add(self, row: BalanceRow) -> None:
@@ -128,17 +127,13 @@ class Holding:
 
 
 def _price(row: BalanceRow) -> Decimal | None:
-    """Return what one coin of a row is worth in BTC, as far as the row says."""
+    """Return the price in BTC, as far as the row says."""
     position, btc_value = sane_or_none(row.position), sane_or_none(row.btc_value)
     return abs(btc_value / position) if position and btc_value is not None else sane_or_none(row.current_price)
 
 
 def sum_rows(rows: Iterable[BalanceRow]) -> dict[str, Holding]:
-    """Add up rows by coin, to the last digit.
-
-    :param rows: balance rows; there may be several of one coin, in any order and with codes in any case.
-    :return: holdings by code in upper case, sorted by it.
-    """
+    """Add up rows by coin, to the last digit; return the holdings by code in upper case, sorted by it."""
     holdings: dict[str, Holding] = {}
     with localcontext(EXACT):
         for row in rows:
@@ -146,7 +141,7 @@ def sum_rows(rows: Iterable[BalanceRow]) -> dict[str, Holding]:
             if code not in holdings:
                 holdings[code] = Holding(code)
             holdings[code].add(row)
-    # What is said must not depend on the order in which the rows come.
+    # Messages must not depend on the order in which the rows come.
     return dict(sorted(holdings.items()))
 
 
@@ -157,18 +152,12 @@ def mismatch(
     dust_btc: Decimal = DUST_BTC,
     view_tolerance: Decimal = VIEW_TOLERANCE,
 ) -> str | None:
-    """Say why the rows do not add up to the account's value: such a view proves nothing.
+    """Return why the rows do not add up to the account's value, as the end of a sentence; ``None`` if they do.
 
-    What is in BTC is worth the same in both replies, so it has to agree to within dust. The rest is valued at two
-    moments; it gets a tolerance. (A share of the whole would hide a row that is missing beside a lot of BTC.) Where
-    there are more dollars than BTC, the same is done in USD; as dollars are of several kinds, which are not worth
-    quite the same, they get a fifth of the tolerance.
-
-    :param holdings: what ``sum_rows`` returned.
-    :param account: the Account.
-    :param dust_btc: value in BTC that counts as nothing.
-    :param view_tolerance: share of what moves in price by which they may differ.
-    :return: the reason, as the end of a sentence; ``None`` if they add up.
+    A view that does not add up proves nothing. What is in BTC is worth the same in both replies, so it has to agree to
+    within dust. The rest is valued at two moments; it gets a tolerance. (A share of the whole would hide a row that is
+    missing beside a lot of BTC.) Where there are more dollars than BTC, the same is done in USD; as dollars are of
+    several kinds, which are not worth quite the same, they get a fifth of the tolerance.
     """
     total = read_amount(account.get("btc_amount"))
     if total is None:
@@ -221,11 +210,7 @@ def _usd_sums(holdings: Mapping[str, Holding], account: Mapping[str, Any]) -> _S
 
 
 def account_problem(account: Mapping[str, Any]) -> str | None:
-    """Say why nothing can be traded on an account.
-
-    :param account: the Account.
-    :return: the reason, as the end of a sentence; ``None`` if none is known.
-    """
+    """Return why nothing can be traded on an account, as the end of a sentence; ``None`` if nothing is known."""
     if account.get("is_locked") is True:
         reason = account.get("lock_reason")
         return f"3Commas has locked it ({str(reason)[:200] if reason else 'no reason given'})"
@@ -239,11 +224,7 @@ def account_problem(account: Mapping[str, Any]) -> str | None:
 
 
 def unknown_key_state(account: Mapping[str, Any]) -> str | None:
-    """Return a state of the exchange's API keys of which nothing is known: no reason not to sell, but worth a line.
-
-    :param account: the Account.
-    :return: the state, or ``None``.
-    """
+    """Return a state of the exchange's API keys that is not known here: no reason not to sell, but worth a line."""
     state = account.get("api_keys_state")
     if state in (None, "ok") or account_problem(account) is not None:
         return None
@@ -251,5 +232,5 @@ def unknown_key_state(account: Mapping[str, Any]) -> str | None:
 
 
 def describe_unknown(held: Holding) -> str:
-    """Name what is not known of a holding: what is missing is not zero."""
+    """Describe what is not known of a holding: what is missing is not zero."""
     return f"{held.currency} without {' and '.join(sorted(set(held.unknown)))}"

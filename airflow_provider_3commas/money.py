@@ -23,7 +23,7 @@ _LARGEST_INT = 2**53
 
 
 def sane_or_none(value: Decimal | None) -> Decimal | None:
-    """Return a number that can be an amount, with any zero as plain ``0``; ``None`` for garbage."""
+    """Return a number that can be an amount, any zero as plain ``0``; ``None`` for NaN, infinities and absurd sizes."""
     if value is None or not value.is_finite():
         return None
     if not value:
@@ -32,7 +32,7 @@ def sane_or_none(value: Decimal | None) -> Decimal | None:
 
 
 def read_amount(value: Any) -> Decimal | None:
-    """Read an amount from a reply or an XCom: decimal text or a JSON number. ``None`` for anything else, floats too."""
+    """Parse an amount of a reply or an XCom: decimal text or a JSON number; ``None`` for anything else, also floats."""
     if isinstance(value, str):
         return sane_or_none(Decimal(value)) if _NUMBER.fullmatch(value) else None
     if isinstance(value, Decimal):
@@ -62,7 +62,7 @@ def difference(minuend: Decimal | None, subtrahend: Decimal | None) -> Decimal |
 def scaled(
     amount: Decimal | None, numerator: Decimal | None, denominator: Decimal | None, places: int
 ) -> Decimal | None:
-    """Multiply by a fraction and round half to even; ``None`` if one is unknown, or the result no amount."""
+    """Multiply by a fraction and round half to even; ``None`` if a part is unknown, or the result no sane amount."""
     if amount is None or numerator is None or not denominator:
         return None
     with localcontext(EXACT):

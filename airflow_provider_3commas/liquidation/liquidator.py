@@ -233,7 +233,7 @@ class Liquidator:
         return self._finish("accepted", accepted, jsonable(reply.account))
 
     def _pass_fence(self, intent: Journal, baseline: Snapshot | None, *, unresolved: bool) -> None:
-        """Refuse to send unless this try, now, runs and may sell; then claim the account and record the intent.
+        """Refuse to send unless this try runs and may sell now; then claim the account and record the intent.
 
         Called right before the first byte, and again if that took too long. A try that Airflow has given up keeps its
         id where no retry is left, so that the write alone would succeed; a try that was replaced can't write.

@@ -25,11 +25,7 @@ if TYPE_CHECKING:
 
 
 class TryOfSale:
-    """Carry out one try of a sell-all task.
-
-    :param operator: the task, rendered.
-    :param context: Airflow's context.
-    """
+    """One try of a sell-all task whose templates are rendered."""
 
     def __init__(self, operator: _SellAllOperator, context: Context) -> None:
         self._operator = operator
@@ -40,11 +36,7 @@ class TryOfSale:
         self._store = None if store is None else _TaskStateStore(store)
 
     def run(self) -> dict[str, Any]:
-        """Liquidate the account, or find out what an earlier try has done about it.
-
-        :return: the Account, in JSON types.
-        :raises ThreeCommasError: what went wrong.
-        """
+        """Liquidate the account, or find out what an earlier try has done; return the Account, in JSON types."""
         liquidator = self._prepare()
         account = liquidator.run()
         self._emit_event()
@@ -101,7 +93,7 @@ class TryOfSale:
         self._ti.xcom_push(key, value)
 
     def _push_refusal(self, error: ThreeCommasError) -> None:
-        """Hand on and record that this try ended before it could begin: a later one may then go on."""
+        """Push and record that this try ended before it could begin: a later one may then go on."""
         operator = self._operator
         account_id = account_id_or_none(operator.account_id)
         facts = outcome_facts("refused", account_id=account_id, target=operator.target, error=error)
@@ -115,7 +107,7 @@ class TryOfSale:
             operator.log.exception("What became of the liquidation (refused) could not be handed on.")
 
     def _emit_event(self) -> None:
-        """Tell the assets among the outlets of a sale that this task has just made."""
+        """Emit an event for the assets among the outlets if this try has sold: a recorded sale has had its event."""
         facts = self._outcome
         if facts["outcome"] in ("accepted", "reconciled") and self._operator.outlets:
             event = {**facts, "dag_id": self._ti.dag_id, "run_id": self._ti.run_id}
