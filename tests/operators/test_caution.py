@@ -7,7 +7,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_3commas import api
-from tests.operators.conftest import TaskRun
+from tests.operators.task_run import TaskRun, lose_answer
 
 TOO_MANY = {"action": "json", "status": 429, "body": {"error": "Too many requests"}, "headers": {"Retry-After": "2"}}
 
@@ -106,7 +106,7 @@ class TestBestEffort:
 
     def test_a_lost_answer_is_then_never_repeated(self, simulator, run):
         simulator.fault("status", path="account_table_data", status=503, times=None)
-        simulator.fault("drop", path="sell_all", when="before")
+        lose_answer(simulator, applied=False)
         for _ in range(2):
             with pytest.raises(api.OutcomeUnknown):
                 run.attempt(preflight="best_effort")

@@ -12,7 +12,7 @@ from airflow_provider_3commas import api
 from airflow_provider_3commas.api import clock as clocks
 from airflow_provider_3commas.budget import SleepingGate
 from airflow_provider_3commas.liquidation import liquidator
-from tests.operators.conftest import Killed, TaskRun
+from tests.operators.task_run import Killed, TaskRun, lose_answer, refuse_sell_all
 
 
 def wait_at_the_gate(monkeypatch, clock, seconds: float, request: int) -> None:
@@ -160,11 +160,11 @@ class TestTheIntent:
 
     def test_the_oldest_unresolved_one_outlives_a_later_refusal(self, simulator, run):
         """The first try's sell comes late: the second try is refused, the third must not forget the first."""
-        simulator.fault("drop", path="sell_all", when="before")
+        lose_answer(simulator, applied=False)
         with pytest.raises(api.OutcomeUnknown):
             run.attempt()
         oldest = run.store.get(liquidator.JOURNAL_KEY)["baseline"]
-        simulator.fault("json", path="sell_all", status=403, body={"error": "access_denied"})
+        refuse_sell_all(simulator)
         with pytest.raises(AirflowFailException):
             run.attempt()
         assert run.phase == "intent"
@@ -177,7 +177,7 @@ class TestTheIntent:
         assert len(simulator.sells()) == 0, "the late one was 3Commas' own"
 
     def test_after_an_untouched_account_the_preflight_has_to_agree(self, simulator, run, monkeypatch):
-        simulator.fault("drop", path="sell_all", when="before")
+        lose_answer(simulator, applied=False)
         with pytest.raises(api.OutcomeUnknown):
             run.attempt()
         real = liquidator.watch
@@ -194,7 +194,7 @@ class TestTheIntent:
 
     def test_half_a_change_in_the_preflight_is_enough_to_stop(self, simulator, run, monkeypatch):
         """Neither sold nor untouched: what the preflight sees after the watch is in between."""
-        simulator.fault("drop", path="sell_all", when="before")
+        lose_answer(simulator, applied=False)
         with pytest.raises(api.OutcomeUnknown):
             run.attempt()
         real = liquidator.watch
@@ -210,7 +210,7 @@ class TestTheIntent:
         assert len(simulator.sell_attempts()) == 1
 
     def test_finding_out_about_an_earlier_try_waits_for_the_budget_however_late_the_run_is(self, simulator, run):
-        simulator.fault("drop", path="sell_all", when="after")
+        lose_answer(simulator, applied=True)
         run.store.before_set = lambda value: None
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(liquidator, "watch", _killed)
@@ -225,7 +225,7 @@ class TestTheIntent:
         assert min(left) > 60
 
     def test_a_sale_that_was_found_out_is_a_sale_to_other_tasks(self, simulator, run):
-        simulator.fault("drop", path="sell_all", when="after")
+        lose_answer(simulator, applied=True)
         run.attempt()
         other = TaskRun(simulator)
         other.run_id = "another_run"
@@ -247,7 +247,7 @@ def _killed(*args):
 class TestInterrupted:
     @pytest.mark.parametrize("error", [AirflowTaskTimeout, KeyboardInterrupt])
     def test_while_it_finds_out_says_that_there_may_have_been_a_sale(self, simulator, run, monkeypatch, error):
-        simulator.fault("drop", path="sell_all", when="after")
+        lose_answer(simulator, applied=True)
 
         def interrupt(*args):
             raise error

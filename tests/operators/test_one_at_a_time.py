@@ -9,7 +9,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_3commas import api
 from airflow_provider_3commas.budget import AccountTaken
-from tests.operators.conftest import TaskRun
+from tests.operators.task_run import TaskRun, lose_answer, refuse_sell_all
 
 
 def another(simulator, run_id: str = "another_run", **parameters) -> TaskRun:
@@ -75,7 +75,7 @@ class TestWithin:
         assert len(simulator.sells()) == 2
 
     def test_the_task_itself_may_try_again(self, simulator, run):
-        simulator.fault("json", path="sell_all", status=403, body={"error": "access_denied"})
+        refuse_sell_all(simulator)
         with pytest.raises(AirflowFailException):
             run.attempt()
         run.attempt()
@@ -84,7 +84,7 @@ class TestWithin:
 
 class TestWhatBecomesOfIt:
     def test_a_refusal_frees_the_account_at_once(self, simulator, run):
-        simulator.fault("json", path="sell_all", status=403, body={"error": "access_denied"})
+        refuse_sell_all(simulator)
         with pytest.raises(AirflowFailException):
             run.attempt()
         another(simulator).attempt()
@@ -107,14 +107,14 @@ class TestWhatBecomesOfIt:
         assert len(simulator.sell_attempts()) == 1
 
     def test_an_untouched_account_is_free(self, simulator, run):
-        simulator.fault("drop", path="sell_all", when="before")
+        lose_answer(simulator, applied=False)
         with pytest.raises(api.OutcomeUnknown, match="as it was before"):
             run.attempt()
         another(simulator).attempt()
         assert len(simulator.sells()) == 1
 
     def test_an_unknown_outcome_holds_it(self, simulator, run):
-        simulator.fault("drop", path="sell_all", when="after")
+        lose_answer(simulator, applied=True)
         simulator.fault("status", path="load_balances", status=502, times=None)
         with pytest.raises(api.OutcomeUnknown):
             run.attempt()
@@ -123,7 +123,7 @@ class TestWhatBecomesOfIt:
         assert len(simulator.sell_attempts()) == 1
 
     def test_the_owner_of_an_unknown_outcome_does_not_take_anothers_sale_for_its_own(self, simulator, run):
-        simulator.fault("drop", path="sell_all", when="before")
+        lose_answer(simulator, applied=False)
         simulator.fault("status", path="load_balances", status=502, times=None)
         with pytest.raises(api.OutcomeUnknown):
             run.attempt()

@@ -7,7 +7,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_3commas import api
-from tests.operators.conftest import connect
+from tests.operators.task_run import connect, lose_answer, refuse_sell_all
 
 KEYS = {
     "outcome",
@@ -23,10 +23,6 @@ KEYS = {
 }
 
 
-def lose(simulator, *, applied: bool) -> None:
-    simulator.fault("drop", path="sell_all", when="after" if applied else "before")
-
-
 def late(run) -> None:
     run.dag_run.run_after = pendulum.now("UTC").subtract(days=3)
 
@@ -34,9 +30,9 @@ def late(run) -> None:
 #: What happens; the outcome, whether something was sent that may count, and a word of the reason.
 ENDS = {
     "sold": (lambda simulator, run: None, "accepted", True, None),
-    "answer lost, sold": (lambda simulator, run: lose(simulator, applied=True), "reconciled", True, None),
+    "answer lost, sold": (lambda simulator, run: lose_answer(simulator, applied=True), "reconciled", True, None),
     "answer lost, not sold": (
-        lambda simulator, run: lose(simulator, applied=False),
+        lambda simulator, run: lose_answer(simulator, applied=False),
         "unknown",
         True,
         "as it was before",
@@ -58,7 +54,7 @@ ENDS = {
         "401",
     ),
     "sell refused": (
-        lambda simulator, run: simulator.fault("json", path="sell_all", status=403, body={"error": "access_denied"}),
+        lambda simulator, run: refuse_sell_all(simulator),
         "rejected",
         True,
         "403",
@@ -95,7 +91,7 @@ def test_a_wrong_parameter_is_told_too(simulator, run):
 
 def test_an_unknown_outcome_brings_what_was_seen(simulator, run):
     simulator.reset("unsellable")
-    lose(simulator, applied=True)
+    lose_answer(simulator, applied=True)
     with pytest.raises(api.OutcomeUnknown):
         run.attempt()
     facts = run.xcoms["liquidation"]
@@ -164,7 +160,7 @@ def test_nor_does_one_with_wrong_parameters(simulator, run):
 
 
 def test_the_holdings_of_a_sale_that_failed_are_handed_on(simulator, run):
-    simulator.fault("json", path="sell_all", status=403, body={"error": "access_denied"})
+    refuse_sell_all(simulator)
     with pytest.raises(AirflowFailException):
         run.attempt()
     assert run.xcoms["holdings_before"]["complete"]

@@ -9,7 +9,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_3commas import api
 from airflow_provider_3commas.operators.sell_all import SellAllToBtcOperator
-from tests.operators.conftest import connect
+from tests.operators.task_run import connect
 
 WRONG = [
     ({"account_id": "summary"}, "positive integer"),

@@ -16,7 +16,7 @@ from airflow_provider_3commas.api import transport
 from airflow_provider_3commas.api.errors import LiquidationRefused
 from airflow_provider_3commas.operators.sell_all import SellAllToBtcOperator, SellAllToUsdOperator
 from airflow_provider_3commas.retry_policy import default_retry_policy
-from tests.operators.conftest import TaskRun, connect
+from tests.operators.task_run import TaskRun, connect
 
 
 def requests_of(simulator) -> list[str]:
