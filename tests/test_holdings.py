@@ -46,7 +46,7 @@ class TestHold:
             ([row("ETH", "30", "1.5", on_orders=None, position_available="0")], "1.5"),
         ],
     )
-    def test_says_what_is_worth_in_orders_or_that_it_is_not_known(self, rows, worth):
+    def test_the_value_on_orders_is_known_or_none(self, rows, worth):
         assert sum_rows(rows)["ETH"].orders_btc == (None if worth is None else Decimal(worth))
 
 
@@ -131,12 +131,12 @@ class TestAccountProblem:
             ({"api_keys_state": " Invalid "}, "rejects the API keys"),
         ],
     )
-    def test_names_what_no_waiting_cures(self, account, why):
+    def test_what_waiting_cannot_cure_is_named(self, account, why):
         assert why in account_problem(account)
         assert unknown_key_state(account) is None
 
     @pytest.mark.parametrize("state", ["expiring", "checking", "", 5])
-    def test_other_states_are_told_and_stop_nothing(self, state):
+    def test_other_states_are_reported_and_stop_nothing(self, state):
         assert account_problem({"api_keys_state": state, "api_key_invalid": "true", "is_locked": 1}) is None
         assert unknown_key_state({"api_keys_state": state}) == str(state)
 

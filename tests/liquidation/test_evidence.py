@@ -49,7 +49,7 @@ class TestSold:
         before = Exchange(coins(BTC="0.2", ETH=8, DOT=1), locked={"DOT"})
         assert verdict(before, after(before, Exchange.sell_all)) is Verdict.SOLD
 
-    def test_into_dollars(self):
+    def test_a_sale_into_dollars(self):
         before = typical(**BOTS)
         before.target = "USD"
         now = after(before, Exchange.stop_everything, lambda it: it.sell("BTC", "ETH", "SOL", into="USDT"))
@@ -237,7 +237,7 @@ UNKNOWN = {
 
 class TestUnknown:
     @pytest.mark.parametrize("name", UNKNOWN)
-    def test_is_no_certainty(self, name):
+    def test_what_others_may_have_done_is_no_certainty(self, name):
         before, changes = UNKNOWN[name]
         assert verdict(before, after(before, *changes)) is Verdict.UNKNOWN
 
@@ -329,7 +329,7 @@ class TestReconciliation:
         assert self.polls(before, stopped.view(without=("ETH",)), *seen).finding(time_is_up=True) is Verdict.UNKNOWN
         assert self.polls(before, before.view(without=("ETH",)), *seen).finding(time_is_up=True) is Verdict.UNTOUCHED
 
-    def test_says_what_was_seen(self):
+    def test_the_description_names_what_was_seen(self):
         before = Exchange(coins(BTC="0.2", ETH=8, XMR=8), locked={"XMR"}, entities=BOTS)
         said = self.polls(before, after(before, Exchange.sell_all).view()).describe()
         for words in ("1 poll", "stopped (3 bots, 2 deals)", "not sold: 8 XMR"):

@@ -109,7 +109,7 @@ class TestLostAnswers:
         assert run.outcome == "reconciled"
         assert len(simulator.sells()) == 1
 
-    def test_applied_but_for_what_cannot_be_sold_is_told_and_never_repeated(self, simulator):
+    def test_applied_but_for_coins_that_cannot_be_sold_is_unknown_and_never_repeated(self, simulator):
         simulator.reset("unsellable")
         run = TaskRun(simulator)
         lose_answer(simulator, applied=True)
@@ -123,7 +123,7 @@ class TestLostAnswers:
 class TestCrashes:
     @pytest.mark.parametrize("phase", ["intent", "accepted"])
     @pytest.mark.parametrize("moment", ["before_set", "after_set"])
-    def test_killed_around_each_write(self, simulator, run, phase, moment):
+    def test_killed_around_a_write_of_the_journal_it_sells_once(self, simulator, run, phase, moment):
         def kill(value):
             if value["phase"] == phase:
                 setattr(run.store, moment, lambda value: None)
@@ -136,7 +136,7 @@ class TestCrashes:
         assert len(simulator.sells()) == len(simulator.sell_attempts()) == 1
         assert run.xcoms["holdings_before"]["holdings"]
 
-    def test_killed_before_the_outcome_is_handed_on(self, simulator, run):
+    def test_killed_before_the_outcome_is_pushed_it_is_recorded(self, simulator, run):
         run.xcom_push = kill_on_outcome
         with pytest.raises(Killed):
             run.attempt()
@@ -203,7 +203,7 @@ class TestTheJournal:
         "value",
         ["text", 5, [], {}, {"version": 1}, {"version": 99, "phase": "rejected"}, {"version": 1, "phase": "sold"}],
     )
-    def test_one_that_cannot_be_read_stops_the_task(self, simulator, run, value):
+    def test_a_journal_that_cannot_be_read_stops_the_task(self, simulator, run, value):
         run.store.set(liquidator.JOURNAL_KEY, value)
         with pytest.raises(AirflowFailException) as caught:
             run.attempt()
@@ -221,7 +221,7 @@ class TestTheJournal:
             ("api_key_hash", "0123456789abcdef", "another API key"),
         ],
     )
-    def test_one_about_another_sell_stops_the_task(self, simulator, run, phase, field, other, says):
+    def test_a_journal_about_another_sale_stops_the_task(self, simulator, run, phase, field, other, says):
         run.attempt()
         journal = run.store.get(liquidator.JOURNAL_KEY)
         subject, unresolved = {**journal["subject"], field: other}, int(phase == "intent")
@@ -231,13 +231,13 @@ class TestTheJournal:
         assert isinstance(caught.value.__cause__, JournalUnusable)
         assert len(simulator.sell_attempts()) == 1
 
-    def test_no_secret_is_in_it(self, simulator, run):
+    def test_no_secret_is_in_the_journal(self, simulator, run):
         run.attempt()
         [written] = [run.store.values[liquidator.JOURNAL_KEY]]
         for secret in (simulator.api_key, simulator.secret):
             assert secret not in written
 
-    def test_a_run_that_is_late_by_now_still_hands_out_what_was_sold(self, simulator, run):
+    def test_a_run_that_is_late_by_now_still_returns_what_was_recorded(self, simulator, run):
         run.attempt()
         run.dag_run.run_type = "scheduled"
         run.dag_run.run_after = run.dag_run.run_after.subtract(days=3)

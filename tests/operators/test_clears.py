@@ -63,7 +63,7 @@ class TestClearing:
         run.attempt()
         assert len(simulator.sells()) == 1
 
-    def test_a_task_that_could_not_begin_is_cleared_when_its_parameters_are_mended(self, simulator, run):
+    def test_a_task_that_could_not_begin_sells_after_a_clear_when_its_parameters_are_mended(self, simulator, run):
         with pytest.raises(AirflowFailException, match="dry_run"):
             run.attempt(dry_run="maybe")
         assert run.outcome == "refused"
@@ -71,7 +71,7 @@ class TestClearing:
         run.attempt()
         assert len(simulator.sells()) == 1
 
-    def test_a_mapped_one_that_could_not_begin_is_not(self, simulator, run):
+    def test_a_mapped_task_that_could_not_begin_refuses_after_a_clear(self, simulator, run):
         run.map_index = 0
         with pytest.raises(AirflowFailException, match="dry_run"):
             run.attempt(dry_run="maybe")
