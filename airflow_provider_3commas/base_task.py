@@ -6,7 +6,7 @@ from typing import Any
 
 
 class BaseTask:
-    """Fail loudly, also in a teardown, and try again no earlier than 3Commas allows. Mixed into Airflow's operators."""
+    """Mixin for Airflow's operators: fail loudly, also in a teardown, and retry no earlier than 3Commas allows."""
 
     def as_teardown(self, *, setups: Any = None, on_failure_fail_dagrun: bool | None = None) -> Any:
         """Make this task a teardown; see Airflow's own.
@@ -34,7 +34,7 @@ class BaseTask:
 
 
 def silent_teardown(task: Any) -> str | None:
-    """Say why a task's failure would go unnoticed, however it was made a teardown; ``None`` if it would not."""
+    """Return why a task's failure would go unnoticed, however it was made a teardown; ``None`` if it would not."""
     if not task.is_teardown or task.on_failure_fail_dagrun:
         return None
     return (

@@ -10,7 +10,7 @@ from decimal import Decimal, localcontext
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_3commas.api.balance_rows import UNKNOWN_CURRENCY
-from airflow_provider_3commas.money import EXACT, known, read_amount, rounded
+from airflow_provider_3commas.money import EXACT, read_amount, rounded, sane_or_none
 from airflow_provider_3commas.targets import DOLLAR_CURRENCIES, DUST_BTC
 
 if TYPE_CHECKING:
@@ -26,14 +26,11 @@ _USELESS_KEYS = frozenset({"expired", "invalid"})
 _ZERO = Decimal(0)
 _BTC = frozenset({"BTC"})
 # Of the tolerance, for dollars. An assumption: what they are worth to each other moves less between two requests.
-_DOLLAR_SHARE = Decimal("0.2")
+_DOLLAR_TOLERANCE_SHARE = Decimal("0.2")
 
 
 class Holding:
-    """Add up the balance rows of one coin.
-
-    Amounts are in the coin. What a row does not say counts as zero here and is named in ``unknown``.
-    """
+    """The balance rows of one coin, added up; what a row does not say counts as zero and is named in ``unknown``."""
 
     __slots__ = (
         "amount",
@@ -57,7 +54,9 @@ class Holding:
         usd_value: Decimal = _ZERO,
     ) -> None:
         self.currency = currency
+        #: In the coin, what is in open orders included.
         self.amount = amount
+        #: In the coin.
         self.on_orders = on_orders
         self.btc_value = btc_value
         self.usd_value = usd_value
@@ -71,19 +70,20 @@ class Holding:
 
     @property
     def free(self) -> Decimal:
-        """What is in no open order."""
+        """The amount that is in no open order."""
         return max(self.amount - self.on_orders, _ZERO)
 
     @property
     def price(self) -> Decimal | None:
-        """What one coin is worth in BTC; ``None`` if that is not known."""
+        """In BTC; ``None`` if it is not known."""
         return self.btc_value / self.amount if self.amount and self.btc_value else None
 
     def add(self, row: BalanceRow) -> None:
         """Add one row."""
         if self.currency == UNKNOWN_CURRENCY:
             self.unknown.append("currency_code")
-        position, btc_value, usd_value = known(row.position), known(row.btc_value), known(row.usd_value)
+        position, btc_value = sane_or_none(row.position), sane_or_none(row.btc_value)
+        usd_value = sane_or_none(row.usd_value)
         if position == 0 and btc_value is None:
             btc_value = _ZERO
         if position is None or btc_value is None:
@@ -102,7 +102,7 @@ class Holding:
         self._add_debt(row, position, btc_value)
 
     def _add_orders(self, row: BalanceRow, position: Decimal) -> None:
-        on_orders, available = known(row.on_orders), known(row.position_available)
+        on_orders, available = sane_or_none(row.on_orders), sane_or_none(row.position_available)
         if on_orders is None and available is not None:
             on_orders = position - available
         if on_orders is None and position != 0:
@@ -114,7 +114,7 @@ class Holding:
             self.orders_btc = None if price is None or self.orders_btc is None else self.orders_btc + on_orders * price
 
     def _add_debt(self, row: BalanceRow, position: Decimal, btc_value: Decimal) -> None:
-        borrowed, price = known(row.borrowed), known(row.current_price)
+        borrowed, price = sane_or_none(row.borrowed), sane_or_none(row.current_price)
         if row.borrowed is not None and borrowed is None:
             self.unknown.append("borrowed")
         if not borrowed:
@@ -127,17 +127,13 @@ class Holding:
 
 
 def _price(row: BalanceRow) -> Decimal | None:
-    """Return what one coin of a row is worth in BTC, as far as the row says."""
-    position, btc_value = known(row.position), known(row.btc_value)
-    return abs(btc_value / position) if position and btc_value is not None else known(row.current_price)
+    """Return the price in BTC, as far as the row says."""
+    position, btc_value = sane_or_none(row.position), sane_or_none(row.btc_value)
+    return abs(btc_value / position) if position and btc_value is not None else sane_or_none(row.current_price)
 
 
-def hold(rows: Iterable[BalanceRow]) -> dict[str, Holding]:
-    """Add up rows by coin, to the last digit.
-
-    :param rows: balance rows; there may be several of one coin, in any order and with codes in any case.
-    :return: holdings by code in upper case, sorted by it.
-    """
+def sum_rows(rows: Iterable[BalanceRow]) -> dict[str, Holding]:
+    """Add up rows by coin, to the last digit; return the holdings by code in upper case, sorted by it."""
     holdings: dict[str, Holding] = {}
     with localcontext(EXACT):
         for row in rows:
@@ -145,7 +141,7 @@ def hold(rows: Iterable[BalanceRow]) -> dict[str, Holding]:
             if code not in holdings:
                 holdings[code] = Holding(code)
             holdings[code].add(row)
-    # What is said must not depend on the order in which the rows come.
+    # Messages must not depend on the order in which the rows come.
     return dict(sorted(holdings.items()))
 
 
@@ -156,18 +152,12 @@ def mismatch(
     dust_btc: Decimal = DUST_BTC,
     view_tolerance: Decimal = VIEW_TOLERANCE,
 ) -> str | None:
-    """Say why the rows do not add up to the account's value: such a view proves nothing.
+    """Return why the rows do not add up to the account's value, as the end of a sentence; ``None`` if they do.
 
-    What is in BTC is worth the same in both replies, so it has to agree to within dust. The rest is valued at two
-    moments; it gets a tolerance. (A share of the whole would hide a row that is missing beside a lot of BTC.) Where
-    there are more dollars than BTC, the same is done in USD; as dollars are of several kinds, which are not worth
-    quite the same, they get a fifth of the tolerance.
-
-    :param holdings: what ``hold`` returned.
-    :param account: the Account.
-    :param dust_btc: value in BTC that counts as nothing.
-    :param view_tolerance: share of what moves in price by which they may differ.
-    :return: the reason, as the end of a sentence; ``None`` if they add up.
+    A view that does not add up proves nothing. What is in BTC is worth the same in both replies, so it has to agree to
+    within dust. The rest is valued at two moments; it gets a tolerance. (A share of the whole would hide a row that is
+    missing beside a lot of BTC.) Where there are more dollars than BTC, the same is done in USD; as dollars are of
+    several kinds, which are not worth quite the same, they get a fifth of the tolerance.
     """
     total = read_amount(account.get("btc_amount"))
     if total is None:
@@ -176,32 +166,32 @@ def mismatch(
         return f"the balances are empty, but the account is worth {rounded(total, 8)} BTC"
     with localcontext(EXACT):
         btc = _Sums.of({code: held.btc_value for code, held in holdings.items()}, _BTC, total)
-        usd = _in_dollars(holdings, account)
-        if usd is None or sum((holdings[code].btc_value for code in usd.steady), _ZERO) <= btc.at_rest:
-            return btc.mismatch("BTC", 8, dust_btc + view_tolerance * btc.moving)
-        allowed = dust_btc * usd.total / total + view_tolerance * (usd.moving + _DOLLAR_SHARE * usd.at_rest)
+        usd = _usd_sums(holdings, account)
+        if usd is None or sum((holdings[code].btc_value for code in usd.pegged_codes), _ZERO) <= btc.pegged:
+            return btc.mismatch("BTC", 8, dust_btc + view_tolerance * btc.floating)
+        allowed = dust_btc * usd.total / total + view_tolerance * (usd.floating + _DOLLAR_TOLERANCE_SHARE * usd.pegged)
         return usd.mismatch("USD", 2, allowed)
 
 
 class _Sums(NamedTuple):
-    """Values of the rows in one unit: in sum, at rest (coins that keep their value in that unit) and moving."""
+    """Values of the rows in one unit: in total, of what is pegged to that unit, and of the rest."""
 
-    steady: frozenset[str]
+    pegged_codes: frozenset[str]
     total: Decimal
     rows: Decimal
-    at_rest: Decimal
-    moving: Decimal
+    pegged: Decimal
+    floating: Decimal
 
     @classmethod
-    def of(cls, values: Mapping[str, Decimal], steady: frozenset[str], total: Decimal) -> _Sums:
-        at_rest = sum((value for code, value in values.items() if code in steady), _ZERO)
-        others = sum((abs(value) for code, value in values.items() if code not in steady), _ZERO)
+    def of(cls, values: Mapping[str, Decimal], pegged_codes: frozenset[str], total: Decimal) -> _Sums:
+        pegged = sum((value for code, value in values.items() if code in pegged_codes), _ZERO)
+        others = sum((abs(value) for code, value in values.items() if code not in pegged_codes), _ZERO)
         return cls(
-            steady=steady.intersection(values),
+            pegged_codes=pegged_codes.intersection(values),
             total=total,
             rows=sum(values.values(), _ZERO),
-            at_rest=at_rest,
-            moving=max(others, abs(total - at_rest)),
+            pegged=pegged,
+            floating=max(others, abs(total - pegged)),
         )
 
     def mismatch(self, unit: str, places: int, allowed: Decimal) -> str | None:
@@ -211,7 +201,7 @@ class _Sums(NamedTuple):
         return f"the balances add up to {sums} {unit} of the account's {whole} {unit}"
 
 
-def _in_dollars(holdings: Mapping[str, Holding], account: Mapping[str, Any]) -> _Sums | None:
+def _usd_sums(holdings: Mapping[str, Holding], account: Mapping[str, Any]) -> _Sums | None:
     """Return the sums in USD; ``None`` if a value in USD is missing, or the account is worth nothing."""
     btc_total, usd_total = read_amount(account.get("btc_amount")), read_amount(account.get("usd_amount"))
     if not btc_total or not usd_total or not all(held.usd_complete for held in holdings.values()):
@@ -220,11 +210,7 @@ def _in_dollars(holdings: Mapping[str, Holding], account: Mapping[str, Any]) -> 
 
 
 def account_problem(account: Mapping[str, Any]) -> str | None:
-    """Say why nothing can be traded on an account.
-
-    :param account: the Account.
-    :return: the reason, as the end of a sentence; ``None`` if none is known.
-    """
+    """Return why nothing can be traded on an account, as the end of a sentence; ``None`` if nothing is known."""
     if account.get("is_locked") is True:
         reason = account.get("lock_reason")
         return f"3Commas has locked it ({str(reason)[:200] if reason else 'no reason given'})"
@@ -238,17 +224,13 @@ def account_problem(account: Mapping[str, Any]) -> str | None:
 
 
 def unknown_key_state(account: Mapping[str, Any]) -> str | None:
-    """Return a state of the exchange's API keys of which nothing is known: no reason not to sell, but worth a line.
-
-    :param account: the Account.
-    :return: the state, or ``None``.
-    """
+    """Return a state of the exchange's API keys that is not known here: no reason not to sell, but worth a line."""
     state = account.get("api_keys_state")
     if state in (None, "ok") or account_problem(account) is not None:
         return None
     return str(state)[:40]
 
 
-def gaps(held: Holding) -> str:
-    """Name what is not known of a holding: what is missing is not zero."""
+def describe_unknown(held: Holding) -> str:
+    """Describe what is not known of a holding: what is missing is not zero."""
     return f"{held.currency} without {' and '.join(sorted(set(held.unknown)))}"

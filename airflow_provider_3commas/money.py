@@ -22,8 +22,8 @@ _MOST_DIGITS, _MOST_PLACES = 40, 100
 _LARGEST_INT = 2**53
 
 
-def known(value: Decimal | None) -> Decimal | None:
-    """Return a number that can be an amount, with any zero as plain ``0``; ``None`` for garbage."""
+def sane_or_none(value: Decimal | None) -> Decimal | None:
+    """Return a number that can be an amount, any zero as plain ``0``; ``None`` for NaN, infinities and absurd sizes."""
     if value is None or not value.is_finite():
         return None
     if not value:
@@ -32,11 +32,11 @@ def known(value: Decimal | None) -> Decimal | None:
 
 
 def read_amount(value: Any) -> Decimal | None:
-    """Read an amount from a reply or an XCom: decimal text or a JSON number. ``None`` for anything else, floats too."""
+    """Parse an amount of a reply or an XCom: decimal text or a JSON number; ``None`` for anything else, also floats."""
     if isinstance(value, str):
-        return known(Decimal(value)) if _NUMBER.fullmatch(value) else None
+        return sane_or_none(Decimal(value)) if _NUMBER.fullmatch(value) else None
     if isinstance(value, Decimal):
-        return known(value)
+        return sane_or_none(value)
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) < _LARGEST_INT:
         return Decimal(value)
     return None
@@ -62,11 +62,11 @@ def difference(minuend: Decimal | None, subtrahend: Decimal | None) -> Decimal |
 def scaled(
     amount: Decimal | None, numerator: Decimal | None, denominator: Decimal | None, places: int
 ) -> Decimal | None:
-    """Multiply by a fraction and round half to even; ``None`` if one is unknown, or the result no amount."""
+    """Multiply by a fraction and round half to even; ``None`` if a part is unknown, or the result no sane amount."""
     if amount is None or numerator is None or not denominator:
         return None
     with localcontext(EXACT):
-        return known((amount * numerator / denominator).quantize(Decimal(1).scaleb(-places)))
+        return sane_or_none((amount * numerator / denominator).quantize(Decimal(1).scaleb(-places)))
 
 
 def plain(number: Decimal) -> str:
@@ -125,7 +125,7 @@ def signed(text: str) -> str:
 def jsonable(value: Any) -> Any:
     """Return a decoded reply in JSON types: a ``Decimal`` as text, ``None`` if that would fill the memory."""
     if isinstance(value, Decimal):
-        return None if known(value) is None else f"{value:f}"
+        return None if sane_or_none(value) is None else f"{value:f}"
     if isinstance(value, dict):
         return {key: jsonable(item) for key, item in value.items()}
     if isinstance(value, list):

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from airflow_provider_3commas.api.errors import ConfigurationError
 
 #: Whether to read the account before it is sold: ``"best_effort"`` sells without a baseline if it can't be read.
-Preflight = bool | Literal["best_effort"]
+PreflightMode = bool | Literal["best_effort"]
 
 BEST_EFFORT: Literal["best_effort"] = "best_effort"
 
@@ -18,7 +18,7 @@ _CURRENCY = re.compile(r"[^\s,{}]{1,40}")
 
 
 def is_literal(value: Any) -> bool:
-    """Return whether a value is known when the DAG is parsed: whether there is no template in it."""
+    """Return whether a value contains no template, so that it is known when the DAG is parsed."""
     if isinstance(value, str):
         return "{{" not in value and "{%" not in value
     if isinstance(value, (list, tuple, set, frozenset)):
@@ -27,14 +27,14 @@ def is_literal(value: Any) -> bool:
 
 
 def parse_switch(value: object, name: str) -> bool:
-    """Read a parameter that is no template, so that a text is a mistake and no truth value."""
+    """Parse a bool that can't be templated, so that a text is a mistake and no truth value."""
     if not isinstance(value, bool):
         raise ConfigurationError(f"{name} must be True or False, got {value!r}. Nothing was sent.")
     return value
 
 
 def parse_bool(value: object, name: str) -> bool:
-    """Read a switch that a template may have rendered to ``true`` or ``false``; an empty text is neither."""
+    """Parse a bool that a template may have rendered to ``true`` or ``false``; an empty text is neither."""
     if isinstance(value, bool):
         return value
     if isinstance(value, str) and value.strip().lower() in ("true", "false"):
@@ -44,8 +44,8 @@ def parse_bool(value: object, name: str) -> bool:
     )
 
 
-def parse_preflight(value: object) -> Preflight:
-    """Read how the account is to be read before the sale: a switch, or ``best_effort``."""
+def parse_preflight(value: object) -> PreflightMode:
+    """Parse ``preflight``: a bool, or ``best_effort``."""
     if isinstance(value, str) and value.strip().lower() == BEST_EFFORT:
         return BEST_EFFORT
     try:
@@ -57,7 +57,7 @@ def parse_preflight(value: object) -> Preflight:
 
 
 def parse_seconds(value: object, name: str, *, longest: timedelta) -> timedelta:
-    """Read a duration above zero: a ``timedelta``, or a number of seconds, which a template renders to its digits."""
+    """Parse a duration above zero: a ``timedelta``, or seconds, which a template renders to digits."""
     duration = _duration(value)
     if duration is None or not timedelta(0) < duration <= longest:
         raise ConfigurationError(
@@ -81,7 +81,7 @@ def _duration(value: object) -> timedelta | None:
 
 
 def parse_decimal(value: object, name: str) -> Decimal:
-    """Read an exact number: a ``Decimal``, an ``int`` or text, because a ``float`` is not exact."""
+    """Parse an exact number: a ``Decimal``, an ``int`` or text, because a ``float`` is not exact."""
     number = None
     if isinstance(value, (str, int, Decimal)) and not isinstance(value, bool):
         try:
@@ -97,14 +97,14 @@ def parse_decimal(value: object, name: str) -> Decimal:
 
 
 def parse_whole(value: object, name: str) -> int:
-    """Read a whole number."""
+    """Return an ``int``, or refuse anything else."""
     if isinstance(value, bool) or not isinstance(value, int):
         raise ConfigurationError(f"{name} must be a whole number, got {value!r}.")
     return value
 
 
 def parse_currencies(value: object, name: str) -> tuple[str, ...]:
-    """Read currency codes in any case: a list, or text with commas, to which a template renders."""
+    """Parse currency codes in any case: a list, or text with commas, to which a template renders."""
     if value is None:
         return ()
     codes = value.split(",") if isinstance(value, str) else value

@@ -12,25 +12,16 @@ if TYPE_CHECKING:
 
 
 class RetryAfterPolicy:
-    """Make the next try wait as long as 3Commas asked for; leave everything else to the task's own settings.
+    """Delay the next try for as long as 3Commas asked; all else, also whether there is one, stays with the task.
 
-    Whether there is a next try stays with ``retries``. A delay is only ever made longer, never shorter.
-
-    Airflow asks a policy for nothing but ``evaluate``. Its base class is left out because importing it would cost every
-    parse of every DAG file several milliseconds.
+    A delay is only ever made longer, never shorter. Airflow asks a policy for nothing but ``evaluate``; its base class
+    is left out because importing it would cost every parse of every DAG file several milliseconds.
     """
 
     def evaluate(
         self, exception: BaseException, try_number: int, max_tries: int, context: Context | None = None
     ) -> RetryDecision:
-        """Take the delay from an error that carries ``retry_after``.
-
-        :param exception: what ended the try.
-        :param try_number: number of the try, from 1.
-        :param max_tries: how many there may be.
-        :param context: Airflow's context.
-        :return: a longer delay, or Airflow's default.
-        """
+        """Return the delay of an error that carries ``retry_after``, if it is longer than the task's; see Airflow's."""
         from airflow.sdk import RetryDecision
 
         seconds = getattr(exception, "retry_after", None)
@@ -41,8 +32,5 @@ class RetryAfterPolicy:
 
 
 def default_retry_policy() -> RetryPolicy | None:
-    """Return the retry policy of this provider's tasks that don't set one.
-
-    :return: the policy; ``None`` before Airflow 3.3, which has none.
-    """
+    """Return the retry policy of this provider's tasks that don't set one; ``None`` before Airflow 3.3."""
     return cast("RetryPolicy", RetryAfterPolicy()) if hasattr(BaseOperator, "retry_policy") else None

@@ -7,23 +7,21 @@ from typing import Literal, NamedTuple
 
 #: Names of the targets, as users and the API write them.
 TargetName = Literal["BTC", "USD"]
-#: What everything of an account is worth is known in these.
+#: What the API gives an account's value in.
 Unit = Literal["BTC", "USD"]
 
 
 class Target(NamedTuple):
-    """Describe a target.
+    """What everything can be sold into."""
 
-    :param currencies: codes of the coins that count as it.
-    :param unit: what the account's value is measured in before and after.
-    """
-
+    #: Codes of the coins that count as it.
     currencies: frozenset[str]
+    #: What the account's value is measured in, before and after.
     unit: Unit
 
     @property
     def value_field(self) -> str:
-        """Name of the field that holds a value in the unit."""
+        """Name of the field with a value in the unit."""
         return f"{self.unit.lower()}_value"
 
 

@@ -42,7 +42,7 @@ _ZERO = Decimal(0)
 
 
 class Verdict(Enum):
-    """Name what an account shows."""
+    """What an account shows."""
 
     SOLD = "sold"
     UNTOUCHED = "untouched"
@@ -50,22 +50,19 @@ class Verdict(Enum):
 
 
 class Assessment(NamedTuple):
-    """Hold what one poll shows, and the facts that say so, in words."""
+    """What one poll shows, and the facts that say so, in words."""
 
     verdict: Verdict
     facts: tuple[str, ...]
 
 
-_NOTHING_SEEN = Assessment(Verdict.UNKNOWN, ())
+_NO_POLL_YET = Assessment(Verdict.UNKNOWN, ())
 
 
 def assess(baseline: Snapshot | None, now: Snapshot | None, target: str) -> Assessment:
-    """Compare one poll with the baseline.
+    """Compare one poll with the baseline, either of which is ``None`` if the account could not be read.
 
-    :param baseline: the account before the sale; ``None`` if it was not read.
-    :param now: the poll; ``None`` if the account could not be read.
-    :param target: ``BTC`` or ``USD``.
-    :return: what it shows; anything but *unknown* needs a complete baseline and a complete poll.
+    Anything but *unknown* needs a complete baseline and a complete poll.
     """
     if baseline is None:
         return Assessment(Verdict.UNKNOWN, ("there is no baseline from before the sale to compare the account with",))
@@ -86,41 +83,44 @@ def assess(baseline: Snapshot | None, now: Snapshot | None, target: str) -> Asse
         return Assessment(verdict, comparison.facts())
 
 
-def has_lost_entities(baseline: Snapshot, now: Snapshot) -> bool:
-    """Tell that something which ran before does not run any more: incomplete balances don't matter for that."""
+def _has_lost_entities(baseline: Snapshot, now: Snapshot) -> bool:
+    """Return whether something that ran before has stopped: balances, incomplete ones too, don't matter for that."""
     return any(
         (count := now.entities.get(name)) is not None and count < before for name, before in baseline.running().items()
     )
 
 
 class _Change(NamedTuple):
-    """One coin, before and now; values at the baseline's price."""
+    """One coin, before and now."""
 
     code: str
-    kept: bool
+    is_target: bool
+    #: In BTC, at the baseline.
     price: Decimal | None
     before: Holding | None
     now: Holding | None
 
     @property
-    def moved(self) -> Decimal:
+    def amount_change(self) -> Decimal:
         """How much more of it there is now, in the coin."""
         return (self.now.amount if self.now else _ZERO) - (self.before.amount if self.before else _ZERO)
 
     @property
-    def tied(self) -> Decimal:
+    def on_orders_change(self) -> Decimal:
         """How much more of it is in orders now, in the coin."""
         return (self.now.on_orders if self.now else _ZERO) - (self.before.on_orders if self.before else _ZERO)
 
-    def worth(self, amount: Decimal) -> Decimal:
-        return amount * (self.price or _ZERO)
+    @property
+    def value_change(self) -> Decimal:
+        """How much more of it there is now, in BTC."""
+        return self.amount_change * (self.price or _ZERO)
 
     def is_dust(self, amount: Decimal) -> bool:
-        """Tell an amount that is worth nothing to speak of; of a coin without a price, only none at all is."""
-        return amount == 0 if self.price is None else abs(self.worth(amount)) <= DUST_BTC
+        """Return whether an amount is worth no more than dust; of a coin without a price, only zero is."""
+        return amount == 0 if self.price is None else abs(amount * self.price) <= DUST_BTC
 
     def lost_most(self) -> bool:
-        """Tell that half of the coin is gone, or half of what was free of it."""
+        """Return whether half of the coin is gone, or half of what was free of it."""
         if self.before is None or self.is_dust(self.before.amount):
             return False
         free_now, amount_now = (self.now.free, self.now.amount) if self.now else (_ZERO, _ZERO)
@@ -129,55 +129,59 @@ class _Change(NamedTuple):
             not self.is_dust(self.before.free) and free_now <= self.before.free * kept
         )
 
-    def is_on_its_way(self) -> bool:
-        """Tell that nothing of the coin is left but dust, or new orders for all of it."""
+    def is_sold_or_on_order(self) -> bool:
+        """Return whether nothing of the coin is left but dust, or new orders for all of it."""
         if self.now is None or self.is_dust(self.now.amount):
             return True
-        if self.before is None or self.moved > 0:
+        if self.before is None or self.amount_change > 0:
             return False
         halved = self.now.amount <= self.before.amount * SOLD_SHARE
-        return self.is_dust(self.now.free) and (self.tied > 0 or halved)
+        return self.is_dust(self.now.free) and (self.on_orders_change > 0 or halved)
 
 
 class _Comparison:
-    """Weigh a complete poll against a complete baseline."""
+    """A complete poll beside a complete baseline; values in BTC, at the baseline's prices."""
 
     def __init__(self, baseline: Snapshot, now: Snapshot, target: str) -> None:
         self._baseline = baseline
         self._now = now
         self._target = target
-        self._ran = baseline.running()
-        kept = TARGETS[target].currencies
+        self._ran_before = baseline.running()
+        target_codes = TARGETS[target].currencies
         self._changes = [
             _Change(
-                code, code in kept, _price(baseline, now, code), baseline.holdings.get(code), now.holdings.get(code)
+                code,
+                code in target_codes,
+                _price(baseline, now, code),
+                baseline.holdings.get(code),
+                now.holdings.get(code),
             )
             for code in sorted({*baseline.holdings, *now.holdings})
         ]
-        others = [change for change in self._changes if not change.kept]
+        others = [change for change in self._changes if not change.is_target]
         # A coin without a price, as an airdrop is, can't be told from dust: it is no reason to doubt a sale.
         priced = [change for change in others if change.price is not None]
-        self._sellable = sum((held.btc_value for held in baseline.sellable(target).values()), _ZERO)
-        self._arrived = sum((change.worth(change.moved) for change in self._changes if change.kept), _ZERO)
-        self._gone = -sum((change.worth(change.moved) for change in others), _ZERO)
-        self._bought = [change for change in priced if not change.is_dust(max(change.moved, _ZERO))]
-        self._left = [change for change in priced if not change.is_on_its_way()]
+        self._sellable_value = sum((held.btc_value for held in baseline.sellable(target).values()), _ZERO)
+        self._arrived = sum((change.value_change for change in self._changes if change.is_target), _ZERO)
+        self._gone = -sum((change.value_change for change in others), _ZERO)
+        self._bought = [change for change in priced if not change.is_dust(max(change.amount_change, _ZERO))]
+        self._unsold = [change for change in priced if not change.is_sold_or_on_order()]
 
     def is_sold(self) -> bool:
         return (
             self._nothing_runs()
-            and not self._left
-            and self._arrived >= SOLD_SHARE * self._sellable
+            and not self._unsold
+            and self._arrived >= SOLD_SHARE * self._sellable_value
             and abs(self._arrived - self._gone) <= CONSERVED_WITHIN * self._gone + DUST_BTC
         )
 
     def is_untouched(self) -> bool:
         if not self._everything_still_runs():
             return False
-        if not self._ran:
+        if not self._ran_before:
             return self._nothing_moved()
-        return not any(change.lost_most() for change in self._changes) and self._moved() < (
-            UNTOUCHED_SHARE * self._sellable
+        return not any(change.lost_most() for change in self._changes) and self._turnover() < (
+            UNTOUCHED_SHARE * self._sellable_value
         )
 
     def _nothing_runs(self) -> bool:
@@ -185,44 +189,46 @@ class _Comparison:
         return all(count == 0 for count in counts) and not self._now.running()
 
     def _everything_still_runs(self) -> bool:
-        """Tell that no count has fallen; bots cancel orders all the time, so beside them only some have to be left."""
+        """Return whether no count has fallen; of orders, which bots cancel all the time, one has to be left."""
         counts = self._now.entities
         orders = self._baseline.entities.get(ORDERS) or 0
         orders_now = counts.get(ORDERS) or 0
-        return all((counts.get(name) or 0) >= count for name, count in self._ran.items()) and (
-            orders_now >= (1 if self._ran else orders) or not orders
+        return all((counts.get(name) or 0) >= count for name, count in self._ran_before.items()) and (
+            orders_now >= (1 if self._ran_before else orders) or not orders
         )
 
     def _nothing_moved(self) -> bool:
         return (
-            all(change.is_dust(change.moved) and change.is_dust(change.tied) for change in self._changes)
-            and self._moved() <= DUST_BTC
+            self._turnover() <= DUST_BTC
+            and all(change.is_dust(change.amount_change) for change in self._changes)
+            and all(change.is_dust(change.on_orders_change) for change in self._changes)
         )
 
-    def _moved(self) -> Decimal:
+    def _turnover(self) -> Decimal:
         """Return the value that went out of coins or into coins, whichever is more."""
-        flows = [change.worth(change.moved) for change in self._changes]
+        flows = [change.value_change for change in self._changes]
         return max(sum((max(flow, _ZERO) for flow in flows), _ZERO), sum((max(-flow, _ZERO) for flow in flows), _ZERO))
 
     def facts(self) -> tuple[str, ...]:
         return tuple(fact for fact in (self._about_entities(), self._about_value(), *self._about_coins()) if fact)
 
     def _about_entities(self) -> str:
-        still = self._now.running()
+        before = describe_counts(self._ran_before)
+        still = describe_counts(self._now.running())
         if still:
-            return f"still running: {describe_counts(still)} (before: {describe_counts(self._ran) or 'nothing'})"
-        return f"all that ran before is stopped ({describe_counts(self._ran)})" if self._ran else "nothing ran before"
+            return f"still running: {still} (before: {before or 'nothing'})"
+        return f"all that ran before is stopped ({before})" if before else "nothing ran before"
 
     def _about_value(self) -> str:
         return (
-            f"of {rounded(self._sellable, 8)} BTC that could be sold, {rounded(self._gone, 8)} BTC has left its coins "
-            f"and {rounded(self._arrived, 8)} BTC has come into {self._target}"
+            f"of {rounded(self._sellable_value, 8)} BTC that could be sold, {rounded(self._gone, 8)} BTC has left its "
+            f"coins and {rounded(self._arrived, 8)} BTC has come into {self._target}"
         )
 
     def _about_coins(self) -> list[str]:
-        left = [change for change in self._left if change.now is not None]
-        names = [f"{plain(change.now.amount)} {change.code}" for change in _by_worth(left) if change.now]
-        bought = [f"{plain(change.moved)} {change.code}" for change in _by_worth(self._bought)]
+        left = [change for change in self._unsold if change.now is not None]
+        names = [f"{plain(change.now.amount)} {change.code}" for change in _most_valuable_first(left) if change.now]
+        bought = [f"{plain(change.amount_change)} {change.code}" for change in _most_valuable_first(self._bought)]
         if not names:
             return ["nothing sellable is left outside new orders"]
         return [_listed("not sold", names), *([_listed("come in", bought)] if bought else [])]
@@ -236,7 +242,7 @@ def _price(baseline: Snapshot, now: Snapshot, code: str) -> Decimal | None:
     return None
 
 
-def _by_worth(changes: list[_Change]) -> list[_Change]:
+def _most_valuable_first(changes: list[_Change]) -> list[_Change]:
     held = {change.code: change.now for change in changes if change.now is not None}
     order = [holding.currency for holding in by_value(held)]
     return sorted(changes, key=lambda change: order.index(change.code) if change.code in order else len(order))
@@ -249,26 +255,21 @@ def _listed(title: str, names: list[str]) -> str:
 
 @dataclass(frozen=True)
 class Reconciliation:
-    """Collect polls of an account until they tell whether it was sold.
+    """All polls of an account after a sale whose outcome is unknown."""
 
-    :param baseline: the account before the sale; ``None`` if it was not read.
-    :param target: ``BTC`` or ``USD``.
-    """
-
+    #: The account before the sale; ``None`` if it was not read.
     baseline: Snapshot | None
     target: str
     polls: int = 0
     complete_polls: int = 0
+    #: Polls in a row with the verdict of the last.
     agreeing: int = 0
+    #: Whether a poll has shown a change: then the account is *untouched* no more.
     changed: bool = False
-    last: Assessment = _NOTHING_SEEN
+    last: Assessment = _NO_POLL_YET
 
-    def poll(self, now: Snapshot | None) -> Reconciliation:
-        """Take one more poll into account.
-
-        :param now: what was seen; ``None`` if the read failed, which proves nothing.
-        :return: the reconciliation with it.
-        """
+    def with_poll(self, now: Snapshot | None) -> Reconciliation:
+        """Return the reconciliation with one more poll; ``None`` is a read that failed, which proves nothing."""
         assessment = assess(self.baseline, now, self.target)
         complete = now is not None and now.complete
         same = assessment.verdict is self.last.verdict
@@ -282,19 +283,14 @@ class Reconciliation:
         )
 
     def _shows_change(self, now: Snapshot | None, assessment: Assessment) -> bool:
-        """Tell that the account has been seen otherwise than before the sale: then it is *untouched* no more."""
         if self.baseline is None or now is None:
             return False
-        if has_lost_entities(self.baseline, now):
+        if _has_lost_entities(self.baseline, now):
             return True
         return now.complete and assessment.verdict is not Verdict.UNTOUCHED
 
     def finding(self, *, time_is_up: bool) -> Verdict | None:
-        """Say what the polls so far come to.
-
-        :param time_is_up: whether the account was watched for as long as was asked for.
-        :return: the finding, or ``None`` to go on polling.
-        """
+        """Return what the polls so far come to, or ``None`` to go on polling while there is time."""
         certain = self.agreeing >= CERTAIN_POLLS
         if certain and self.last.verdict is Verdict.SOLD:
             return Verdict.SOLD
@@ -304,7 +300,7 @@ class Reconciliation:
         return Verdict.UNTOUCHED if untouched else Verdict.UNKNOWN
 
     def describe(self) -> str:
-        """Say what was seen, as a clause for a message."""
+        """Describe what was seen, as a clause of a message."""
         return (
             f"{self.polls} poll(s) of the account, {self.complete_polls} of them with a complete view; at the last, "
             f"{'; '.join(self.last.facts) or 'nothing was seen'}"

@@ -19,33 +19,23 @@ PAPER_MARKET = "paper_trading"
 
 @dataclass(frozen=True)
 class Run:
-    """Hold what Airflow says of the task instance and its DAG run.
+    """What Airflow says of the task instance and its DAG run."""
 
-    :param task: names the task instance: ``dag_id/run_id/task_id``, with ``[map_index]`` if it is mapped.
-    :param try_number: number of the try; 0 for ``airflow tasks test``.
-    :param mapped: whether the task is mapped.
-    :param clear_number: how often the DAG run was cleared.
-    :param run_type: Airflow's run type, e.g. ``scheduled``.
-    :param run_after: since when the run could run.
-    """
-
+    #: The task instance as ``dag_id/run_id/task_id``, with ``[map_index]`` if it is mapped.
     task: str
+    #: Number of the try; 0 for ``airflow tasks test``.
     try_number: int
     mapped: bool
+    #: How often the DAG run was cleared.
     clear_number: int
+    #: Airflow's run type, e.g. ``scheduled``.
     run_type: str
+    #: Since when the run could run.
     run_after: datetime
 
 
 def check_run(run: Run, now: datetime, *, max_lateness: timedelta | None, allow_backfill: bool) -> None:
-    """Refuse a run that was meant for another time.
-
-    :param run: the run.
-    :param now: the time.
-    :param max_lateness: how long after ``run_after`` any run but a backfill may still sell; ``None`` for any time.
-    :param allow_backfill: whether a backfill run may sell, whenever.
-    :raises LiquidationRefused: naming the parameter that lifts the guard.
-    """
+    """Refuse a backfill unless it is allowed, and another run later than ``max_lateness`` after its ``run_after``."""
     if run.run_type == "backfill":
         if allow_backfill:
             return
@@ -62,65 +52,49 @@ def check_run(run: Run, now: datetime, *, max_lateness: timedelta | None, allow_
 
 
 def check_account(account: Mapping[str, Any], account_name: str | None, mode: str) -> None:
-    """Refuse an account that can't be sold, or that is not the one meant.
-
-    :param account: the Account.
-    :param account_name: the name it must bear; ``None`` for any.
-    :param mode: ``real`` or ``paper``.
-    :raises LiquidationRefused: with the reason and what to do.
-    """
-    where = _named(account)
+    """Refuse an account that can't be sold, is of the wrong kind, or has another name than ``account_name``."""
+    described = _describe(account)
     name = account.get("name")
     if account_name is not None and name != account_name:
         raise LiquidationRefused(
-            f"{where} does not bear the name {account_name!r} that account_name asks for. Nothing was sent. Correct "
-            "account_id or account_name."
+            f"Account {account['id']} ({account.get('exchange_name')}) is named {name!r}, but account_name is "
+            f"{account_name!r}. Nothing was sent. Correct account_id or account_name."
         )
-    kind = wrong_kind(account, mode)
-    if kind:
-        raise LiquidationRefused(f"Nothing was sent. {kind}")
+    problem = mode_mismatch(account, mode)
+    if problem:
+        raise LiquidationRefused(f"Nothing was sent. {problem}")
     problem = account_problem(account)
     if problem:
         raise LiquidationRefused(
-            f"{where} can't be sold: {problem}. Nothing was sent. Unlock it or renew its exchange's API keys in "
+            f"{described} can't be sold: {problem}. Nothing was sent. Unlock it or renew its exchange's API keys in "
             "3Commas, or close the positions on the exchange."
         )
     if account.get("fast_convert_available") is False:
         raise LiquidationRefused(
-            f"{where} has no sell-all (fast_convert_available is false). Nothing was sent. Close the positions on the "
-            "exchange."
+            f"{described} has no sell-all (fast_convert_available is false). Nothing was sent. Close the positions on "
+            "the exchange."
         )
 
 
-def wrong_kind(account: Mapping[str, Any], mode: str) -> str | None:
-    """Say that an account is a real one in mode ``paper``, or a paper one in mode ``real``.
-
-    :param account: the Account.
-    :param mode: ``real`` or ``paper``.
-    :return: the sentences, without what was done about it; ``None`` if it is of the right kind.
-    """
+def mode_mismatch(account: Mapping[str, Any], mode: str) -> str | None:
+    """Return why an account is not proven to be of the connection's mode, in sentences; ``None`` if it is."""
     market = account.get("market_code")
     if mode == "paper" and market != PAPER_MARKET:
         return (
-            f"{_named(account)} is not proven to be a paper account: its market_code is {market!r}, not "
+            f"{_describe(account)} is not proven to be a paper account: its market_code is {market!r}, not "
             f"{PAPER_MARKET!r}, and the connection's mode is 'paper'. Take the id of a paper account, or a connection "
             "whose mode is 'real'."
         )
     if mode == "real" and market == PAPER_MARKET:
         return (
-            f"{_named(account)} is a paper account, and the connection's mode is 'real'. Take the id of a real "
+            f"{_describe(account)} is a paper account, and the connection's mode is 'real'. Take the id of a real "
             "account, or a connection whose mode is 'paper'."
         )
     return None
 
 
-def check_recorded(run: Run, *, has_store: bool) -> None:
-    """Refuse a task instance of which nothing is recorded although it may have sold.
-
-    :param run: the run.
-    :param has_store: whether this Airflow has a task state store (3.3 and later).
-    :raises JournalUnusable: it may have sold before.
-    """
+def check_without_journal(run: Run, *, has_store: bool) -> None:
+    """Refuse a task instance of which nothing is recorded although it may have sold."""
     if run.mapped and run.clear_number:
         raise JournalUnusable(
             "This DAG run was cleared, and nothing is recorded of this mapped index from before: its account may have "
@@ -136,9 +110,9 @@ def check_recorded(run: Run, *, has_store: bool) -> None:
         )
 
 
-def _named(account: Mapping[str, Any]) -> str:
+def _describe(account: Mapping[str, Any]) -> str:
     return f"Account {account['id']} ({account.get('name')!r}, {account.get('exchange_name')})"
 
 
-def _iso(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="seconds")
+def _iso(time: datetime) -> str:
+    return time.astimezone(UTC).isoformat(timespec="seconds")

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 _VERSION = 2
-_WHAT = {
+#: How a message says that a field of the subject has changed.
+_SUBJECT_CHANGES = {
     "account_id": "account_id {before!r}, this one is about {now!r}",
     "target": "target {before!r}, this one is about {now!r}",
     "mode": "mode {before!r}, this one is in mode {now!r}",
@@ -43,53 +44,44 @@ class Phase(Enum):
 
 @dataclass(frozen=True)
 class Subject:
-    """Say what the sale is about: none of this may change between the tries.
-
-    :param account_id: the account to be sold.
-    :param target: ``BTC`` or ``USD``.
-    :param mode: ``real`` or ``paper``.
-    :param base_url: where the API is.
-    :param api_key_hash: tells API keys apart without naming them.
-    """
+    """What the sale is about: none of this may change between the tries."""
 
     account_id: int
     target: str
     mode: str
     base_url: str
+    #: Tells API keys apart without naming them.
     api_key_hash: str
 
 
 @dataclass(frozen=True)
 class Journal:
-    """Hold what is known of the sale.
+    """What is known of the sale; all times are ISO 8601 text in UTC."""
 
-    :param subject: what it is about; ``None`` if the first try ended before it could know.
-    :param phase: how far it came.
-    :param begun_at: when the first try began, as ISO 8601 text in UTC, as all times here.
-    :param unresolved: how many times a sell was sent, or was about to be, with an outcome that is not known.
-    :param baseline: the account before the oldest of them; ``None`` if it could not be read.
-    :param intent_at: when the oldest of them was about to be sent.
-    :param decided_at: when the outcome was known.
-    :param request_id: the reply's request id, which 3Commas support asks for.
-    :param account: the Account that the accepted sell was answered with.
-    :param evidence: what the exchange showed, if that is how the outcome became known.
-    """
-
+    #: ``None`` if the first try ended before it could know.
     subject: Subject | None
     phase: Phase
+    #: When the first try began.
     begun_at: str
+    #: How many times a sell-all was sent, or was about to be, with an outcome that is not known.
     unresolved: int = 0
+    #: The account before the oldest of them; ``None`` if it could not be read.
     baseline: Snapshot | None = None
+    #: When the oldest of them was about to be sent.
     intent_at: str | None = None
+    #: When the outcome was known.
     decided_at: str | None = None
+    #: The reply's request id, which 3Commas support asks for.
     request_id: str | None = None
+    #: The Account that the accepted sell-all was answered with, or that showed it.
     account: Mapping[str, Any] | None = None
+    #: What the exchange showed, if that is how the outcome became known.
     evidence: tuple[str, ...] = ()
 
     def intend(self, at: str, baseline: Snapshot | None) -> Journal:
-        """Return the record of a sell that is about to be sent.
+        """Return the record of a sell-all that is about to be sent.
 
-        An earlier one whose outcome is not known stays the one that the account is compared with.
+        The baseline stays that of the oldest one whose outcome is not known.
         """
         if self.phase is Phase.INTENT:
             return replace(self, unresolved=self.unresolved + 1)
@@ -103,7 +95,7 @@ class Journal:
         request_id: str | None = None,
         evidence: Iterable[str] = (),
     ) -> Journal:
-        """Return the record of a sell that was carried out."""
+        """Return the record of a sell-all that was carried out."""
         return replace(
             self,
             phase=Phase.ACCEPTED,
@@ -115,7 +107,7 @@ class Journal:
         )
 
     def rejected(self, at: str, request_id: str | None = None) -> Journal:
-        """Return the record of a sell that was certainly not carried out; it says nothing of an earlier one."""
+        """Return the record of a sell-all that was certainly not carried out; that says nothing of an earlier one."""
         if self.unresolved > 1:
             return replace(self, unresolved=self.unresolved - 1)
         return replace(self, phase=Phase.REJECTED, unresolved=0, decided_at=at, request_id=request_id)
@@ -138,13 +130,7 @@ class Journal:
 
 
 def read_journal(value: Any, subject: Subject) -> Journal:
-    """Read what earlier tries wrote down, and make sure that it is about this sale.
-
-    :param value: what the store holds.
-    :param subject: what this try is about.
-    :return: the record.
-    :raises JournalUnusable: it can't be read, or is about something else.
-    """
+    """Parse what earlier tries wrote down; refuse what can't be read, or is about another sale."""
     try:
         journal = _parse(value)
     except (KeyError, TypeError, ValueError, AttributeError, InvalidOperation) as error:
@@ -155,7 +141,7 @@ def read_journal(value: Any, subject: Subject) -> Journal:
         ) from error
     if journal.subject is None:
         return journal
-    for name, what in _WHAT.items():
+    for name, what in _SUBJECT_CHANGES.items():
         before, now = getattr(journal.subject, name), getattr(subject, name)
         if before != now:
             raise JournalUnusable(

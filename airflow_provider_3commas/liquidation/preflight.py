@@ -1,4 +1,4 @@
-"""Before the sale: read the account patiently, refuse what can't be sold, say what will be."""
+"""Before the sale: read the account, with retries, refuse what can't be sold, and log what will be."""
 
 from __future__ import annotations
 
@@ -23,67 +23,58 @@ from airflow_provider_3commas.parameters import BEST_EFFORT
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from airflow_provider_3commas.liquidation.sale import Sale, World
+    from airflow_provider_3commas.liquidation.sale import Environment, Sale
 
-#: For how long a read that fails is repeated, in seconds; with ``best_effort`` the sell then leaves without it.
-READ_PATIENCE = 300.0
-BEST_EFFORT_PATIENCE = 60.0
+#: For how long a read that fails is retried, in seconds; with ``best_effort`` the sell-all is then sent without it.
+RETRY_READS_FOR = 300.0
+RETRY_BEST_EFFORT_READS_FOR = 60.0
 #: Longest pause between two tries of a read, in seconds.
-LONGEST_PAUSE = 30.0
+MAX_BACKOFF = 30.0
 
 T = TypeVar("T")
 
 
 class Preflight:
-    """Read the account before it is sold.
+    """Reads the account before it is sold."""
 
-    :param sale: what is to be done.
-    :param world: the client and the rest.
-    :param time_left: for how many seconds the sale may still wait.
-    """
-
-    def __init__(self, sale: Sale, world: World, time_left: Callable[[], float]) -> None:
+    def __init__(self, sale: Sale, environment: Environment, seconds_left: Callable[[], float]) -> None:
         self._sale = sale
-        self._client = world.client
-        self._log = world.log
-        self._time_left = time_left
+        self._client = environment.client
+        self._log = environment.log
+        self._seconds_left = seconds_left
         #: When the first of the last reads began: the baseline is as old as its oldest part.
         self.read_at = clock.instant()
 
     def baseline(self) -> Snapshot | None:
-        """Return the account as it is, or ``None`` where it is to be sold without having been read.
-
-        :raises LiquidationRefused: it can't or must not be sold.
-        :raises PreflightFailed: it could not be read.
-        """
+        """Return the account as it is, or ``None`` where it is to be sold without having been read."""
         # In mode paper the Account is what proves that no real money is sold: nothing replaces it.
         paper = self._client.mode == "paper"
         if self._sale.preflight is False:
             if paper:
-                self._account(READ_PATIENCE)
+                self._read_account(RETRY_READS_FOR)
             return None
         if self._sale.preflight != BEST_EFFORT:
-            return self._snapshot(READ_PATIENCE)
+            return self._read_snapshot(RETRY_READS_FOR)
         try:
-            return self._snapshot(READ_PATIENCE if paper else BEST_EFFORT_PATIENCE)
+            return self._read_snapshot(RETRY_READS_FOR if paper else RETRY_BEST_EFFORT_READS_FOR)
         except PreflightFailed as error:
             if paper:
                 raise
             self._log.warning("%s Selling without a baseline, as preflight='best_effort' says.", error)
             return None
 
-    def _snapshot(self, patience: float) -> Snapshot:
+    def _read_snapshot(self, retry_for: float) -> Snapshot:
         account_id = self._sale.account_id
         self.read_at, taken_at = clock.instant(), clock.now()
-        account = self._account(patience)
-        rows = self._read(lambda: self._client.get_balances(account_id), patience)
-        entities = self._read(lambda: self._client.get_active_entities(account_id), patience)
+        account = self._read_account(retry_for)
+        rows = self._retry(lambda: self._client.get_balances(account_id), retry_for)
+        entities = self._retry(lambda: self._client.get_active_entities(account_id), retry_for)
         baseline = Snapshot.of(account, rows, entities, taken_at)
-        self._announce(baseline)
+        self._log_plan(baseline)
         return baseline
 
-    def _account(self, patience: float) -> dict[str, Any]:
-        account = self._read(lambda: self._client.get_account(self._sale.account_id), patience)
+    def _read_account(self, retry_for: float) -> dict[str, Any]:
+        account = self._retry(lambda: self._client.get_account(self._sale.account_id), retry_for)
         check_account(account, self._sale.account_name, self._client.mode)
         state = unknown_key_state(account)
         if state:
@@ -94,29 +85,29 @@ class Preflight:
             )
         return account
 
-    def _read(self, read: Callable[[], T], patience: float) -> T:
-        """Repeat a read that brought no answer: a liquidation should not be lost to a bad minute."""
-        until, pause = clock.monotonic() + patience, 1.0
+    def _retry(self, read: Callable[[], T], retry_for: float) -> T:
+        """Repeat a read until it is answered: a liquidation should not be lost to a bad minute."""
+        deadline, backoff = clock.monotonic() + retry_for, 1.0
         problem: ThreeCommasError
         while True:
             try:
                 return read()
             except RateLimitExceeded as error:
                 # The budget makes the next request wait for as long as the server said.
-                refuse_if_too_late(error, self._time_left())
-                until, problem = clock.monotonic() + patience, error
+                refuse_if_too_late(error, self._seconds_left())
+                deadline, problem = clock.monotonic() + retry_for, error
             except (OutcomeUnknown, ConnectionFailed) as error:
                 problem = error
-            if clock.monotonic() + pause > until or self._time_left() < pause:
+            if clock.monotonic() + backoff > deadline or self._seconds_left() < backoff:
                 raise PreflightFailed(
                     "Nothing was sent: the account could not be read before the sale, although that was tried for up "
-                    f"to {patience:.0f} s. The last time: {problem}"
+                    f"to {retry_for:.0f} s. The last time: {problem}"
                 ) from problem
-            self._log.warning("%s Trying again in %.0f s.", problem, pause)
-            clock.sleep(pause)
-            pause = min(pause * 2, LONGEST_PAUSE)
+            self._log.warning("%s Trying again in %.0f s.", problem, backoff)
+            clock.sleep(backoff)
+            backoff = min(backoff * 2, MAX_BACKOFF)
 
-    def _announce(self, baseline: Snapshot) -> None:
+    def _log_plan(self, baseline: Snapshot) -> None:
         """Log what the sale will do before it is done."""
         self._log.warning(
             "%s account %s (%r on %s, %s mode) to %s: worth %s BTC, %s USD. This stops %s, and can't be undone.",
@@ -147,14 +138,9 @@ class Preflight:
             )
 
 
-def refuse_if_too_late(error: RateLimitExceeded, time_left: float) -> None:
-    """Refuse to wait for longer than the run may be late.
-
-    :param error: what says for how long to wait.
-    :param time_left: seconds for which the sale may still wait.
-    :raises LiquidationRefused: it would be too late by then.
-    """
-    if (error.retry_after or 0.0) > time_left:
+def refuse_if_too_late(error: RateLimitExceeded, seconds_left: float) -> None:
+    """Refuse to wait where the run would be too late to sell by the end of the rate limit."""
+    if (error.retry_after or 0.0) > seconds_left:
         raise LiquidationRefused(
             f"{error} By then this run would be later than it may sell. Nothing was sold. Start a new DAG run then, or "
             "set a longer max_lateness on the operator."

@@ -1,4 +1,4 @@
-"""What a liquidation is given: the sale that is asked for, and what it uses of the world."""
+"""What a liquidation is given: the sale that is asked for, and what it works with."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ if TYPE_CHECKING:
 
     from airflow_provider_3commas.api.client import ThreeCommasClient
     from airflow_provider_3commas.budget import Claims
-    from airflow_provider_3commas.parameters import Preflight
+    from airflow_provider_3commas.parameters import PreflightMode
     from airflow_provider_3commas.targets import TargetName
 
 
 class Store(Protocol):
-    """Keep the journal: Airflow's task state store does."""
+    """Where the journal is kept: Airflow's task state store."""
 
     def get(self, key: str, default: Any = None) -> Any:
         """Return a value."""
 
     def set(self, key: str, value: Any) -> None:
-        """Write a value down for good, or raise."""
+        """Write a value for good, or raise."""
 
 
 @dataclass(frozen=True)
 class Sale:
-    """Say what a task is to do; the parameters are described at ``SellAllToBtcOperator``."""
+    """What a task is to do; the parameters are described at ``SellAllToBtcOperator``."""
 
     account_id: int
     target: TargetName
     dry_run: bool
-    preflight: Preflight
+    preflight: PreflightMode
     account_name: str | None
     max_lateness: timedelta | None
     not_within: timedelta | None
@@ -41,20 +41,14 @@ class Sale:
 
 
 @dataclass(frozen=True)
-class World:
-    """Hold what a try uses of the world.
-
-    :param client: the connection's client.
-    :param store: keeps the journal; ``None`` before Airflow 3.3.
-    :param claims: keeps who liquidates the account, for all tasks.
-    :param state: asks Airflow for the state of this task instance.
-    :param log: where to write to.
-    :param tell: hands a value on to other tasks, under a key.
-    """
+class Environment:
+    """What a try of a liquidation works with."""
 
     client: ThreeCommasClient
+    #: ``None`` before Airflow 3.3.
     store: Store | None
     claims: Claims
-    state: Callable[[], str]
+    #: Asks Airflow for the state of this task instance.
+    task_state: Callable[[], str]
     log: Any
-    tell: Callable[[str, Any], None]
+    push_xcom: Callable[[str, Any], None]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_3commas.holdings import Holding, gaps, hold, mismatch
+from airflow_provider_3commas.holdings import Holding, describe_unknown, mismatch, sum_rows
 from airflow_provider_3commas.money import plain, plain_or_none, read_amount
 from airflow_provider_3commas.targets import DUST_BTC, TARGETS
 
@@ -28,28 +28,21 @@ ORDERS = "active_orders_count"
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Hold what an account showed at one moment.
-
-    :param account_id: id of the account.
-    :param account_name: the name the user gave it.
-    :param exchange_name: the exchange it is on.
-    :param taken_at: when, as ISO 8601 text in UTC.
-    :param btc_value: the account's total in BTC; ``None`` if it did not say.
-    :param usd_value: the account's total in USD; ``None`` if it did not say.
-    :param holdings: its coins by code, in upper case.
-    :param entities: what was active on it, by the API's names; ``None`` for a count that could not be read.
-    :param gaps: why this can't be believed in full, in words; empty for a complete snapshot. Only in a complete one
-        does a missing coin mean that there is none.
-    """
+    """What an account showed at one moment."""
 
     account_id: int
     account_name: str
     exchange_name: str
+    #: ISO 8601 text in UTC.
     taken_at: str
+    #: The account's own totals; ``None`` if it did not say.
     btc_value: Decimal | None
     usd_value: Decimal | None
+    #: By currency code in upper case.
     holdings: Mapping[str, Holding]
+    #: What was active, by the API's names; ``None`` for a count that could not be read.
     entities: Mapping[str, int | None]
+    #: Why this can't be believed in full, in words. Only without gaps does a missing coin mean that there is none.
     gaps: tuple[str, ...] = ()
 
     @classmethod
@@ -61,7 +54,7 @@ class Snapshot:
         taken_at: datetime,
     ) -> Snapshot:
         """Build a snapshot from what the API sent."""
-        holdings = hold(rows)
+        holdings = sum_rows(rows)
         return cls(
             account_id=account["id"],
             account_name=str(account.get("name") or ""),
@@ -114,10 +107,7 @@ class Snapshot:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Snapshot:
-        """Read a snapshot back.
-
-        :raises KeyError, TypeError, ValueError, ArithmeticError: it is something else.
-        """
+        """Parse a snapshot; anything else raises ``KeyError``, ``TypeError``, ``ValueError`` or ``ArithmeticError``."""
         return cls(
             account_id=value["account_id"],
             account_name=value["account_name"],
@@ -145,11 +135,11 @@ def by_value(holdings: Mapping[str, Holding]) -> list[Holding]:
 def _gaps(
     account: Mapping[str, Any], holdings: Mapping[str, Holding], entities: Mapping[str, int | None]
 ) -> Iterable[str]:
-    """Name what keeps a view from being believed; a coin without a price does not: the total has none either."""
-    uneven = mismatch(holdings, account)
-    if uneven:
-        yield uneven
-    yield from (gaps(held) for held in holdings.values() if "position" in held.unknown)
+    """Return what keeps a view from being believed; a coin without a price does not: the total has none either."""
+    problem = mismatch(holdings, account)
+    if problem:
+        yield problem
+    yield from (describe_unknown(held) for held in holdings.values() if "position" in held.unknown)
     unread = [name for name, count in entities.items() if count is None]
     if unread:
         yield f"no number for {', '.join(unread)}"

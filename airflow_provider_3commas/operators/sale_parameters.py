@@ -20,62 +20,54 @@ LONGEST_WATCH = timedelta(days=1)
 
 
 def check_literals(operator: _SellAllOperator) -> None:
-    """Check what does not have to be rendered first, when the DAG is parsed.
-
-    :param operator: the task as it was written.
-    :raises ConfigurationError, InvalidAccountId: naming the parameter that can't be used.
-    """
+    """Check what contains no template, when the DAG is parsed."""
     if is_literal(operator.account_id):
         parse_account_id(operator.account_id)
     if is_literal(operator.dry_run):
         parse_bool(operator.dry_run, "dry_run")
     preflight: Any = parse_preflight(operator.preflight) if is_literal(operator.preflight) else None
     if operator.account_name is not None and is_literal(operator.account_name) and preflight is not None:
-        _account_name(operator.account_name, preflight=preflight)
+        _parse_account_name(operator.account_name, preflight=preflight)
     for name in ("max_lateness", "not_within"):
         if is_literal(getattr(operator, name)):
-            _optional_seconds(operator, name)
+            _parse_optional_seconds(operator, name)
     parse_switch(operator.allow_backfill, "allow_backfill")
-    _reconcile_for(operator)
+    _parse_reconcile_for(operator)
 
 
 def read_sale(operator: _SellAllOperator) -> Sale:
-    """Return what a rendered task is to do.
-
-    :param operator: the task.
-    :raises ConfigurationError, InvalidAccountId: naming the parameter that can't be used; nothing was sent.
-    """
+    """Parse the parameters of a rendered task."""
     preflight = parse_preflight(operator.preflight)
     return Sale(
         account_id=parse_account_id(operator.account_id),
         target=operator.target,
         dry_run=parse_bool(operator.dry_run, "dry_run"),
         preflight=preflight,
-        account_name=_account_name(operator.account_name, preflight=preflight),
-        max_lateness=_optional_seconds(operator, "max_lateness"),
-        not_within=_optional_seconds(operator, "not_within"),
+        account_name=_parse_account_name(operator.account_name, preflight=preflight),
+        max_lateness=_parse_optional_seconds(operator, "max_lateness"),
+        not_within=_parse_optional_seconds(operator, "not_within"),
         allow_backfill=parse_switch(operator.allow_backfill, "allow_backfill"),
-        reconcile_for=_reconcile_for(operator),
+        reconcile_for=_parse_reconcile_for(operator),
     )
 
 
-def _optional_seconds(operator: _SellAllOperator, name: str) -> timedelta | None:
+def _parse_optional_seconds(operator: _SellAllOperator, name: str) -> timedelta | None:
     value = getattr(operator, name)
     return None if value is None else parse_seconds(value, name, longest=LONGEST)
 
 
-def _reconcile_for(operator: _SellAllOperator) -> timedelta:
-    watch = parse_seconds(operator.reconcile_for, "reconcile_for", longest=LONGEST_WATCH)
+def _parse_reconcile_for(operator: _SellAllOperator) -> timedelta:
+    reconcile_for = parse_seconds(operator.reconcile_for, "reconcile_for", longest=LONGEST_WATCH)
     limit = operator.execution_timeout
-    if isinstance(limit, timedelta) and limit <= watch:
+    if isinstance(limit, timedelta) and limit <= reconcile_for:
         raise ConfigurationError(
-            f"execution_timeout ({limit}) must be longer than reconcile_for ({watch}): Airflow would end the task "
-            "while it finds out what became of a sell. Nothing was sent. Make it longer, or reconcile_for shorter."
+            f"execution_timeout ({limit}) must be longer than reconcile_for ({reconcile_for}): Airflow would end the "
+            "task while it finds out what became of a sell. Nothing was sent. Make it longer, or reconcile_for shorter."
         )
-    return watch
+    return reconcile_for
 
 
-def _account_name(name: str | None, *, preflight: Any) -> str | None:
+def _parse_account_name(name: str | None, *, preflight: Any) -> str | None:
     if name is None:
         return None
     if not isinstance(name, str) or not name.strip() or name == "None":
@@ -92,7 +84,7 @@ def _account_name(name: str | None, *, preflight: Any) -> str | None:
 
 
 def account_id_or_none(value: Any) -> int | None:
-    """Return an account id if the value is one."""
+    """Return the account id, or ``None`` if the value is none."""
     try:
         return parse_account_id(value)
     except ThreeCommasError:

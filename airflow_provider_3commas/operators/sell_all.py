@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from airflow_provider_3commas.liquidation.liquidator import Liquidator
     from airflow_provider_3commas.targets import TargetName
 
-#: What needs no check when the DAG is parsed.
+#: Values that need no check when the DAG is parsed.
 _DEFAULTS: dict[str, Any] = {
     "account_id": ...,
     "dry_run": False,
@@ -103,21 +103,20 @@ class _SellAllOperator(BaseTask, BaseOperator):
         return 0.0 if self.liquidator is None else self.liquidator.time_left()
 
     def claims(self) -> Claims:
-        """Return who liquidates which account, from the store in which the hook's requests are counted."""
+        """Return the claims in the store that counts the hook's requests."""
         self.hook.get_conn()
         if self._budget is None:
             raise RuntimeError("the hook's client was built without its gate")
         return self._budget.claims
 
     def execute(self, context: Context) -> dict[str, Any]:
-        """Liquidate the account, or find out what an earlier try has done about it.
+        """Liquidate the account, or find out what an earlier try has done.
 
         :param context: Airflow's context.
         :return: the Account.
-        :raises AirflowFailException: nothing was sold by this try, and no retry can cure why; the cause is the
-            provider's error.
+        :raises AirflowFailException: retrying cannot succeed; the cause is the provider's error.
         :raises ThreeCommasError: see ``airflow_provider_3commas.api.errors``; ``OutcomeUnknown`` says that there may
-            have been a sell.
+            have been a sale.
         """
         from airflow.providers.common.compat.sdk import AirflowFailException
 
@@ -132,15 +131,15 @@ class _SellAllOperator(BaseTask, BaseOperator):
             raise
 
     def _check_literals(self) -> None:
-        """Refuse what is wrong before any run; what is templated has to wait for ``execute``."""
+        """Refuse wrong values before any run; what is templated has to wait for ``execute``."""
         if any(needs_check(getattr(self, name), default) for name, default in _DEFAULTS.items()):
-            # What checks is light, but DAG files are parsed again and again.
+            # Light, but DAG files are parsed again and again.
             from airflow_provider_3commas.operators.sale_parameters import check_literals
 
             check_literals(self)
 
     def on_kill(self) -> None:
-        """Say that a sell can't be undone; there is nothing to call off."""
+        """Log that a sale can't be undone; there is nothing to cancel."""
         self.log.warning(
             "Killed. If the sell of account %s had been sent, it goes on: it can't be undone. Look at the account in "
             "3Commas.",
@@ -151,7 +150,7 @@ class _SellAllOperator(BaseTask, BaseOperator):
 class SellAllToBtcOperator(_SellAllOperator):
     """Sell everything an exchange account holds into BTC and stop every bot, deal and order on it, at most once.
 
-    Can't be undone. The sell is written down before it is sent (in Airflow's task state store, 3.3 and later) and
+    Can't be undone. The sell-all is recorded before it is sent (in Airflow's task state store, 3.3 and later) and
     never repeated unless the API refused it for certain, or the account was watched for ``reconcile_for``, is proven
     to be untouched, and Airflow's ``retries`` allow another try. Clearing a task that has sold sends nothing: start a
     new DAG run to liquidate again.
@@ -165,14 +164,14 @@ class SellAllToBtcOperator(_SellAllOperator):
 
     :param account_id: id of the 3Commas exchange account: a positive integer, or a template that renders to one.
     :param threecommas_conn_id: id of the connection.
-    :param account_name: the name that the account must bear, exactly, or nothing is sent: protects from a mistyped
+    :param account_name: the name that the account must have, exactly, or nothing is sent: protects from a mistyped
         id. Needs ``preflight``.
-    :param dry_run: do everything but send the sell: a bool, or a template that renders to ``True`` or ``False``.
+    :param dry_run: do everything but send the sell-all: a bool, or a template that renders to ``True`` or ``False``.
     :param preflight: read the account first (three requests), refuse what can't work, and keep the holdings as the
         baseline; reads that fail are repeated for five minutes. ``"best_effort"``: sell without a baseline if they
-        keep failing for one minute. ``False``: the sell is the only request (in mode ``paper`` the Account is read).
-        Without a baseline, what became of a sell whose answer was lost can't be found out, and it is never repeated.
-        A bool, or a template that renders to one of the three.
+        keep failing for one minute. ``False``: the sell-all is the only request (in mode ``paper`` the Account is
+        read). Without a baseline, what became of a sell-all whose answer was lost can't be found out, and it is never
+        repeated. A bool, or a template that renders to one of the three.
     :param max_lateness: how long after it was due a run may still sell: a ``timedelta`` or seconds; ``None`` for any
         time. Counts from the run's ``run_after``, for scheduled, manual, triggered and asset runs alike: a run may
         have waited in a queue, or on a paused DAG.
@@ -180,7 +179,7 @@ class SellAllToBtcOperator(_SellAllOperator):
         it: a ``timedelta`` or seconds, up to 30 days; ``None`` for never. Seen by all tasks with the same API key that
         count their requests in the same store: on one machine, or through ``budget_url``.
     :param allow_backfill: whether a backfill run may sell, however late.
-    :param reconcile_for: how long to watch the account when the outcome of a sell is unknown: a ``timedelta`` or
+    :param reconcile_for: how long to watch the account when the outcome of a sell-all is unknown: a ``timedelta`` or
         seconds. Has to be longer than the connection's timeouts, so that a request of an abandoned try has ended in
         the meantime, and shorter than ``execution_timeout``.
     """

@@ -13,8 +13,9 @@ from airflow_provider_3commas.assets.account import emit_account_event
 from airflow_provider_3commas.base_task import silent_teardown
 from airflow_provider_3commas.liquidation.guards import Run
 from airflow_provider_3commas.liquidation.journal import Journal, Phase
-from airflow_provider_3commas.liquidation.liquidator import JOURNAL_KEY, OUTCOME_KEY, Liquidator, reason_of
-from airflow_provider_3commas.liquidation.sale import World
+from airflow_provider_3commas.liquidation.liquidator import JOURNAL_KEY, Liquidator
+from airflow_provider_3commas.liquidation.outcome import OUTCOME_KEY, outcome_facts
+from airflow_provider_3commas.liquidation.sale import Environment
 from airflow_provider_3commas.operators.sale_parameters import account_id_or_none, read_sale
 
 if TYPE_CHECKING:
@@ -24,11 +25,7 @@ if TYPE_CHECKING:
 
 
 class TryOfSale:
-    """Carry out one try of a sell-all task.
-
-    :param operator: the task, rendered.
-    :param context: Airflow's context.
-    """
+    """One try of a sell-all task whose templates are rendered."""
 
     def __init__(self, operator: _SellAllOperator, context: Context) -> None:
         self._operator = operator
@@ -36,14 +33,10 @@ class TryOfSale:
         self._ti = context["ti"]
         self._outcome: dict[str, Any] = {}
         store = context.get("task_state_store")
-        self._store = None if store is None else _Store(store)
+        self._store = None if store is None else _TaskStateStore(store)
 
     def run(self) -> dict[str, Any]:
-        """Liquidate the account, or find out what an earlier try has done about it.
-
-        :return: the Account, in JSON types.
-        :raises ThreeCommasError: what went wrong.
-        """
+        """Liquidate the account, or find out what an earlier try has done; return the Account, in JSON types."""
         liquidator = self._prepare()
         account = liquidator.run()
         self._emit_event()
@@ -53,19 +46,25 @@ class TryOfSale:
         """Check every parameter, and what the connection says, before anything is sent."""
         operator = self._operator
         try:
-            unnoticed = silent_teardown(operator)
-            if unnoticed:
-                raise LiquidationRefused(unnoticed)
+            problem = silent_teardown(operator)
+            if problem:
+                raise LiquidationRefused(problem)
             sale = read_sale(operator)
-            client = operator.hook.conn_that_sells()
-            world = World(client, self._store, operator.claims(), self._state, operator.log, self._tell)
-            operator.liquidator = Liquidator(sale, self._run_info(), world)
+            environment = Environment(
+                client=operator.hook.conn_that_sells(),
+                store=self._store,
+                claims=operator.claims(),
+                task_state=self._task_state,
+                log=operator.log,
+                push_xcom=self._push_xcom,
+            )
+            operator.liquidator = Liquidator(sale, self._read_run(), environment)
         except ThreeCommasError as error:
-            self._tell_refusal(error)
+            self._push_refusal(error)
             raise
         return operator.liquidator
 
-    def _run_info(self) -> Run:
+    def _read_run(self) -> Run:
         ti, dag_run = self._ti, self._context["dag_run"]
         mapped = ti.map_index is not None and ti.map_index >= 0
         index = f"[{ti.map_index}]" if mapped else ""
@@ -78,7 +77,7 @@ class TryOfSale:
             run_after=dag_run.run_after,
         )
 
-    def _state(self) -> str:
+    def _task_state(self) -> str:
         """Ask Airflow for the state of this very task instance."""
         ti = self._ti
         index = -1 if ti.map_index is None else ti.map_index
@@ -88,44 +87,34 @@ class TryOfSale:
             return f"not known ({len(found)} task instances found)"
         return str(getattr(found[0], "value", found[0]))
 
-    def _tell(self, key: str, value: Any) -> None:
+    def _push_xcom(self, key: str, value: Any) -> None:
         if key == OUTCOME_KEY:
             self._outcome = value
         self._ti.xcom_push(key, value)
 
-    def _tell_refusal(self, error: ThreeCommasError) -> None:
-        """Hand on and record that this try ended before it could begin: a later one may then go on."""
+    def _push_refusal(self, error: ThreeCommasError) -> None:
+        """Push and record that this try ended before it could begin: a later one may then go on."""
         operator = self._operator
-        facts: dict[str, Any] = {
-            "outcome": "refused",
-            "reason": reason_of(error),
-            "account_id": account_id_or_none(operator.account_id),
-            "target": operator.target,
-            "mode": None,
-            "sent_at": None,
-            "decided_at": None,
-            "request_id": None,
-            "evidence": [],
-            "requests": 0,
-        }
+        account_id = account_id_or_none(operator.account_id)
+        facts = outcome_facts("refused", account_id=account_id, target=operator.target, error=error)
         try:
-            if self._state() != "running":
+            if self._task_state() != "running":
                 return
             if self._store is not None and self._store.get(JOURNAL_KEY, default=None) is None:
                 self._store.set(JOURNAL_KEY, Journal(None, Phase.BEGUN, clock.iso()).as_json())
-            self._tell(OUTCOME_KEY, facts)
+            self._push_xcom(OUTCOME_KEY, facts)
         except Exception:
             operator.log.exception("What became of the liquidation (refused) could not be handed on.")
 
     def _emit_event(self) -> None:
-        """Tell the assets among the outlets of a sale that this task has just made."""
+        """Emit an event for the assets among the outlets if this try has sold: a recorded sale has had its event."""
         facts = self._outcome
         if facts["outcome"] in ("accepted", "reconciled") and self._operator.outlets:
             event = {**facts, "dag_id": self._ti.dag_id, "run_id": self._ti.run_id}
             emit_account_event(self._context, self._operator.outlets, facts["account_id"], event)
 
 
-class _Store:
+class _TaskStateStore:
     """Airflow's task state store, with values that never expire."""
 
     def __init__(self, store: Any) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from airflow_provider_3commas.holdings import gaps, hold, mismatch
+from airflow_provider_3commas.holdings import describe_unknown, mismatch, sum_rows
 from airflow_provider_3commas.money import plain, plain_or_none, read_amount, total
 from airflow_provider_3commas.settlement.state import RESIDUAL
 
@@ -90,7 +90,7 @@ class Assessment:
     )
 
     def __init__(self, criteria: Criteria, account: dict[str, Any], rows: Sequence[BalanceRow]) -> None:
-        holdings = hold(rows)
+        holdings = sum_rows(rows)
         judged = [holding for code, holding in holdings.items() if code not in criteria.ignore_currencies]
         others = [holding for holding in judged if holding.currency not in criteria.target_codes]
         self.has_rows = bool(rows)
@@ -129,7 +129,7 @@ class Assessment:
             ),
             *_much_dust([held for held in others if held.assets_btc <= criteria.dust_btc], criteria.dust_btc),
             *listed("in orders: ", (f"{plain(held.on_orders)} {held.currency}" for held in self.orders)),
-            *listed("incomplete balances: ", (gaps(held) for held in judged if held.unknown)),
+            *listed("incomplete balances: ", (describe_unknown(held) for held in judged if held.unknown)),
             *([inconsistent] if inconsistent else []),
         ]
         #: Whether the account as a whole, the target and what may be left among it, is worth no more than dust.

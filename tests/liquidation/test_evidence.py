@@ -49,7 +49,7 @@ class TestSold:
         before = Exchange(coins(BTC="0.2", ETH=8, DOT=1), locked={"DOT"})
         assert verdict(before, after(before, Exchange.sell_all)) is Verdict.SOLD
 
-    def test_into_dollars(self):
+    def test_a_sale_into_dollars(self):
         before = typical(**BOTS)
         before.target = "USD"
         now = after(before, Exchange.stop_everything, lambda it: it.sell("BTC", "ETH", "SOL", into="USDT"))
@@ -237,7 +237,7 @@ UNKNOWN = {
 
 class TestUnknown:
     @pytest.mark.parametrize("name", UNKNOWN)
-    def test_is_no_certainty(self, name):
+    def test_what_others_may_have_done_is_no_certainty(self, name):
         before, changes = UNKNOWN[name]
         assert verdict(before, after(before, *changes)) is Verdict.UNKNOWN
 
@@ -299,7 +299,7 @@ class TestReconciliation:
     def polls(self, before: Exchange, *seen: Snapshot | None) -> Reconciliation:
         reconciliation = Reconciliation(before.view(), "BTC")
         for snapshot in seen:
-            reconciliation = reconciliation.poll(snapshot)
+            reconciliation = reconciliation.with_poll(snapshot)
         return reconciliation
 
     def test_one_poll_is_no_certainty(self):
@@ -329,7 +329,7 @@ class TestReconciliation:
         assert self.polls(before, stopped.view(without=("ETH",)), *seen).finding(time_is_up=True) is Verdict.UNKNOWN
         assert self.polls(before, before.view(without=("ETH",)), *seen).finding(time_is_up=True) is Verdict.UNTOUCHED
 
-    def test_says_what_was_seen(self):
+    def test_the_description_names_what_was_seen(self):
         before = Exchange(coins(BTC="0.2", ETH=8, XMR=8), locked={"XMR"}, entities=BOTS)
         said = self.polls(before, after(before, Exchange.sell_all).view()).describe()
         for words in ("1 poll", "stopped (3 bots, 2 deals)", "not sold: 8 XMR"):
@@ -434,7 +434,7 @@ def play(story) -> tuple[Exchange, Exchange, Verdict | None, list[str]]:
             sale[1][1](exchange)
         told.append(f"{name}; {view}")
         change(exchange)
-        reconciliation = reconciliation.poll(_seen(exchange, view))
+        reconciliation = reconciliation.with_poll(_seen(exchange, view))
         if reconciliation.finding(time_is_up=False):
             break
     return before, exchange, reconciliation.finding(time_is_up=True), told
@@ -462,5 +462,5 @@ def test_untouched_implies_that_no_sale_was_carried_out_not_even_in_part(story):
 def test_an_account_on_which_nothing_happens_is_never_sold(exchange, views):
     reconciliation = Reconciliation(exchange.view(), "BTC")
     for view in views:
-        reconciliation = reconciliation.poll(_seen(exchange, view))
+        reconciliation = reconciliation.with_poll(_seen(exchange, view))
         assert reconciliation.finding(time_is_up=True) is not Verdict.SOLD

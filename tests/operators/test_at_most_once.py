@@ -6,37 +6,17 @@ from datetime import timedelta
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from airflow_provider_3commas import api
 from airflow_provider_3commas.api.errors import JournalUnusable
 from airflow_provider_3commas.liquidation import liquidator, watch
-from tests.operators.conftest import Killed, TaskRun, connect
-
-LOST_ANSWERS = [
-    pytest.param({"action": "status", "status": 500}, id="500"),
-    pytest.param({"action": "html", "status": 502}, id="502 html"),
-    pytest.param({"action": "status", "status": 504}, id="504"),
-    pytest.param({"action": "drop", "reset": True}, id="reset"),
-    pytest.param({"action": "drop"}, id="closed"),
-    pytest.param({"action": "hang", "seconds": 5}, id="read timeout"),
-    pytest.param({"action": "truncate"}, id="truncated"),
-    pytest.param({"action": "html", "status": 200}, id="200 html"),
-    pytest.param({"action": "empty", "status": 201}, id="201 empty"),
-    pytest.param({"action": "wrong_account"}, id="another account"),
-    pytest.param({"action": "redirect"}, id="302"),
-]
-
-
-def lose(simulator, fault, *, applied: bool, times: int = 1) -> None:
-    simulator.fault(**fault, path="sell_all", when="after" if applied else "before", times=times)
+from tests.operators.task_run import LOST_ANSWERS, Killed, TaskRun, connect, kill_on_outcome, lose_answer
 
 
 class TestLostAnswers:
     @pytest.mark.parametrize("fault", LOST_ANSWERS)
     def test_applied_is_found_out_and_never_repeated(self, simulator, run, fault):
-        lose(simulator, fault, applied=True)
+        lose_answer(simulator, fault, applied=True)
         account = run.attempt()
         assert account["id"] == simulator.account_id
         assert run.outcome == "reconciled"
@@ -45,7 +25,7 @@ class TestLostAnswers:
 
     @pytest.mark.parametrize("fault", LOST_ANSWERS)
     def test_not_applied_fails_after_one_sell_and_says_what_was_seen(self, simulator, run, fault, clock):
-        lose(simulator, fault, applied=False)
+        lose_answer(simulator, fault, applied=False)
         with pytest.raises(api.OutcomeUnknown, match="as it was before"):
             run.attempt()
         assert len(simulator.sell_attempts()) == 1
@@ -53,7 +33,7 @@ class TestLostAnswers:
 
     @pytest.mark.parametrize("fault", LOST_ANSWERS)
     def test_not_applied_is_repeated_by_the_next_try_after_a_full_reconciliation(self, simulator, run, fault, clock):
-        lose(simulator, fault, applied=False)
+        lose_answer(simulator, fault, applied=False)
         with pytest.raises(api.OutcomeUnknown):
             run.attempt()
         before = clock.slept
@@ -67,7 +47,7 @@ class TestLostAnswers:
     @pytest.mark.parametrize("applied", [True, False])
     def test_without_a_baseline_an_unknown_outcome_is_never_repeated(self, simulator, applied):
         run = TaskRun(simulator, preflight=False)
-        lose(simulator, {"action": "drop"}, applied=applied)
+        lose_answer(simulator, applied=applied)
         for _ in range(3):
             with pytest.raises(api.OutcomeUnknown, match="no baseline"):
                 run.attempt()
@@ -75,7 +55,7 @@ class TestLostAnswers:
         assert len(simulator.sell_attempts()) == 1
 
     def test_an_account_that_cannot_be_read_afterwards_is_never_sold_again(self, simulator, run):
-        lose(simulator, {"action": "drop"}, applied=True)
+        lose_answer(simulator, applied=True)
         simulator.fault("status", path="load_balances", status=502, times=None)
         for _ in range(3):
             with pytest.raises(api.OutcomeUnknown, match="could not be read"):
@@ -87,14 +67,14 @@ class TestLostAnswers:
         assert len(simulator.sell_attempts()) == 1
 
     def test_a_rate_limit_while_finding_out_is_waited_out(self, simulator, run):
-        lose(simulator, {"action": "drop"}, applied=True)
+        lose_answer(simulator, applied=True)
         simulator.fault("status", path="load_balances", status=429, headers={"Retry-After": "33"})
         run.attempt()
         assert run.outcome == "reconciled"
         assert len(simulator.sell_attempts()) == 1
 
     def test_reads_that_are_refused_while_finding_out_end_loudly_and_keep_the_intent(self, simulator, run):
-        lose(simulator, {"action": "drop"}, applied=True)
+        lose_answer(simulator, applied=True)
         simulator.fault("json", path="load_balances", status=403, body={"error": "access_denied"})
         with pytest.raises(api.OutcomeUnknown, match="can't be read to find out"):
             run.attempt()
@@ -104,7 +84,7 @@ class TestLostAnswers:
         assert len(simulator.sell_attempts()) == 1
 
     def test_a_bots_ordinary_trade_is_no_evidence(self, simulator, run):
-        lose(simulator, {"action": "drop"}, applied=False)
+        lose_answer(simulator, applied=False)
         poll, trades = watch._poll, ["ETH"]
 
         def poll_after_a_trade(*args):
@@ -124,15 +104,15 @@ class TestLostAnswers:
     def test_applied_is_found_out_however_the_account_behaves(self, simulator, scenario):
         simulator.reset(scenario)
         run = TaskRun(simulator)
-        lose(simulator, {"action": "drop"}, applied=True)
+        lose_answer(simulator, applied=True)
         run.attempt()
         assert run.outcome == "reconciled"
         assert len(simulator.sells()) == 1
 
-    def test_applied_but_for_what_cannot_be_sold_is_told_and_never_repeated(self, simulator):
+    def test_applied_but_for_coins_that_cannot_be_sold_is_unknown_and_never_repeated(self, simulator):
         simulator.reset("unsellable")
         run = TaskRun(simulator)
-        lose(simulator, {"action": "drop"}, applied=True)
+        lose_answer(simulator, applied=True)
         for _ in range(2):
             with pytest.raises(api.OutcomeUnknown, match=r"not sold: 310 DOT, 6\.4 XMR"):
                 run.attempt()
@@ -143,7 +123,7 @@ class TestLostAnswers:
 class TestCrashes:
     @pytest.mark.parametrize("phase", ["intent", "accepted"])
     @pytest.mark.parametrize("moment", ["before_set", "after_set"])
-    def test_killed_around_each_write(self, simulator, run, phase, moment):
+    def test_killed_around_a_write_of_the_journal_it_sells_once(self, simulator, run, phase, moment):
         def kill(value):
             if value["phase"] == phase:
                 setattr(run.store, moment, lambda value: None)
@@ -156,12 +136,8 @@ class TestCrashes:
         assert len(simulator.sells()) == len(simulator.sell_attempts()) == 1
         assert run.xcoms["holdings_before"]["holdings"]
 
-    def test_killed_before_the_outcome_is_handed_on(self, simulator, run):
-        def kill(key, value):
-            if key == "liquidation":
-                raise Killed
-
-        run.xcom_push = kill
+    def test_killed_before_the_outcome_is_pushed_it_is_recorded(self, simulator, run):
+        run.xcom_push = kill_on_outcome
         with pytest.raises(Killed):
             run.attempt()
         run.xcom_push = lambda key, value: None
@@ -227,7 +203,7 @@ class TestTheJournal:
         "value",
         ["text", 5, [], {}, {"version": 1}, {"version": 99, "phase": "rejected"}, {"version": 1, "phase": "sold"}],
     )
-    def test_one_that_cannot_be_read_stops_the_task(self, simulator, run, value):
+    def test_a_journal_that_cannot_be_read_stops_the_task(self, simulator, run, value):
         run.store.set(liquidator.JOURNAL_KEY, value)
         with pytest.raises(AirflowFailException) as caught:
             run.attempt()
@@ -245,7 +221,7 @@ class TestTheJournal:
             ("api_key_hash", "0123456789abcdef", "another API key"),
         ],
     )
-    def test_one_about_another_sell_stops_the_task(self, simulator, run, phase, field, other, says):
+    def test_a_journal_about_another_sale_stops_the_task(self, simulator, run, phase, field, other, says):
         run.attempt()
         journal = run.store.get(liquidator.JOURNAL_KEY)
         subject, unresolved = {**journal["subject"], field: other}, int(phase == "intent")
@@ -255,13 +231,13 @@ class TestTheJournal:
         assert isinstance(caught.value.__cause__, JournalUnusable)
         assert len(simulator.sell_attempts()) == 1
 
-    def test_no_secret_is_in_it(self, simulator, run):
+    def test_no_secret_is_in_the_journal(self, simulator, run):
         run.attempt()
         [written] = [run.store.values[liquidator.JOURNAL_KEY]]
         for secret in (simulator.api_key, simulator.secret):
             assert secret not in written
 
-    def test_a_run_that_is_late_by_now_still_hands_out_what_was_sold(self, simulator, run):
+    def test_a_run_that_is_late_by_now_still_returns_what_was_recorded(self, simulator, run):
         run.attempt()
         run.dag_run.run_type = "scheduled"
         run.dag_run.run_after = run.dag_run.run_after.subtract(days=3)
@@ -269,219 +245,6 @@ class TestTheJournal:
         run.attempt()
         assert run.outcome == "recorded"
         assert len(simulator.sell_attempts()) == 1
-
-
-class TestClearing:
-    def test_cleared_task_sends_nothing(self, simulator, run):
-        first = run.attempt()
-        run.clear()
-        assert run.attempt() == first
-        assert run.outcome == "recorded"
-        assert len(simulator.sell_attempts()) == 1
-
-    def test_cleared_after_a_lost_answer_finds_out(self, simulator, run):
-        lose(simulator, {"action": "drop"}, applied=True)
-        run.store.after_set = _kill_on("accepted")
-        with pytest.raises(Killed):
-            run.attempt()
-        run.store.after_set = lambda value: None
-        run.clear()
-        run.attempt()
-        assert len(simulator.sell_attempts()) == 1
-
-    def test_cleared_where_airflow_has_forgotten_refuses(self, simulator, run):
-        run.attempt()
-        run.store.values.clear()
-        run.clear()
-        with pytest.raises(AirflowFailException, match="clear_on_success") as caught:
-            run.attempt()
-        assert isinstance(caught.value.__cause__, JournalUnusable)
-        assert run.outcome == "unknown"
-        assert len(simulator.sell_attempts()) == 1
-
-    def test_a_retry_of_a_try_that_died_before_it_began_refuses(self, simulator, run):
-        run.store.before_set = _kill_on("begun")
-        with pytest.raises(Killed):
-            run.attempt()
-        run.store.before_set = lambda value: None
-        with pytest.raises(AirflowFailException, match="died before it began"):
-            run.attempt()
-        assert simulator.journal() == []
-
-    def test_a_mapped_index_that_appears_after_a_clear_refuses(self, simulator, run):
-        run.map_index = 3
-        run.clear()
-        with pytest.raises(AirflowFailException, match="under another index") as caught:
-            run.attempt()
-        assert isinstance(caught.value.__cause__, JournalUnusable)
-        assert simulator.journal() == []
-
-    def test_a_mapped_index_that_was_there_before_a_clear_goes_on(self, simulator, run):
-        run.map_index = 3
-        simulator.fault("json", path="sell_all", status=403, body={"error": "access_denied"})
-        with pytest.raises(AirflowFailException):
-            run.attempt()
-        run.clear()
-        run.attempt()
-        assert len(simulator.sells()) == 1
-
-    def test_a_task_that_could_not_begin_is_cleared_when_its_parameters_are_mended(self, simulator, run):
-        with pytest.raises(AirflowFailException, match="dry_run"):
-            run.attempt(dry_run="maybe")
-        assert run.outcome == "refused"
-        run.clear()
-        run.attempt()
-        assert len(simulator.sells()) == 1
-
-    def test_a_mapped_one_that_could_not_begin_is_not(self, simulator, run):
-        run.map_index = 0
-        with pytest.raises(AirflowFailException, match="dry_run"):
-            run.attempt(dry_run="maybe")
-        run.clear()
-        with pytest.raises(AirflowFailException, match="under another index"):
-            run.attempt()
-        assert simulator.journal() == []
-
-    def test_an_unmapped_task_that_never_ran_sells_after_a_clear(self, simulator, run):
-        run.clear()
-        run.attempt()
-        assert len(simulator.sells()) == 1
-
-
-def _kill_on(phase):
-    def kill(value):
-        if value["phase"] == phase:
-            raise Killed
-
-    return kill
-
-
-class TestWithoutAStore:
-    @pytest.fixture
-    def run(self, simulator):
-        run = TaskRun(simulator)
-        run.store = None
-        return run
-
-    def test_the_first_try_sells_and_warns(self, simulator, run, capsys):
-        run.attempt()
-        assert len(simulator.sells()) == 1
-        assert capsys.readouterr().out.count("no task state store") == 1
-
-    def test_the_try_that_lost_the_answer_finds_out(self, simulator, run):
-        lose(simulator, {"action": "drop"}, applied=True)
-        run.attempt()
-        assert run.outcome == "reconciled"
-        assert len(simulator.sell_attempts()) == 1
-
-    def test_a_mapped_index_refuses_after_a_clear(self, simulator, run):
-        run.map_index = 0
-        run.clear()
-        with pytest.raises(AirflowFailException, match="under another index"):
-            run.attempt()
-        assert simulator.journal() == []
-
-    def test_the_fence_is_asked_all_the_same(self, simulator, run):
-        run.state = "failed"
-        with pytest.raises(AirflowFailException, match="given this try up"):
-            run.attempt()
-        assert simulator.sell_attempts() == []
-
-    def test_a_later_try_never_sells(self, simulator, run):
-        simulator.fault("json", path="sell_all", status=403, body={"error": "access_denied"})
-        with pytest.raises(AirflowFailException):
-            run.attempt()
-        for _ in range(2):
-            with pytest.raises(api.OutcomeUnknown, match="start a new DAG run"):
-                run.attempt()
-        assert simulator.sells() == []
-        assert len(simulator.sell_attempts()) == 1
-
-
-EVENTS = [
-    "lost, applied",
-    "lost, not applied",
-    "refused",
-    "rate limit",
-    "killed before the intent",
-    "killed after the intent",
-    "killed before the outcome",
-    "killed after the outcome",
-    "killed before the XCom",
-    "clear",
-    "bot trades",
-    "view goes blind",
-    "nothing",
-]
-KILLS = {
-    "killed before the intent": ("before_set", "intent"),
-    "killed after the intent": ("after_set", "intent"),
-    "killed before the outcome": ("before_set", "accepted"),
-    "killed after the outcome": ("after_set", "accepted"),
-}
-
-
-class TestAnySchedule:
-    @given(
-        schedule=st.lists(st.sampled_from(EVENTS), min_size=1, max_size=6),
-        fault=st.sampled_from([answer.values[0] for answer in LOST_ANSWERS if answer.id != "read timeout"]),
-    )
-    @settings(
-        max_examples=60,
-        deadline=None,
-        suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-    )
-    def test_once_a_sell_shows_no_schedule_sends_another(self, simulator, schedule, fault):
-        simulator.reset("calm")
-        simulator.rate_limit(enabled=False)
-        simulator.clear_faults()
-        simulator.clear_journal()
-        run = TaskRun(simulator)
-        for event in schedule:
-            self.provoke(event, simulator, run, fault)
-            try:
-                run.attempt()
-            except (api.ThreeCommasError, AirflowFailException, Killed):
-                pass
-            else:
-                assert len(simulator.sells()) == 1, "a try that succeeds has sold"
-            finally:
-                simulator.clear_faults()
-                run.store.before_set = run.store.after_set = lambda value: None
-                run.xcom_push = lambda key, value: None
-            simulator.advance(10)
-            assert len(simulator.sells()) <= 1, schedule
-        # Whatever happened, undisturbed tries end it well, or say loudly that they can't know.
-        for _ in range(2):
-            try:
-                run.attempt()
-            except (api.OutcomeUnknown, AirflowFailException):
-                assert run.outcome in ("unknown", "refused"), schedule
-        assert len(simulator.sells()) <= 1, schedule
-
-    def provoke(self, event, simulator, run, fault) -> None:
-        if event in KILLS:
-            moment, phase = KILLS[event]
-            setattr(run.store, moment, _kill_on(phase))
-        elif event.startswith("lost"):
-            lose(simulator, fault, applied=event == "lost, applied")
-        elif event == "refused":
-            simulator.fault("json", path="sell_all", status=403, body={"error": "access_denied"})
-        elif event == "rate limit":
-            simulator.fault("json", path="accounts", status=429, body={"error": "Too many requests"})
-        elif event == "killed before the XCom":
-            run.xcom_push = _kill_on_push
-        elif event == "clear":
-            run.clear()
-        elif event == "bot trades":
-            simulator.trade("ETH", fraction="0.05")
-        elif event == "view goes blind":
-            simulator.fault("status", path="account_table_data", status=502, times=3)
-
-
-def _kill_on_push(key, value):
-    if key == "liquidation":
-        raise Killed
 
 
 def test_reconcile_for_has_to_outlast_the_timeouts(simulator, monkeypatch):

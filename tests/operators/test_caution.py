@@ -7,20 +7,20 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_3commas import api
-from tests.operators.conftest import TaskRun
+from tests.operators.task_run import TaskRun, lose_answer
 
 TOO_MANY = {"action": "json", "status": 429, "body": {"error": "Too many requests"}, "headers": {"Retry-After": "2"}}
 
 
 class TestRateLimit:
     @pytest.mark.parametrize("path", ["accounts/32402783", "account_table_data", "active_trading_entities"])
-    def test_of_a_read_is_waited_out(self, simulator, run, path):
+    def test_a_rate_limit_of_a_read_is_waited_out(self, simulator, run, path):
         simulator.fault(**TOO_MANY, path=path)
         run.attempt()
         assert run.outcome == "accepted"
         assert len(simulator.sell_attempts()) == 1
 
-    def test_of_the_sell_is_waited_out_and_asks_the_fence_again(self, simulator, run):
+    def test_a_rate_limit_of_the_sell_all_is_waited_out_and_the_fence_passed_again(self, simulator, run):
         asked = []
         run.state = lambda: asked.append(len(simulator.sell_attempts())) or "running"
         simulator.fault(**TOO_MANY, path="sell_all", times=2)
@@ -28,7 +28,7 @@ class TestRateLimit:
         assert (len(simulator.sell_attempts()), len(simulator.sells())) == (3, 1)
         assert asked == [0, 1, 2]
 
-    def test_of_the_sell_ends_after_some_tries(self, simulator, run):
+    def test_a_rate_limit_of_the_sell_all_ends_the_try_after_five_requests(self, simulator, run):
         simulator.fault(**TOO_MANY, path="sell_all", times=None)
         with pytest.raises(api.RateLimitExceeded):
             run.attempt()
@@ -36,7 +36,7 @@ class TestRateLimit:
         assert (run.outcome, run.phase) == ("rejected", "rejected")
 
     @pytest.mark.parametrize("path", ["accounts/32402783", "sell_all"])
-    def test_that_would_end_after_the_run_is_late_refuses(self, simulator, run, path):
+    def test_a_rate_limit_that_would_end_after_the_run_is_late_refuses(self, simulator, run, path):
         run.dag_run.run_after = pendulum.now("UTC").subtract(minutes=59)
         simulator.fault("status", path=path, status=429, headers={"Retry-After": "300"}, times=None)
         with pytest.raises(AirflowFailException, match="later than it may sell"):
@@ -51,20 +51,20 @@ class TestRateLimit:
 
 
 class TestReads:
-    def test_that_fail_for_minutes(self, simulator, run, clock):
+    def test_reads_that_fail_for_minutes_do_not_lose_the_liquidation(self, simulator, run, clock):
         simulator.fault("status", path="account_table_data", status=503, times=8)
         run.attempt()
         assert clock.slept > 60
         assert run.outcome == "accepted"
 
-    def test_that_always_fail_end_loudly_with_nothing_sent(self, simulator, run):
+    def test_reads_that_always_fail_end_the_try_with_nothing_sent(self, simulator, run):
         simulator.fault("status", path="account_table_data", status=503, times=None)
         with pytest.raises(api.PreflightFailed, match="Nothing was sent"):
             run.attempt()
         assert simulator.sell_attempts() == []
         assert (run.outcome, run.xcoms["liquidation"]["sent_at"]) == ("not_sent", None)
 
-    def test_end_with_the_lateness(self, simulator, run, clock):
+    def test_retries_of_reads_end_when_the_run_is_late(self, simulator, run, clock):
         run.dag_run.run_after = pendulum.now("UTC").subtract(minutes=59, seconds=30)
         simulator.fault("status", path="account_table_data", status=503, times=None)
         with pytest.raises(api.PreflightFailed):
@@ -88,25 +88,25 @@ class TestReads:
 
 
 class TestBestEffort:
-    def test_sells_without_a_baseline_if_reads_keep_failing(self, simulator, run):
+    def test_best_effort_sells_without_a_baseline_if_reads_keep_failing(self, simulator, run):
         simulator.fault("status", path="account_table_data", status=503, times=None)
         run.attempt(preflight="best_effort")
         assert len(simulator.sells()) == 1
         assert "holdings_before" not in run.xcoms
 
-    def test_reads_if_it_can(self, simulator, run):
+    def test_best_effort_has_a_baseline_if_the_account_can_be_read(self, simulator, run):
         run.attempt(preflight="best_effort")
         assert run.xcoms["holdings_before"]["complete"]
 
-    def test_still_refuses_what_the_account_says(self, simulator, run):
+    def test_best_effort_still_refuses_a_locked_account(self, simulator, run):
         simulator.reset("locked")
         with pytest.raises(AirflowFailException, match="has locked it"):
             run.attempt(preflight="best_effort")
         assert simulator.sell_attempts() == []
 
-    def test_a_lost_answer_is_then_never_repeated(self, simulator, run):
+    def test_a_lost_answer_without_a_baseline_is_never_repeated(self, simulator, run):
         simulator.fault("status", path="account_table_data", status=503, times=None)
-        simulator.fault("drop", path="sell_all", when="before")
+        lose_answer(simulator, applied=False)
         for _ in range(2):
             with pytest.raises(api.OutcomeUnknown):
                 run.attempt(preflight="best_effort")
@@ -141,20 +141,20 @@ class TestOddAnswers:
         assert run.xcoms["holdings_before"]["complete"] is False
         assert run.xcoms["holdings_before"]["entities"] == counts["data"]
 
-    def test_a_state_of_the_keys_that_nobody_knows_does_not_block_and_is_told(self, simulator, run, capsys):
+    def test_an_unknown_state_of_the_keys_does_not_block_and_is_logged(self, simulator, run, capsys):
         simulator.change_account(api_keys_state="expiring")
         run.attempt()
         assert len(simulator.sells()) == 1
         assert "'expiring'" in capsys.readouterr().out
 
     @pytest.mark.parametrize("state", ["expired", " Invalid "])
-    def test_a_state_that_says_so_does(self, simulator, state):
+    def test_a_state_of_the_keys_that_is_known_to_be_useless_blocks(self, simulator, state):
         simulator.change_account(api_keys_state=state)
         with pytest.raises(AirflowFailException, match="rejects the API keys"):
             TaskRun(simulator).attempt()
         assert simulator.sell_attempts() == []
 
-    def test_a_text_is_no_truth_value(self, simulator, run):
+    def test_a_text_in_place_of_a_bool_does_not_block(self, simulator, run):
         simulator.change_account(fields={"is_locked": "false", "api_key_invalid": "false"})
         run.attempt()
         assert len(simulator.sells()) == 1

@@ -12,7 +12,7 @@ from airflow_provider_3commas import api
 from airflow_provider_3commas.api import clock as clocks
 from airflow_provider_3commas.budget import SleepingGate
 from airflow_provider_3commas.liquidation import liquidator
-from tests.operators.conftest import Killed, TaskRun
+from tests.operators.task_run import Killed, TaskRun, lose_answer, refuse_sell_all
 
 
 def wait_at_the_gate(monkeypatch, clock, seconds: float, request: int) -> None:
@@ -36,7 +36,7 @@ class TestTheState:
         assert simulator.sell_attempts() == []
         assert run.phase == "begun"
 
-    def test_is_asked_after_everything_else_has_been_read(self, simulator, run):
+    def test_the_state_is_asked_after_everything_else_has_been_read(self, simulator, run):
         seen = []
 
         def state() -> str:
@@ -47,12 +47,12 @@ class TestTheState:
         run.attempt()
         assert seen == [3]
 
-    def test_an_enum_is_as_good_as_its_text(self, simulator, run):
+    def test_a_state_may_be_an_enum(self, simulator, run):
         run.state = SimpleNamespace(value="running")
         run.attempt()
         assert len(simulator.sells()) == 1
 
-    def test_that_cannot_be_asked_sends_nothing(self, simulator, run):
+    def test_a_state_that_cannot_be_asked_sends_nothing(self, simulator, run):
         def gone():
             raise BrokenPipeError
 
@@ -62,7 +62,7 @@ class TestTheState:
         assert simulator.sell_attempts() == []
         assert run.xcoms == {}
 
-    def test_given_up_while_it_was_frozen_in_the_fence(self, simulator, run, clock):
+    def test_a_try_that_was_given_up_while_frozen_in_the_fence_sends_nothing(self, simulator, run, clock):
         def freeze(value):
             if value["phase"] == "intent":
                 clock.now += 60
@@ -89,7 +89,9 @@ class TestTheState:
 
 
 class TestTheTime:
-    def test_a_run_that_became_late_while_it_waited_for_the_budget(self, simulator, run, clock, monkeypatch):
+    def test_a_run_that_became_late_while_waiting_for_the_budget_sends_nothing(
+        self, simulator, run, clock, monkeypatch
+    ):
         wait_at_the_gate(monkeypatch, clock, 3700, request=4)
         with pytest.raises(AirflowFailException, match="max_lateness"):
             run.attempt()
@@ -104,21 +106,21 @@ class TestTheTime:
         assert 500 < left[0] <= 601
 
     @pytest.mark.parametrize("lateness", [None, 7200])
-    def test_where_there_is_more_time_it_sells(self, simulator, run, clock, monkeypatch, lateness):
+    def test_a_run_that_may_be_later_waits_for_the_budget_and_sells(self, simulator, run, clock, monkeypatch, lateness):
         wait_at_the_gate(monkeypatch, clock, 3700, request=4)
         run.attempt(max_lateness=lateness)
         assert len(simulator.sells()) == 1
 
 
 class TestTheBaseline:
-    def test_is_read_again_when_the_sell_has_waited(self, simulator, run, clock, monkeypatch):
+    def test_the_baseline_is_read_again_when_the_sell_all_has_waited(self, simulator, run, clock, monkeypatch):
         wait_at_the_gate(monkeypatch, clock, 61, request=4)
         run.attempt()
         assert len(simulator.journal()) == 7, "three reads, three again, the sell"
         assert len(simulator.sells()) == 1
 
     @pytest.mark.parametrize(
-        ("change", "says"), [({"name": "Other"}, "does not bear the name"), ({"is_locked": True}, "has locked it")]
+        ("change", "says"), [({"name": "Other"}, "is named 'Other'"), ({"is_locked": True}, "has locked it")]
     )
     def test_a_guard_that_holds_no_longer_stops_the_sell(self, simulator, run, clock, monkeypatch, change, says):
         def admit(gate, requests=[]):  # noqa: B006
@@ -132,7 +134,7 @@ class TestTheBaseline:
             run.attempt(account_name="My Binance US")
         assert simulator.sell_attempts() == []
 
-    def test_that_is_always_too_old_ends_loudly(self, simulator, run, clock, monkeypatch):
+    def test_a_baseline_that_is_always_too_old_sends_nothing(self, simulator, run, clock, monkeypatch):
         def admit(gate):
             clock.now += 61
 
@@ -158,13 +160,13 @@ class TestTheIntent:
         run.attempt(preflight=False)
         assert len(simulator.sells()) == 1
 
-    def test_the_oldest_unresolved_one_outlives_a_later_refusal(self, simulator, run):
+    def test_the_oldest_unresolved_intent_outlives_a_later_refusal(self, simulator, run):
         """The first try's sell comes late: the second try is refused, the third must not forget the first."""
-        simulator.fault("drop", path="sell_all", when="before")
+        lose_answer(simulator, applied=False)
         with pytest.raises(api.OutcomeUnknown):
             run.attempt()
         oldest = run.store.get(liquidator.JOURNAL_KEY)["baseline"]
-        simulator.fault("json", path="sell_all", status=403, body={"error": "access_denied"})
+        refuse_sell_all(simulator)
         with pytest.raises(AirflowFailException):
             run.attempt()
         assert run.phase == "intent"
@@ -177,7 +179,7 @@ class TestTheIntent:
         assert len(simulator.sells()) == 0, "the late one was 3Commas' own"
 
     def test_after_an_untouched_account_the_preflight_has_to_agree(self, simulator, run, monkeypatch):
-        simulator.fault("drop", path="sell_all", when="before")
+        lose_answer(simulator, applied=False)
         with pytest.raises(api.OutcomeUnknown):
             run.attempt()
         real = liquidator.watch
@@ -194,7 +196,7 @@ class TestTheIntent:
 
     def test_half_a_change_in_the_preflight_is_enough_to_stop(self, simulator, run, monkeypatch):
         """Neither sold nor untouched: what the preflight sees after the watch is in between."""
-        simulator.fault("drop", path="sell_all", when="before")
+        lose_answer(simulator, applied=False)
         with pytest.raises(api.OutcomeUnknown):
             run.attempt()
         real = liquidator.watch
@@ -210,7 +212,7 @@ class TestTheIntent:
         assert len(simulator.sell_attempts()) == 1
 
     def test_finding_out_about_an_earlier_try_waits_for_the_budget_however_late_the_run_is(self, simulator, run):
-        simulator.fault("drop", path="sell_all", when="after")
+        lose_answer(simulator, applied=True)
         run.store.before_set = lambda value: None
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(liquidator, "watch", _killed)
@@ -225,7 +227,7 @@ class TestTheIntent:
         assert min(left) > 60
 
     def test_a_sale_that_was_found_out_is_a_sale_to_other_tasks(self, simulator, run):
-        simulator.fault("drop", path="sell_all", when="after")
+        lose_answer(simulator, applied=True)
         run.attempt()
         other = TaskRun(simulator)
         other.run_id = "another_run"
@@ -246,8 +248,8 @@ def _killed(*args):
 
 class TestInterrupted:
     @pytest.mark.parametrize("error", [AirflowTaskTimeout, KeyboardInterrupt])
-    def test_while_it_finds_out_says_that_there_may_have_been_a_sale(self, simulator, run, monkeypatch, error):
-        simulator.fault("drop", path="sell_all", when="after")
+    def test_interrupted_while_it_reconciles_the_outcome_is_unknown(self, simulator, run, monkeypatch, error):
+        lose_answer(simulator, applied=True)
 
         def interrupt(*args):
             raise error
@@ -258,7 +260,7 @@ class TestInterrupted:
         assert run.outcome == "unknown"
         assert run.xcoms["liquidation"]["sent_at"]
 
-    def test_before_the_sell_says_that_nothing_was_sent(self, simulator, run, monkeypatch):
+    def test_interrupted_before_the_sell_all_the_outcome_is_not_sent(self, simulator, run, monkeypatch):
         def interrupt():
             run.state = "running"
             raise AirflowTaskTimeout
@@ -279,6 +281,6 @@ class TestInterrupted:
         assert simulator.sell_attempts() == []
 
 
-def test_both_clocks_count():
+def test_the_time_that_has_passed_is_the_longer_of_both_clocks():
     assert clocks.passed_since(clocks.Instant(clocks.time.monotonic() - 10, clocks.time.time())) >= 10
     assert clocks.passed_since(clocks.Instant(clocks.time.monotonic(), clocks.time.time() - 10)) >= 10

@@ -9,7 +9,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_3commas import api
 from airflow_provider_3commas.budget import AccountTaken
-from tests.operators.conftest import TaskRun
+from tests.operators.task_run import TaskRun, lose_answer, refuse_sell_all
 
 
 def another(simulator, run_id: str = "another_run", **parameters) -> TaskRun:
@@ -31,7 +31,7 @@ class TestWithin:
         refused(another(simulator), "a_dag/a_run/liquidate.*sold it.*not_within")
         assert len(simulator.sell_attempts()) == 1
 
-    def test_it_asks_before_it_reads_anything(self, simulator, run):
+    def test_a_second_task_refuses_before_it_reads_anything(self, simulator, run):
         run.attempt()
         requests = len(simulator.journal())
         refused(another(simulator), "not_within")
@@ -44,7 +44,7 @@ class TestWithin:
         refused(second, "liquidate\\[0\\]")
         assert len(simulator.sells()) == 1
 
-    def test_one_that_came_in_between_is_seen_by_the_fence(self, simulator, run):
+    def test_a_task_that_sold_since_the_preflight_is_seen_in_the_fence(self, simulator, run):
         """Both have read the account when one of them sells."""
 
         def sell_first() -> str:
@@ -59,7 +59,7 @@ class TestWithin:
         assert run.phase == "begun"
 
     @pytest.mark.parametrize("lifted", [None, "0.5", timedelta(milliseconds=1)])
-    def test_not_within_lifts_it(self, simulator, run, lifted):
+    def test_a_shorter_not_within_lets_a_second_task_sell(self, simulator, run, lifted):
         run.attempt()
         if lifted is not None:
             import time
@@ -68,14 +68,14 @@ class TestWithin:
         another(simulator, not_within=lifted).attempt()
         assert len(simulator.sells()) == 2
 
-    def test_another_account_is_another_matter(self, simulator, run):
+    def test_another_account_may_be_sold(self, simulator, run):
         run.attempt()
         simulator.change_account(4711, name="Second", holdings={"ETH": "1"})
         another(simulator, account_id=4711).attempt()
         assert len(simulator.sells()) == 2
 
     def test_the_task_itself_may_try_again(self, simulator, run):
-        simulator.fault("json", path="sell_all", status=403, body={"error": "access_denied"})
+        refuse_sell_all(simulator)
         with pytest.raises(AirflowFailException):
             run.attempt()
         run.attempt()
@@ -84,7 +84,7 @@ class TestWithin:
 
 class TestWhatBecomesOfIt:
     def test_a_refusal_frees_the_account_at_once(self, simulator, run):
-        simulator.fault("json", path="sell_all", status=403, body={"error": "access_denied"})
+        refuse_sell_all(simulator)
         with pytest.raises(AirflowFailException):
             run.attempt()
         another(simulator).attempt()
@@ -107,14 +107,14 @@ class TestWhatBecomesOfIt:
         assert len(simulator.sell_attempts()) == 1
 
     def test_an_untouched_account_is_free(self, simulator, run):
-        simulator.fault("drop", path="sell_all", when="before")
+        lose_answer(simulator, applied=False)
         with pytest.raises(api.OutcomeUnknown, match="as it was before"):
             run.attempt()
         another(simulator).attempt()
         assert len(simulator.sells()) == 1
 
     def test_an_unknown_outcome_holds_it(self, simulator, run):
-        simulator.fault("drop", path="sell_all", when="after")
+        lose_answer(simulator, applied=True)
         simulator.fault("status", path="load_balances", status=502, times=None)
         with pytest.raises(api.OutcomeUnknown):
             run.attempt()
@@ -123,7 +123,7 @@ class TestWhatBecomesOfIt:
         assert len(simulator.sell_attempts()) == 1
 
     def test_the_owner_of_an_unknown_outcome_does_not_take_anothers_sale_for_its_own(self, simulator, run):
-        simulator.fault("drop", path="sell_all", when="before")
+        lose_answer(simulator, applied=False)
         simulator.fault("status", path="load_balances", status=502, times=None)
         with pytest.raises(api.OutcomeUnknown):
             run.attempt()
@@ -166,12 +166,12 @@ class TestADagRunThatWasDeleted:
 
         return anew
 
-    def test_is_not_sold_again_when_it_comes_anew(self, simulator, run, anew):
+    def test_a_deleted_run_that_comes_anew_is_not_sold_again(self, simulator, run, anew):
         run.attempt()
         refused(anew(), "deleted .*a_dag/a_run/liquidate, try 1.*sold it.*not_within")
         assert len(simulator.sell_attempts()) == 1
 
-    def test_nor_where_the_outcome_was_unknown(self, simulator, run, anew):
+    def test_a_deleted_run_whose_outcome_was_unknown_is_not_sold_again(self, simulator, run, anew):
         simulator.fault("drop", path="sell_all")
         simulator.fault("status", path="load_balances", times=None)
         with pytest.raises(api.OutcomeUnknown):
@@ -180,7 +180,7 @@ class TestADagRunThatWasDeleted:
         refused(anew(), "deleted .*whose outcome is unknown")
         assert len(simulator.sell_attempts()) == 1
 
-    def test_nor_when_the_new_one_is_cleared(self, simulator, run, anew):
+    def test_a_deleted_run_that_comes_anew_and_is_cleared_is_not_sold_again(self, simulator, run, anew):
         run.attempt()
         new = anew()
         refused(new, "deleted")
@@ -188,7 +188,7 @@ class TestADagRunThatWasDeleted:
         refused(new, "deleted")
         assert len(simulator.sell_attempts()) == 1
 
-    def test_sells_where_that_is_asked_for(self, simulator, run, anew):
+    def test_a_deleted_run_is_sold_again_without_not_within(self, simulator, run, anew):
         run.attempt()
         anew(not_within=None).attempt()
         assert len(simulator.sell_attempts()) == 2

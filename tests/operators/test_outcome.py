@@ -7,7 +7,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_3commas import api
-from tests.operators.conftest import connect
+from tests.operators.task_run import connect, lose_answer, refuse_sell_all
 
 KEYS = {
     "outcome",
@@ -23,10 +23,6 @@ KEYS = {
 }
 
 
-def lose(simulator, *, applied: bool) -> None:
-    simulator.fault("drop", path="sell_all", when="after" if applied else "before")
-
-
 def late(run) -> None:
     run.dag_run.run_after = pendulum.now("UTC").subtract(days=3)
 
@@ -34,9 +30,9 @@ def late(run) -> None:
 #: What happens; the outcome, whether something was sent that may count, and a word of the reason.
 ENDS = {
     "sold": (lambda simulator, run: None, "accepted", True, None),
-    "answer lost, sold": (lambda simulator, run: lose(simulator, applied=True), "reconciled", True, None),
+    "answer lost, sold": (lambda simulator, run: lose_answer(simulator, applied=True), "reconciled", True, None),
     "answer lost, not sold": (
-        lambda simulator, run: lose(simulator, applied=False),
+        lambda simulator, run: lose_answer(simulator, applied=False),
         "unknown",
         True,
         "as it was before",
@@ -58,7 +54,7 @@ ENDS = {
         "401",
     ),
     "sell refused": (
-        lambda simulator, run: simulator.fault("json", path="sell_all", status=403, body={"error": "access_denied"}),
+        lambda simulator, run: refuse_sell_all(simulator),
         "rejected",
         True,
         "403",
@@ -67,7 +63,7 @@ ENDS = {
 
 
 @pytest.mark.parametrize("end", ENDS)
-def test_every_end_is_told(simulator, run, end):
+def test_every_end_pushes_its_outcome(simulator, run, end):
     happen, outcome, sent, reason = ENDS[end]
     happen(simulator, run)
     if reason is None:
@@ -84,7 +80,7 @@ def test_every_end_is_told(simulator, run, end):
     assert facts["account_id"] == simulator.account_id
 
 
-def test_a_wrong_parameter_is_told_too(simulator, run):
+def test_a_wrong_parameter_pushes_its_outcome(simulator, run):
     with pytest.raises(AirflowFailException):
         run.attempt(account_id="summary")
     facts = run.xcoms["liquidation"]
@@ -93,9 +89,9 @@ def test_a_wrong_parameter_is_told_too(simulator, run):
     assert "positive integer" in facts["reason"]
 
 
-def test_an_unknown_outcome_brings_what_was_seen(simulator, run):
+def test_an_unknown_outcome_has_the_evidence(simulator, run):
     simulator.reset("unsellable")
-    lose(simulator, applied=True)
+    lose_answer(simulator, applied=True)
     with pytest.raises(api.OutcomeUnknown):
         run.attempt()
     facts = run.xcoms["liquidation"]
@@ -114,14 +110,14 @@ def test_a_reason_is_one_line_of_bounded_length_without_a_secret(simulator, run)
     assert simulator.api_key not in reason
 
 
-def test_a_connection_that_cannot_be_used_is_told(simulator, run, monkeypatch):
+def test_a_connection_that_cannot_be_used_pushes_its_outcome(simulator, run, monkeypatch):
     connect(monkeypatch, simulator, timeout="soon")
     with pytest.raises(AirflowFailException):
         run.attempt()
     assert "timeout" in run.xcoms["liquidation"]["reason"]
 
 
-def test_a_recorded_sale_is_no_news_for_other_dags(simulator, run, monkeypatch):
+def test_a_recorded_sale_emits_no_asset_event(simulator, run, monkeypatch):
     from airflow.sdk import AssetAlias
 
     run.attempt()
@@ -140,7 +136,7 @@ def test_a_try_that_airflow_has_given_up_overwrites_nothing(simulator, run, stat
     assert run.xcoms == {}
 
 
-def test_one_that_was_replaced_overwrites_nothing(simulator, run):
+def test_a_try_that_was_replaced_overwrites_nothing(simulator, run):
     """Beside a later try that runs, Airflow says *running*: of the later one."""
 
     def frozen(value):
@@ -156,15 +152,15 @@ def test_one_that_was_replaced_overwrites_nothing(simulator, run):
     assert run.xcoms == {}
 
 
-def test_nor_does_one_with_wrong_parameters(simulator, run):
+def test_a_try_that_airflow_has_given_up_with_wrong_parameters_overwrites_nothing(simulator, run):
     run.state = "success"
     with pytest.raises(AirflowFailException):
         run.attempt(account_id="summary")
     assert run.xcoms == {}
 
 
-def test_the_holdings_of_a_sale_that_failed_are_handed_on(simulator, run):
-    simulator.fault("json", path="sell_all", status=403, body={"error": "access_denied"})
+def test_the_holdings_of_a_sale_that_failed_are_pushed(simulator, run):
+    refuse_sell_all(simulator)
     with pytest.raises(AirflowFailException):
         run.attempt()
     assert run.xcoms["holdings_before"]["complete"]

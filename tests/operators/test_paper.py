@@ -6,7 +6,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_3commas import api
-from tests.operators.conftest import TaskRun, connect
+from tests.operators.task_run import TaskRun, connect
 
 REAL, PAPER = 32402783, 32402999
 PREFLIGHTS = [True, "best_effort", False]

@@ -9,7 +9,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_3commas import api
 from airflow_provider_3commas.operators.sell_all import SellAllToBtcOperator
-from tests.operators.conftest import connect
+from tests.operators.task_run import connect
 
 WRONG = [
     ({"account_id": "summary"}, "positive integer"),
@@ -58,7 +58,7 @@ def test_a_wrong_literal_is_refused_when_the_dag_is_parsed(parameters, says):
         {"account_id": 12, "execution_timeout": timedelta(minutes=10)},
     ],
 )
-def test_what_is_right_or_known_only_later_is_not(parameters):
+def test_a_right_literal_and_a_template_are_not_refused(parameters):
     SellAllToBtcOperator(task_id="liquidate", **parameters)
 
 
@@ -80,7 +80,7 @@ def test_a_connection_that_sells_has_to_be_understood_in_full(simulator, run, mo
 
 
 @pytest.mark.filterwarnings("ignore:.*unknown keys in extra")
-def test_one_that_reads_does_not(simulator, monkeypatch):
+def test_a_connection_that_only_reads_need_not(simulator, monkeypatch):
     from airflow_provider_3commas.hooks.threecommas import ThreeCommasHook
 
     connect(monkeypatch, simulator, Mode="paper")

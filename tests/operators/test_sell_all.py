@@ -16,7 +16,7 @@ from airflow_provider_3commas.api import transport
 from airflow_provider_3commas.api.errors import LiquidationRefused
 from airflow_provider_3commas.operators.sell_all import SellAllToBtcOperator, SellAllToUsdOperator
 from airflow_provider_3commas.retry_policy import default_retry_policy
-from tests.operators.conftest import TaskRun, connect
+from tests.operators.task_run import TaskRun, connect
 
 
 def requests_of(simulator) -> list[str]:
@@ -52,7 +52,7 @@ class TestTheSale:
         assert run.outcome == "accepted"
         assert "holdings_before" not in run.xcoms
 
-    def test_to_usd(self, simulator):
+    def test_the_usd_operator_sells_to_usd(self, simulator):
         run = TaskRun(simulator, operator_class=SellAllToUsdOperator)
         run.attempt()
         assert [sell["target"] for sell in simulator.sells()] == ["USD"]
@@ -65,7 +65,7 @@ class TestTheSale:
         assert {entry["mode"] for entry in simulator.journal()} == {"paper"}
         assert [sell["account_id"] for sell in simulator.sells()] == [32402999]
 
-    def test_hands_on_the_holdings_before_the_sale(self, simulator, run):
+    def test_the_holdings_before_the_sale_are_pushed(self, simulator, run):
         run.attempt()
         before = run.xcoms["holdings_before"]
         amounts = {holding["currency"]: Decimal(holding["amount"]) for holding in before["holdings"]}
@@ -73,7 +73,7 @@ class TestTheSale:
         assert before["entities"]["active_bots_count"] == 3
         assert before["complete"] is True
 
-    def test_hands_on_what_became_of_it(self, simulator, run):
+    def test_the_outcome_is_pushed(self, simulator, run):
         run.attempt()
         facts = run.xcoms["liquidation"]
         [sell] = simulator.sells()
@@ -82,7 +82,7 @@ class TestTheSale:
         assert (facts["account_id"], facts["mode"]) == (simulator.account_id, "real")
         assert facts["requests"] == len(simulator.journal()) == 4
 
-    def test_an_asset_among_the_outlets_hears_of_it(self, simulator, run, monkeypatch):
+    def test_an_asset_among_the_outlets_gets_an_event(self, simulator, run, monkeypatch):
         alias = AssetAlias("sold")
         told = []
         event = SimpleNamespace(add=lambda asset, extra: told.append((asset.uri, extra)))
@@ -92,7 +92,7 @@ class TestTheSale:
         assert uri == f"threecommas://account/{simulator.account_id}"
         assert (extra["outcome"], extra["dag_id"], extra["run_id"]) == ("accepted", "a_dag", "a_run")
 
-    def test_a_dry_run_is_no_news_of_an_asset(self, run, monkeypatch):
+    def test_a_dry_run_emits_no_asset_event(self, run, monkeypatch):
         monkeypatch.setattr(run, "outlet_events", None)
         run.attempt(outlets=[AssetAlias("sold")], dry_run=True)
 
@@ -106,7 +106,7 @@ class TestTheSale:
 
         assert floats(run.attempt()) == []
 
-    def test_says_what_it_will_do_before_it_does_it(self, simulator, run, capsys):
+    def test_the_plan_is_logged_before_the_sell_all(self, simulator, run, capsys):
         simulator.fault("status", path="sell_all", status=500)
         with pytest.raises(api.OutcomeUnknown):
             run.attempt()
@@ -143,7 +143,7 @@ class TestBadInput:
             ({"reconcile_for": timedelta(seconds=0.5)}, "reconcile_for"),
         ],
     )
-    def test_fails_at_once_and_sends_nothing(self, simulator, run, parameters, says):
+    def test_a_wrong_parameter_fails_at_once_and_sends_nothing(self, simulator, run, parameters, says):
         with pytest.raises(AirflowFailException, match=says):
             run.attempt(**parameters)
         assert simulator.journal() == []
@@ -187,15 +187,15 @@ class TestGuards:
             ("unsupported", "no sell-all"),
         ],
     )
-    def test_account_that_cannot_be_sold(self, simulator, run, scenario, says):
+    def test_an_account_that_cannot_be_sold_is_refused(self, simulator, run, scenario, says):
         simulator.reset(scenario)
         with pytest.raises(AirflowFailException, match=says) as caught:
             run.attempt()
         assert isinstance(caught.value.__cause__, LiquidationRefused)
         assert simulator.sell_attempts() == []
 
-    def test_account_of_another_name(self, simulator, run):
-        with pytest.raises(AirflowFailException, match="does not bear the name 'Main'"):
+    def test_an_account_of_another_name_is_refused(self, simulator, run):
+        with pytest.raises(AirflowFailException, match="is named 'My Binance US', but account_name is 'Main'"):
             run.attempt(account_name="Main")
         assert simulator.sell_attempts() == []
         run.attempt(account_name="My Binance US")
@@ -214,7 +214,7 @@ class TestGuards:
         run.attempt(dry_run=True, preflight=False)
         assert simulator.sell_attempts() == []
 
-    def test_late_scheduled_run(self, simulator, run):
+    def test_a_late_scheduled_run_is_refused(self, simulator, run):
         run.dag_run.run_type = "scheduled"
         run.dag_run.run_after = pendulum.now("UTC").subtract(hours=1, minutes=1)
         with pytest.raises(AirflowFailException, match="max_lateness"):
@@ -223,13 +223,13 @@ class TestGuards:
         run.attempt(max_lateness=None)
         assert len(simulator.sells()) == 1
 
-    def test_scheduled_run_that_is_late_enough_to_be_normal(self, simulator, run):
+    def test_a_scheduled_run_within_max_lateness_sells(self, simulator, run):
         run.dag_run.run_type = "scheduled"
         run.dag_run.run_after = pendulum.now("UTC").subtract(minutes=59)
         run.attempt()
         assert len(simulator.sells()) == 1
 
-    def test_backfill_run(self, simulator, run):
+    def test_a_backfill_run_is_refused(self, simulator, run):
         run.dag_run.run_type = "backfill"
         with pytest.raises(AirflowFailException, match="allow_backfill"):
             run.attempt(max_lateness=None)
@@ -240,7 +240,7 @@ class TestGuards:
     @pytest.mark.parametrize(
         "run_type", ["scheduled", "manual", "asset_triggered", "operator_triggered", "something_new"]
     )
-    def test_a_run_of_any_kind_that_has_waited_too_long(self, simulator, run, run_type):
+    def test_a_run_of_any_type_that_has_waited_too_long_is_refused(self, simulator, run, run_type):
         run.dag_run.run_type = run_type
         run.dag_run.run_after = pendulum.now("UTC").subtract(days=3)
         with pytest.raises(AirflowFailException, match="max_lateness"):
