@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from airflow_provider_3commas.api.transport import RequestGate
     from airflow_provider_3commas.budget import RequestBudget
     from airflow_provider_3commas.hooks.threecommas import ThreeCommasHook
+    from airflow_provider_3commas.settlement.sensor_run import SensorRun
     from airflow_provider_3commas.settlement.state import Decision
-    from airflow_provider_3commas.settlement.watch import Watch
 
 #: XCom key of the unsold value over time: ``[[seconds, "btc"], ...]``.
 HISTORY_KEY = "settlement_history"
@@ -79,7 +79,7 @@ class BalancesSettledSensor(BaseTask, BaseSensorOperator):
     :param max_failures: failed reads in a row to put up with; ``Retry-After`` is honoured between them.
     :param view_tolerance: share of what is not in BTC by which the balances may miss the account's value.
     :param dry_run: poll once, log and return what is left, with ``settled_at`` ``None``, and succeed: for a DAG whose
-        liquidation is a rehearsal. A bool, or a template that renders to ``True`` or ``False``.
+        liquidation is a dry run. A bool, or a template that renders to ``True`` or ``False``.
     :param deferrable: whether to wait in the triggerer, without a worker; by default what ``[operators]
         default_deferrable`` says.
     """
@@ -121,7 +121,7 @@ class BalancesSettledSensor(BaseTask, BaseSensorOperator):
         self.view_tolerance = view_tolerance
         self.dry_run = dry_run  # type: ignore[method-assign,assignment]  # the CLI's --dry-run method
         self.deferrable = deferrable
-        self._watch: Watch | None = None
+        self._sensor_run: SensorRun | None = None
         self._check_literals()
         self._use_default_retry_policy()
 
@@ -150,9 +150,9 @@ class BalancesSettledSensor(BaseTask, BaseSensorOperator):
         :raises SettlementFailed: the account will not settle.
         :raises AirflowSensorTimeout: the time is over.
         """
-        self._watch = self._begin(context)
+        self._sensor_run = self._begin(context)
         while not (outcome := self.poke(context)):
-            self._pause(context, self._watch)
+            self._pause(context, self._sensor_run)
         result: dict[str, Any] = outcome.xcom_value or {}
         return result
 
@@ -164,14 +164,14 @@ class BalancesSettledSensor(BaseTask, BaseSensorOperator):
         :raises SettlementFailed: the account will not settle.
         :raises AirflowSensorTimeout: the time is over.
         """
-        if self._watch is None:
-            self._watch = self._begin(context)
-        decision = self._watch.poll()
+        if self._sensor_run is None:
+            self._sensor_run = self._begin(context)
+        decision = self._sensor_run.poll()
         self.log.info("%s", decision.message)
-        if self._watch.rehearsal:
-            return PokeReturnValue(True, self._rehearse(context, self._watch, decision))
+        if self._sensor_run.dry_run:
+            return PokeReturnValue(True, self._finish_dry_run(context, self._sensor_run, decision))
         if decision.final:
-            return PokeReturnValue(True, self._conclude(context, self._watch.event(decision)))
+            return PokeReturnValue(True, self._conclude(context, self._sensor_run.event(decision)))
         return PokeReturnValue(False)
 
     def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:
@@ -211,23 +211,23 @@ class BalancesSettledSensor(BaseTask, BaseSensorOperator):
         )
         return self._conclude(context, {"status": "error", "message": message})
 
-    def _begin(self, context: Context) -> Watch:
+    def _begin(self, context: Context) -> SensorRun:
         from airflow_provider_3commas.api.errors import ConfigurationError
-        from airflow_provider_3commas.settlement.watch import Watch
+        from airflow_provider_3commas.settlement.sensor_run import SensorRun
 
         unnoticed = silent_teardown(self)
         if unnoticed:
             raise ConfigurationError(unnoticed)
-        return Watch(self, context)
+        return SensorRun(self, context)
 
     def _gate(self, budget: RequestBudget) -> RequestGate:
         """Return a gate that sleeps if the sensor does, and else one that lets it leave the worker."""
         from airflow_provider_3commas.hooks.gates import raising_gate, sleeping_gate
 
-        watch = self._watch
-        if watch is not None and not watch.rehearsal and (self.deferrable or self.reschedule):
+        run = self._sensor_run
+        if run is not None and not run.dry_run and (self.deferrable or self.reschedule):
             return raising_gate(budget)
-        return sleeping_gate(budget, time_left=None if watch is None else watch.time_left, logger=self.log)
+        return sleeping_gate(budget, time_left=None if run is None else run.time_left, logger=self.log)
 
     def _check_literals(self) -> None:
         """Refuse what is wrong before any run; what is templated has to wait for ``execute``."""
@@ -243,28 +243,28 @@ class BalancesSettledSensor(BaseTask, BaseSensorOperator):
 
             check_literals(self)
 
-    def _rehearse(self, context: Context, watch: Watch, decision: Decision) -> dict[str, Any]:
+    def _finish_dry_run(self, context: Context, run: SensorRun, decision: Decision) -> dict[str, Any]:
         """Return what one poll has shown: nothing was sold, so nothing will settle."""
         from airflow_provider_3commas.api.errors import SettlementFailed
 
-        event = watch.event(decision)
+        event = run.event(decision)
         context["ti"].xcom_push(FACTS_KEY, event["facts"])
         if decision.result is None:
             raise SettlementFailed(decision.message, **event["details"])
         self.log.warning("DRY RUN: not waiting for account %s to settle.", self.account_id)
         return {**decision.result, "settled_at": None}
 
-    def _pause(self, context: Context, watch: Watch) -> None:
+    def _pause(self, context: Context, run: SensorRun) -> None:
         """Wait for the next poll: asleep, or by leaving the worker."""
-        seconds = watch.pause()
+        seconds = run.pause()
         if self.deferrable:
             # For a report, should the trigger break.
-            context["ti"].xcom_push(FACTS_KEY, watch.facts_so_far())
-            self._defer(watch)
-        if not self.reschedule or watch.unsaved_and_half_settled:
+            context["ti"].xcom_push(FACTS_KEY, run.interim_facts())
+            self._defer(run)
+        if not self.reschedule or run.would_lose_stable_reads:
             time.sleep(min(seconds, _SHORT_PAUSE) if self.reschedule else seconds)
             return
-        watch.save()
+        run.save()
         from datetime import timedelta
 
         from airflow.sdk import timezone
@@ -273,7 +273,7 @@ class BalancesSettledSensor(BaseTask, BaseSensorOperator):
         next_poll = timezone.utcnow() + timedelta(seconds=seconds)
         raise sensor.AirflowRescheduleException(next_poll)  # type: ignore[attr-defined,no-untyped-call]
 
-    def _defer(self, watch: Watch) -> NoReturn:
+    def _defer(self, run: SensorRun) -> NoReturn:
         from datetime import timedelta
 
         from airflow_provider_3commas.settlement.state import as_json, iso
@@ -282,18 +282,18 @@ class BalancesSettledSensor(BaseTask, BaseSensorOperator):
         max_wait = self.max_wait
         self.defer(
             trigger=BalancesSettledTrigger(
-                watch.account_id,
+                run.account_id,
                 self.threecommas_conn_id,
-                criteria=as_json(watch.criteria),
-                progress=as_json(watch.progress),
+                criteria=as_json(run.criteria),
+                progress=as_json(run.progress),
                 poll_interval=self.poke_interval,
-                deadline=iso(watch.deadline),
+                deadline=iso(run.deadline),
                 timeout=self.timeout,
                 exponential_backoff=self.exponential_backoff,
                 max_wait=max_wait.total_seconds() if max_wait else None,
             ),
             method_name="execute_complete",
-            timeout=timedelta(seconds=watch.time_left() + _BACKSTOP),
+            timeout=timedelta(seconds=run.time_left() + _BACKSTOP),
         )
 
     def _conclude(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from airflow_provider_3commas.settlement.criteria import Criteria
 
 #: How many times ``dust_btc`` all dust together may be worth.
-DUST_SUM = 20
+MAX_DUST_MULTIPLE = 20
 
 _NAMED_AT_MOST = 10
 # A float has 15 digits that can be trusted; a difference of two, a few less.
@@ -36,7 +36,7 @@ class Reading:
     :param entities: its active entities; ``None`` if they were not asked for.
     """
 
-    __slots__ = ("_assessed", "account", "entities", "rows")
+    __slots__ = ("_assessments", "account", "entities", "rows")
 
     def __init__(
         self, account: dict[str, Any], rows: Sequence[BalanceRow] | None, entities: dict[str, int | None] | None = None
@@ -44,17 +44,17 @@ class Reading:
         self.account = account
         self.rows = rows
         self.entities = entities
-        self._assessed: dict[Criteria, Assessment] = {}
+        self._assessments: dict[Criteria, Assessment] = {}
 
-    def assessed(self, criteria: Criteria) -> Assessment:
+    def assess(self, criteria: Criteria) -> Assessment:
         """Measure the rows; once for all waits with the same criteria.
 
         :param criteria: what settled means.
         :return: the measures.
         """
-        if criteria not in self._assessed:
-            self._assessed[criteria] = Assessment(criteria, self.account, self.rows or ())
-        return self._assessed[criteria]
+        if criteria not in self._assessments:
+            self._assessments[criteria] = Assessment(criteria, self.account, self.rows or ())
+        return self._assessments[criteria]
 
 
 class _Residual(NamedTuple):
@@ -143,7 +143,7 @@ def _counts_as_order(held: Holding, dust_btc: Decimal) -> bool:
 
 def _much_dust(dust: list[Holding], dust_btc: Decimal) -> list[str]:
     """Name dust that is none in sum: ten thousand coins of next to nothing are an account."""
-    worth, most = total(held.assets_btc for held in dust), DUST_SUM * dust_btc
+    worth, most = total(held.assets_btc for held in dust), MAX_DUST_MULTIPLE * dust_btc
     if worth <= most:
         return []
     title = f"dust worth {plain(places(worth))} BTC together (more than {plain(places(most))}): "

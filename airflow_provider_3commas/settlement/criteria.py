@@ -21,7 +21,7 @@ from airflow_provider_3commas.targets import DUST_BTC, TARGETS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_LONGEST_STALL = timedelta(days=3650)
+_MAX_STALL_AFTER = timedelta(days=3650)
 
 
 class _Criterion(NamedTuple):
@@ -42,7 +42,7 @@ def _parse_target(value: object, _name: str) -> str:
 
 
 def _parse_stall(value: object, name: str) -> float:
-    return parse_seconds(value, name, longest=_LONGEST_STALL).total_seconds()
+    return parse_seconds(value, name, longest=_MAX_STALL_AFTER).total_seconds()
 
 
 class Criteria(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,7 +71,7 @@ class Criteria(msgspec.Struct, frozen=True, kw_only=True):
             raise ConfigurationError(f"ignore_currencies has {', '.join(both)}, which counts as the target.")
 
     @classmethod
-    def of(cls, **written: object) -> Criteria:
+    def parse(cls, **written: object) -> Criteria:
         """Read criteria from what a user wrote or a template rendered."""
         return cls(**{name: _CRITERIA[name].parse(value, name) for name, value in written.items()})
 

@@ -23,8 +23,8 @@ import msgspec
 from airflow_provider_3commas.holdings import account_problem
 from airflow_provider_3commas.in_words import describe_counts, describe_names
 from airflow_provider_3commas.money import EXACT, plain, read_amount, total
-from airflow_provider_3commas.settlement.assessment import DUST_SUM, Reading, places
-from airflow_provider_3commas.settlement.state import Decision, Progress, Status, extended, iso
+from airflow_provider_3commas.settlement.assessment import MAX_DUST_MULTIPLE, Reading, places
+from airflow_provider_3commas.settlement.state import Decision, Progress, Status, add_to_history, iso
 
 if TYPE_CHECKING:
     from airflow_provider_3commas.api.errors import ThreeCommasError
@@ -32,13 +32,13 @@ if TYPE_CHECKING:
     from airflow_provider_3commas.settlement.criteria import Criteria
 
 #: Seconds between polls at least, whatever is asked for: a hot loop would get the address banned.
-SHORTEST_INTERVAL = 0.1
+MIN_INTERVAL = 0.1
 
-_TROUBLE_LENGTH = 500
+_MAX_ERROR_LENGTH = 500
 # How often what runs is asked for while nothing moves, in the time after which that is a stall.
-_ASKED_PER_STALL = 5
+_ENTITY_READS_PER_STALL = 5
 # Polls that have to show an account empty before it is.
-_FEWEST_EMPTIES = 2
+_MIN_EMPTY_POLLS = 2
 _replace = msgspec.structs.replace
 
 
@@ -70,10 +70,10 @@ def decide(criteria: Criteria, progress: Progress, reading: Reading, now: float)
         message = f"Account {reading.account['id']} can't settle: {reason}.{_last_left(progress)}"
         return Decision(Status.FAILED, message, step)
     with localcontext(EXACT):
-        return _Judgement(criteria, reading, reading.assessed(criteria), now).after(progress)
+        return _Evaluation(criteria, reading, reading.assess(criteria), now).after(progress)
 
 
-class _Judgement(NamedTuple):
+class _Evaluation(NamedTuple):
     """Weigh one reading."""
 
     criteria: Criteria
@@ -114,7 +114,7 @@ class _Judgement(NamedTuple):
             return self.criteria.require_no_entities
         if not blocked:
             return False
-        share = self.criteria.stall_after / _ASKED_PER_STALL
+        share = self.criteria.stall_after / _ENTITY_READS_PER_STALL
         idle_for = self.now - step.unchanged_since
         return idle_for >= self.criteria.stall_after or (idle_for >= share and self.now - step.asked_at >= share)
 
@@ -140,7 +140,7 @@ class _Judgement(NamedTuple):
             unchanged_since=self.now if changed else progress.unchanged_since,
             empty_since=0.0,
             empties=0,
-            history=extended(progress, seen.unsold_btc, self.now) if seen.has_rows else progress.history,
+            history=add_to_history(progress, seen.unsold_btc, self.now) if seen.has_rows else progress.history,
             seen=seen.text if seen.has_rows else progress.seen,
             seen_at=self.now if seen.has_rows else progress.seen_at,
         )
@@ -173,13 +173,13 @@ class _Judgement(NamedTuple):
         if not (self.seen.only_dust and progress.seen):
             return False
         before = read_amount(msgspec.json.decode(progress.seen)[0])
-        return before is not None and before > DUST_SUM * self.criteria.dust_btc
+        return before is not None and before > MAX_DUST_MULTIPLE * self.criteria.dust_btc
 
     def _nothing(self, progress: Progress) -> Decision:
         """End a wait for an account with nothing on it: absence of data settles nothing, and won't go away either."""
         step = self._without_balances(progress, empties=progress.empties + 1)
         if progress.seen:
-            if step.empties < max(self.criteria.stable_reads, _FEWEST_EMPTIES):
+            if step.empties < max(self.criteria.stable_reads, _MIN_EMPTY_POLLS):
                 return self._decision(
                     Status.WAITING, step, f"has not settled yet: it looks empty for the moment.{_last_left(progress)}"
                 )
@@ -258,7 +258,7 @@ def on_failed_poll(
     step = _replace(
         progress,
         failures=failures,
-        trouble=str(error)[:_TROUBLE_LENGTH],
+        trouble=str(error)[:_MAX_ERROR_LENGTH],
         not_before=now + max(error.retry_after or 0.0, 0.0),
     )
     if error.permanent:
@@ -331,7 +331,7 @@ def next_interval(progress: Progress, interval: float, *, backoff: bool = False,
     :param longest: seconds that it may grow to; ``None`` for no limit.
     :return: seconds.
     """
-    interval = max(interval, SHORTEST_INTERVAL)
+    interval = max(interval, MIN_INTERVAL)
     if not backoff:
         return interval
     grown = interval * 2.0 ** min(max(progress.reads + progress.failures - 1, 0), 20)

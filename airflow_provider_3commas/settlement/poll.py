@@ -33,7 +33,7 @@ class Poll:
         self.requests = 0
 
     @property
-    def begun(self) -> bool:
+    def started(self) -> bool:
         """Whether an answer has come that would be lost with this poll."""
         return self._reading is not None
 

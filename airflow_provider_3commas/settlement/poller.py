@@ -368,7 +368,7 @@ class _AccountPoller:
         else:
             if reading.rows is None or reading.entities is not None:
                 decisions = _decide(waits, reading)
-        return [decision.counting(poll.requests) for decision in decisions]
+        return [decision.add_requests(poll.requests) for decision in decisions]
 
     async def _answer(self, poll: Poll) -> Reading:
         """Poll in a thread, waiting for the budget here; fetch the connection again if the key is refused."""

@@ -112,7 +112,7 @@ class Decision(NamedTuple):
         """Whether the wait is over."""
         return self.status not in (Status.WAITING, Status.UNDECIDED)
 
-    def counting(self, requests: int) -> Decision:
+    def add_requests(self, requests: int) -> Decision:
         """Remember what the poll has cost.
 
         :param requests: how many requests it has sent.
@@ -138,7 +138,7 @@ class Decision(NamedTuple):
         }
 
 
-def begin(now: float) -> Progress:
+def new_progress(now: float) -> Progress:
     """Start a wait.
 
     :param now: the time.
@@ -157,7 +157,7 @@ def history_points(progress: Progress) -> list[list[Any]]:
     return [[float(seconds), value] for seconds, _, value in pairs]
 
 
-def extended(progress: Progress, value: str, now: float) -> str:
+def add_to_history(progress: Progress, value: str, now: float) -> str:
     """Add a point to the history if it says something new; every second one goes when there are too many."""
     points = progress.history.split()
     if points and points[-1].partition("=")[2] == value:
@@ -192,7 +192,7 @@ def last_result(criteria: Criteria, account_id: int, progress: Progress) -> dict
     }
 
 
-def facts(criteria: Criteria, account_id: int, progress: Progress, *, settled: bool) -> dict[str, Any]:
+def wait_facts(criteria: Criteria, account_id: int, progress: Progress, *, settled: bool) -> dict[str, Any]:
     """Return what a report needs to know of a wait beside its outcome.
 
     :param criteria: what settled means.
@@ -219,7 +219,7 @@ def final_event(criteria: Criteria, account_id: int, decision: Decision) -> dict
     :return: ``Decision.as_event`` and ``facts``.
     """
     settled = decision.status is Status.SETTLED
-    return {**decision.as_event(), "facts": facts(criteria, account_id, decision.progress, settled=settled)}
+    return {**decision.as_event(), "facts": wait_facts(criteria, account_id, decision.progress, settled=settled)}
 
 
 def residual_btc(result: dict[str, Any]) -> str:

@@ -12,7 +12,7 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_3commas.api.account_ids import parse_account_id
 from airflow_provider_3commas.settlement.criteria import Criteria
-from airflow_provider_3commas.settlement.state import Progress, begin, final_event
+from airflow_provider_3commas.settlement.state import Progress, final_event, new_progress
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -119,7 +119,7 @@ class BalancesSettledTrigger(BaseTrigger):
         deadline = datetime.fromisoformat(self.deadline).timestamp() if self.deadline else start + self.timeout
         wait = polling.Wait(
             criteria,
-            msgspec.convert(self.progress, Progress) if self.progress else begin(start),
+            msgspec.convert(self.progress, Progress) if self.progress else new_progress(start),
             interval=self.poll_interval,
             deadline=deadline,
             timeout=self.timeout,

@@ -30,7 +30,7 @@ from airflow_provider_3commas.budget import RaisingGate, Reason, Reservation, Sl
 from airflow_provider_3commas.report import build_report
 from airflow_provider_3commas.sensors.balances import BalancesSettledSensor
 from airflow_provider_3commas.settlement.criteria import Criteria
-from airflow_provider_3commas.settlement.watch import Watch
+from airflow_provider_3commas.settlement.sensor_run import SensorRun
 from tests.fakes import ACCOUNT, SETTLED, START, UNSOLD, View, row
 from tests.triggers.virtual import pairs
 
@@ -424,7 +424,7 @@ class TestDeferrable:
     def test_gates_let_the_worker_go(self, lab):
         waiting, sleeping = lab.sensor(), lab.sensor(dry_run=True)
         for sensor, kind in ((waiting, RaisingGate), (sleeping, SleepingGate)):
-            sensor._watch = Watch(sensor, lab.context)
+            sensor._sensor_run = SensorRun(sensor, lab.context)
             assert isinstance(sensor._gate(None), kind)
 
     @DEFERRABLE
@@ -547,7 +547,7 @@ class TestParameters:
     def test_defaults_are_those_of_the_criteria_and_need_no_check(self):
         defaults = BalancesSettledSensor._DEFAULTS
         criteria = {name: defaults[name] for name in Criteria.__struct_fields__}
-        assert Criteria.of() == Criteria.of(**criteria) == Criteria()
+        assert Criteria.parse() == Criteria.parse(**criteria) == Criteria()
 
 
 class TestAssetEvents:
@@ -574,7 +574,7 @@ class TestAssetEvents:
         assert events[other].extra == {}
 
     @POKE
-    def test_not_for_a_rehearsal(self, lab, exchange):
+    def test_not_for_a_dry_run(self, lab, exchange):
         exchange((0, SETTLED))
         alias, events = AssetAlias("accounts"), OutletEventAccessors()
         lab.outlet_events = events

@@ -55,7 +55,7 @@ def test_goes_on_where_it_was_interrupted(name):
     poll = Poll(ACCOUNT, lambda _: True)
     with pytest.raises(WaitForBudget):
         poll.run(client)
-    assert poll.begun is (name != "load_balances")
+    assert poll.started is (name != "load_balances")
     with pytest.raises(OutcomeUnknown):
         poll.run(client)
     assert poll.run(client).entities == {"x": 0}

@@ -22,7 +22,7 @@ from airflow_provider_3commas.api.errors import (
 from airflow_provider_3commas.budget.gates import WaitForBudget
 from airflow_provider_3commas.settlement import poller as polling
 from airflow_provider_3commas.settlement.criteria import Criteria
-from airflow_provider_3commas.settlement.state import Progress, as_json, begin
+from airflow_provider_3commas.settlement.state import Progress, as_json, new_progress
 from airflow_provider_3commas.triggers.balances import BalancesSettledTrigger
 from tests.fakes import ACCOUNT, SETTLED, START, UNSOLD, ScriptedClient, View, row
 from tests.triggers.virtual import drive, pairs
@@ -54,8 +54,8 @@ def nothing_is_left() -> bool:
 class TestSerialization:
     def test_survives_the_database(self):
         original = trigger(
-            criteria=as_json(Criteria.of(target="USD", dust_btc="0.001", ignore_currencies=["LUNA"])),
-            progress=as_json(begin(START)),
+            criteria=as_json(Criteria.parse(target="USD", dust_btc="0.001", ignore_currencies=["LUNA"])),
+            progress=as_json(new_progress(START)),
             poll_interval=5.5,
             exponential_backoff=True,
             max_wait=60.0,
@@ -106,7 +106,7 @@ class TestEvent:
     def test_carries_the_facts(self, clock, connected):
         exchange = ScriptedClient((0, UNSOLD))
         connected(exchange)
-        fired = drive(clock, event(trigger(criteria=as_json(Criteria.of(dust_btc="0.01")))))
+        fired = drive(clock, event(trigger(criteria=as_json(Criteria.parse(dust_btc="0.01")))))
         assert fired["status"] == "stalled"
         assert fired["facts"]["criteria"]["dust_btc"] == "0.01"
         assert fired["facts"]["requests"] == len(exchange.requests)
@@ -141,7 +141,7 @@ class TestEvent:
     def test_last_poll_is_at_the_deadline(self, clock, connected):
         exchange = ScriptedClient((0, UNSOLD), (174, SETTLED))
         connected(exchange)
-        criteria = as_json(Criteria.of(stable_reads=1))
+        criteria = as_json(Criteria.parse(stable_reads=1))
         fired = drive(clock, event(trigger(deadline=at(175), criteria=criteria)))
         assert fired["status"] == "settled"
 
@@ -281,7 +281,7 @@ class TestPolls:
     def test_retry_after_that_the_sensor_met_is_honoured(self, clock, connected):
         exchange = ScriptedClient((0, SETTLED))
         connected(exchange)
-        told = msgspec.structs.replace(begin(START), failures=1, not_before=START + 300)
+        told = msgspec.structs.replace(new_progress(START), failures=1, not_before=START + 300)
         drive(clock, event(trigger(progress=as_json(told))))
         assert exchange.polls()[0] >= 300
 
@@ -376,7 +376,7 @@ class TestSharing:
         connected(ScriptedClient((0, view)))
 
         async def both() -> list[dict]:
-            ignores = as_json(Criteria.of(ignore_currencies=["DOT"]))
+            ignores = as_json(Criteria.parse(ignore_currencies=["DOT"]))
             return await asyncio.gather(event(trigger()), event(trigger(criteria=ignores)))
 
         assert [fired["status"] for fired in drive(clock, both())] == ["stalled", "settled"]
@@ -386,7 +386,7 @@ class TestSharing:
         connected(exchange)
 
         async def both() -> list[dict]:
-            eager = as_json(Criteria.of(stable_reads=40))
+            eager = as_json(Criteria.parse(stable_reads=40))
             return await asyncio.gather(
                 event(trigger(poll_interval=5, criteria=eager)), event(trigger(poll_interval=60))
             )

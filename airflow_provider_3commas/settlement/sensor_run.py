@@ -57,7 +57,7 @@ class Sensor(Protocol):
         """Whether the worker is left between the polls."""
 
 
-class Watch:
+class SensorRun:
     """Remember what one try of a sensor has to know, between its polls.
 
     :param sensor: the sensor, rendered.
@@ -67,8 +67,8 @@ class Watch:
 
     def __init__(self, sensor: Sensor, context: Context) -> None:
         self.account_id = parse_account_id(sensor.account_id)
-        self.rehearsal = parse_bool(sensor.dry_run, "dry_run")
-        self.criteria = Criteria.of(**{name: getattr(sensor, name) for name in Criteria.__struct_fields__})
+        self.dry_run = parse_bool(sensor.dry_run, "dry_run")
+        self.criteria = Criteria.parse(**{name: getattr(sensor, name) for name in Criteria.__struct_fields__})
         self._sensor = sensor
         self._ti = context["ti"]
         self._store = context.get("task_state_store")
@@ -99,10 +99,10 @@ class Watch:
             decision = settlement.on_failed_poll(self.criteria, self.progress, error, self.account_id, time.time())
         else:
             decision = settlement.decide(self.criteria, self.progress, reading, time.time())
-        decision = decision.counting(poll.requests)
+        decision = decision.add_requests(poll.requests)
         self._postponed = not decision.final and decision.result is None and decision.cause is None
         self.progress = decision.progress
-        if decision.final or self.rehearsal or time.time() < self.deadline:
+        if decision.final or self.dry_run or time.time() < self.deadline:
             return decision
         return settlement.on_timeout(self.progress, self.account_id, self._sensor.timeout)
 
@@ -114,10 +114,10 @@ class Watch:
         """
         return state.final_event(self.criteria, self.account_id, decision)
 
-    def facts_so_far(self) -> dict[str, Any]:
+    def interim_facts(self) -> dict[str, Any]:
         """Return what is known if nothing more is ever heard of this wait; how many requests it will send is not."""
         progress = msgspec.structs.replace(self.progress, requests=None)
-        return state.facts(self.criteria, self.account_id, progress, settled=False)
+        return state.wait_facts(self.criteria, self.account_id, progress, settled=False)
 
     def _read(self, poll: Poll) -> Reading:
         """Read the account; once a poll has begun, its budget is waited for here, or what it has used is lost."""
@@ -126,7 +126,7 @@ class Watch:
             try:
                 return poll.run(client)
             except WaitForBudget as wait:
-                if not poll.begun or self.time_left() <= 0:
+                if not poll.started or self.time_left() <= 0:
                     raise
                 time.sleep(min(wait.seconds, self.time_left()))
 
@@ -147,7 +147,7 @@ class Watch:
         return min(max(interval, asked_for), self.time_left())
 
     @property
-    def unsaved_and_half_settled(self) -> bool:
+    def would_lose_stable_reads(self) -> bool:
         """Whether the reads so far look settled and would be forgotten by a reschedule."""
         return self._store is None and self.progress.stable > 0
 
@@ -160,7 +160,7 @@ class Watch:
 
     def _restore(self) -> Progress:
         """Return what earlier polls of this try have written down; a retry starts anew, or a stall would last."""
-        fresh = state.begin(time.time())
+        fresh = state.new_progress(time.time())
         if not self._sensor.reschedule or self._sensor.deferrable:
             return fresh
         # What earlier polls have sent is not known if they are forgotten.
