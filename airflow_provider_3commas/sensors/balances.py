@@ -256,7 +256,7 @@ class BalancesSettledSensor(BaseTask, BaseSensorOperator):
 
     def _pause(self, context: Context, run: SensorRun) -> None:
         """Wait for the next poll: asleep, or by leaving the worker."""
-        seconds = run.pause()
+        seconds = run.seconds_to_next_poll()
         if self.deferrable:
             # For a report, should the trigger break.
             context["ti"].xcom_push(FACTS_KEY, run.interim_facts())
@@ -274,9 +274,9 @@ class BalancesSettledSensor(BaseTask, BaseSensorOperator):
         raise sensor.AirflowRescheduleException(next_poll)  # type: ignore[attr-defined,no-untyped-call]
 
     def _defer(self, run: SensorRun) -> NoReturn:
-        from datetime import timedelta
+        from datetime import UTC, datetime, timedelta
 
-        from airflow_provider_3commas.settlement.state import as_json, iso
+        from airflow_provider_3commas.settlement.state import as_json
         from airflow_provider_3commas.triggers.balances import BalancesSettledTrigger
 
         max_wait = self.max_wait
@@ -287,7 +287,7 @@ class BalancesSettledSensor(BaseTask, BaseSensorOperator):
                 criteria=as_json(run.criteria),
                 progress=as_json(run.progress),
                 poll_interval=self.poke_interval,
-                deadline=iso(run.deadline),
+                deadline=datetime.fromtimestamp(run.deadline, UTC).isoformat(),
                 timeout=self.timeout,
                 exponential_backoff=self.exponential_backoff,
                 max_wait=max_wait.total_seconds() if max_wait else None,

@@ -25,16 +25,17 @@ _MAX_STALL_AFTER = timedelta(days=3650)
 
 
 class _Criterion(NamedTuple):
-    """How a criterion is read from what a user wrote or a template rendered, and what it may be."""
+    """How a criterion is parsed from what a user wrote or a template rendered, and its range."""
 
     parse: Callable[[Any, str], Any]
-    least: Decimal | int | None = None
-    most: Decimal | int | None = None
+    minimum: Decimal | int | None = None
+    maximum: Decimal | int | None = None
     unit: str = ""
 
     def check(self, name: str, value: Any) -> None:
-        if self.least is not None and not self.least <= value <= self.most:
-            raise ConfigurationError(f"{name} must be between {self.least} and {self.most} ({self.unit}), got {value}.")
+        if self.minimum is not None and not self.minimum <= value <= self.maximum:
+            allowed = f"between {self.minimum} and {self.maximum} ({self.unit})"
+            raise ConfigurationError(f"{name} must be {allowed}, got {value}.")
 
 
 def _parse_target(value: object, _name: str) -> str:
@@ -46,7 +47,7 @@ def _parse_stall(value: object, name: str) -> float:
 
 
 class Criteria(msgspec.Struct, frozen=True, kw_only=True):
-    """Say what *settled* means; the parameters of ``BalancesSettledSensor`` of the same names describe each."""
+    """What *settled* means; ``BalancesSettledSensor`` describes its parameters of the same names."""
 
     target: Annotated[str, _Criterion(_parse_target)] = "BTC"
     #: Empty for the target's own.
@@ -72,7 +73,7 @@ class Criteria(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def parse(cls, **written: object) -> Criteria:
-        """Read criteria from what a user wrote or a template rendered."""
+        """Parse criteria from what a user wrote or a template rendered."""
         return cls(**{name: _CRITERIA[name].parse(value, name) for name, value in written.items()})
 
     @property

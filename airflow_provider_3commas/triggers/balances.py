@@ -104,28 +104,27 @@ class BalancesSettledTrigger(BaseTrigger):
     async def _event(self) -> dict[str, Any]:
         """Return the event; an exception would be logged by the resumed task, where no secret is masked yet."""
         try:
-            return await self._settle()
+            return await self._wait()
         except Exception as error:
             self.log.exception("Waiting for account %s failed", self.account_id)
             message = f"Waiting for account {self.account_id} failed ({type(error).__name__}); see the triggerer's log."
             return {"status": ERROR, "message": message, "result": None, "history": [], "details": {}}
 
-    async def _settle(self) -> dict[str, Any]:
-        from airflow_provider_3commas.settlement import poller as polling
+    async def _wait(self) -> dict[str, Any]:
+        from airflow_provider_3commas.settlement import poller
 
         criteria = msgspec.convert(self.criteria or {}, Criteria)
         account_id = parse_account_id(self.account_id)
-        start = polling.now()
-        deadline = datetime.fromisoformat(self.deadline).timestamp() if self.deadline else start + self.timeout
-        wait = polling.Wait(
-            criteria,
-            msgspec.convert(self.progress, Progress) if self.progress else new_progress(start),
+        start = time.time()
+        wait = poller.Wait(
+            criteria=criteria,
+            progress=msgspec.convert(self.progress, Progress) if self.progress else new_progress(start),
             interval=self.poll_interval,
-            deadline=deadline,
+            deadline=datetime.fromisoformat(self.deadline).timestamp() if self.deadline else start + self.timeout,
             timeout=self.timeout,
             backoff=self.exponential_backoff,
-            longest=self.max_wait,
-            say=self.log.info,
+            max_interval=self.max_wait,
+            log=self.log.info,
         )
-        decision = await polling.settle(self.threecommas_conn_id, account_id, wait)
+        decision = await poller.wait_for_account(self.threecommas_conn_id, account_id, wait)
         return final_event(criteria, account_id, decision)

@@ -15,7 +15,7 @@ from airflow.sdk.bases.sensor import AirflowRescheduleException
 
 from airflow_provider_3commas.hooks.threecommas import ThreeCommasHook
 from airflow_provider_3commas.sensors.balances import BalancesSettledSensor
-from airflow_provider_3commas.settlement import poller as polling
+from airflow_provider_3commas.settlement import poller
 from airflow_provider_3commas.triggers.balances import BalancesSettledTrigger
 from tests.fakes import ACCOUNT, START, ScriptedClient, TaskInstance, TaskStateStore
 from tests.triggers.virtual import drive
@@ -111,7 +111,7 @@ def exchange(monkeypatch):
             return built
 
         monkeypatch.setattr(ThreeCommasHook, "get_conn", lambda self: built)
-        monkeypatch.setattr(polling, "connect", connect)
+        monkeypatch.setattr(poller, "connect", connect)
         return built
 
     return to

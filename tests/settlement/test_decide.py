@@ -22,6 +22,7 @@ from airflow_provider_3commas.settlement.decide import decide, needs_entities, n
 from airflow_provider_3commas.settlement.state import (
     Progress,
     Status,
+    final_event,
     new_progress,
 )
 from tests.fakes import ACCOUNT, START, row
@@ -245,7 +246,7 @@ class TestFailed:
     def test_at_once_by_what_waiting_cannot_cure(self, kind):
         decision = on_failed_poll(Criteria.parse(), new_progress(START), kind("no", status_code=4), ACCOUNT, START)
         assert decision.status is Status.FAILED
-        assert decision.as_event()["details"] == {"status_code": 4}
+        assert final_event(Criteria(), ACCOUNT, decision)["details"] == {"status_code": 4}
 
     def test_by_too_many_failed_reads_in_a_row(self):
         progress = new_progress(START)
@@ -299,6 +300,6 @@ def test_interval_grows_only_when_asked():
     progress = Progress(reads=3)
     assert next_interval(progress, 10) == 10
     assert next_interval(progress, 10, backoff=True) == 40
-    assert next_interval(progress, 10, backoff=True, longest=25) == 25
+    assert next_interval(progress, 10, backoff=True, max_interval=25) == 25
     assert next_interval(Progress(), 10, backoff=True) == 10
     assert next_interval(progress, 0) > 0

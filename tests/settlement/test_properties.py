@@ -19,6 +19,7 @@ from airflow_provider_3commas.settlement.criteria import Criteria
 from airflow_provider_3commas.settlement.decide import decide, needs_entities, on_failed_poll
 from airflow_provider_3commas.settlement.state import (
     Status,
+    final_event,
     last_result,
     new_progress,
 )
@@ -150,7 +151,7 @@ def test_what_was_last_seen_is_remembered_as_it_was(view, btc):
 @given(view=views, btc=amounts)
 def test_everything_said_is_plain_json(view, btc):
     decision = run(Criteria.parse(), reading(row("BTC", str(btc)), *view))
-    event = json.loads(json.dumps(decision.as_event()))
+    event = json.loads(json.dumps(final_event(Criteria(), ACCOUNT, decision)))
     numbers = [event["result"]["target_amount"], event["result"]["btc_value"]]
     numbers += [item[name] for item in event["result"]["residual"] for name in ("amount", "btc_value")]
     assert all("E" not in number.upper() and Decimal(number).is_finite() for number in numbers)

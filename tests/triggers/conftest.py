@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 import time_machine
 
-from airflow_provider_3commas.settlement import poller as polling
+from airflow_provider_3commas.settlement import poller
 from tests.fakes import START, ScriptedClient
 
 
@@ -30,7 +30,7 @@ def connected(monkeypatch):
             asked.append(conn_id)
             return exchanges[min(len(asked), len(exchanges)) - 1]
 
-        monkeypatch.setattr(polling, "connect", connect)
+        monkeypatch.setattr(poller, "connect", connect)
         return asked
 
     return to

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
@@ -20,7 +21,7 @@ from airflow_provider_3commas.api.errors import (
     RateLimitExceeded,
 )
 from airflow_provider_3commas.budget.gates import WaitForBudget
-from airflow_provider_3commas.settlement import poller as polling
+from airflow_provider_3commas.settlement import poller
 from airflow_provider_3commas.settlement.criteria import Criteria
 from airflow_provider_3commas.settlement.state import Progress, as_json, new_progress
 from airflow_provider_3commas.triggers.balances import BalancesSettledTrigger
@@ -48,7 +49,7 @@ async def event(one: BalancesSettledTrigger) -> dict:
 
 
 def nothing_is_left() -> bool:
-    return not any(state._connections for state in polling._loops.values())
+    return not any(state._connections for state in poller._loops.values())
 
 
 class TestSerialization:
@@ -184,7 +185,7 @@ class TestEvent:
 
 
 def _elapsed() -> float:
-    return polling.now() - START
+    return time.time() - START
 
 
 class TestResumption:
@@ -479,7 +480,7 @@ class TestConnection:
 
         connections = asyncio.run(fleet())
         assert exchange_server.requests >= 200
-        assert connections <= polling._THREADS
+        assert connections <= poller._THREADS
 
     def test_replaced_key_is_fetched(self, clock, connected):
         old, new = ScriptedClient((0, UNSOLD), (100, AuthenticationError("401"))), ScriptedClient((0, SETTLED))
@@ -501,14 +502,14 @@ class TestConnection:
 
     def test_airflow_out_of_reach_for_a_moment_is_a_failed_read(self, clock, connected, monkeypatch):
         connected(ScriptedClient((0, SETTLED)))
-        connect, failures = polling.connect, iter([ConnectionFailed("no answer")] * 3)
+        connect, failures = poller.connect, iter([ConnectionFailed("no answer")] * 3)
 
         async def flaky(conn_id: str) -> object:
             for failure in failures:
                 raise failure
             return await connect(conn_id)
 
-        monkeypatch.setattr(polling, "connect", flaky)
+        monkeypatch.setattr(poller, "connect", flaky)
         assert drive(clock, event(trigger()))["status"] == "settled"
 
     def test_comes_from_airflow(self, monkeypatch):
@@ -520,10 +521,10 @@ class TestConnection:
         monkeypatch.setattr("airflow.providers.common.compat.connection.get_async_connection", get_async_connection)
 
         async def check() -> None:
-            client = await polling.connect("somewhere")
+            client = await poller.connect("somewhere")
             assert "3commas.io" in client.base_url
             client.close()
             with pytest.raises(ConnectionFailed, match=r"'nowhere' could not be fetched \(RuntimeError\)\.$"):
-                await polling.connect("nowhere")
+                await poller.connect("nowhere")
 
         asyncio.run(check())
