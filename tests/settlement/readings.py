@@ -51,4 +51,4 @@ def run(criteria: Criteria, *readings: Reading, every: float = 60) -> Decision:
     return decision
 
 
-SETTLED = (row("BTC", "1.5"), row("DOGE", "21.7", "0.00003"))
+SETTLED_ROWS = (row("BTC", "1.5"), row("DOGE", "21.7", "0.00003"))

@@ -26,18 +26,18 @@ from airflow_provider_3commas.settlement.state import (
     new_progress,
 )
 from tests.fakes import ACCOUNT, START, row
-from tests.settlement.readings import BUSY, IDLE, SETTLED, reading, run
+from tests.settlement.readings import BUSY, IDLE, SETTLED_ROWS, reading, run
 
 
 class TestSettled:
     def test_needs_as_many_reads_as_asked_for(self):
-        assert run(Criteria.parse(), reading(*SETTLED)).status is Status.WAITING
-        assert run(Criteria.parse(), *[reading(*SETTLED)] * 2).status is Status.SETTLED
-        assert run(Criteria.parse(stable_reads=3), *[reading(*SETTLED)] * 2).status is Status.WAITING
-        assert run(Criteria.parse(stable_reads=1), reading(*SETTLED)).status is Status.SETTLED
+        assert run(Criteria.parse(), reading(*SETTLED_ROWS)).status is Status.WAITING
+        assert run(Criteria.parse(), *[reading(*SETTLED_ROWS)] * 2).status is Status.SETTLED
+        assert run(Criteria.parse(stable_reads=3), *[reading(*SETTLED_ROWS)] * 2).status is Status.WAITING
+        assert run(Criteria.parse(stable_reads=1), reading(*SETTLED_ROWS)).status is Status.SETTLED
 
     def test_result_has_exactly_the_documented_form(self):
-        assert run(Criteria.parse(), *[reading(*SETTLED, row("XRP", "1E-7", "1E-12"))] * 2).result == {
+        assert run(Criteria.parse(), *[reading(*SETTLED_ROWS, row("XRP", "1E-7", "1E-12"))] * 2).result == {
             "account_id": ACCOUNT,
             "target": "BTC",
             "settled_at": "2026-09-21T14:14:20+00:00",
@@ -54,19 +54,19 @@ class TestSettled:
 
     def test_a_changed_target_amount_starts_over(self):
         late_fill = (row("BTC", "1.6"), row("DOGE", "21.7", "0.00003"))
-        readings = [reading(*SETTLED), reading(*late_fill)]
+        readings = [reading(*SETTLED_ROWS), reading(*late_fill)]
         assert run(Criteria.parse(), *readings).status is Status.WAITING
         assert run(Criteria.parse(), *readings, reading(*late_fill)).status is Status.SETTLED
 
     def test_prices_may_move_between_the_reads(self):
         other_price = (row("BTC", "1.5"), row("DOGE", "21.7", "0.00009"))
-        assert run(Criteria.parse(), reading(*SETTLED), reading(*other_price)).status is Status.SETTLED
+        assert run(Criteria.parse(), reading(*SETTLED_ROWS), reading(*other_price)).status is Status.SETTLED
 
     def test_a_failed_read_in_between_is_no_state(self):
-        first = decide(Criteria.parse(), new_progress(START), reading(*SETTLED), START)
+        first = decide(Criteria.parse(), new_progress(START), reading(*SETTLED_ROWS), START)
         failed = on_failed_poll(Criteria.parse(), first.progress, ConnectionFailed("down"), ACCOUNT, START + 60)
         assert failed.status is Status.WAITING
-        assert decide(Criteria.parse(), failed.progress, reading(*SETTLED), START + 120).status is Status.SETTLED
+        assert decide(Criteria.parse(), failed.progress, reading(*SETTLED_ROWS), START + 120).status is Status.SETTLED
 
     def test_fifty_places_are_kept(self):
         exact = "1.12345678901234567890123456789012345678901234567891"
@@ -95,7 +95,7 @@ class TestSettled:
 
 
 WAITING = {
-    "unsold": (reading(*SETTLED, row("ETH", "2", "0.09")), "unsold: 2 ETH (0.09 BTC)"),
+    "unsold": (reading(*SETTLED_ROWS, row("ETH", "2", "0.09")), "unsold: 2 ETH (0.09 BTC)"),
     "two rows above dust together": (
         reading(row("BTC", "1"), row("ETH", "1", "0.00006"), row("ETH", "1", "0.00006")),
         "unsold: 2 ETH (0.00012 BTC)",
@@ -115,15 +115,15 @@ WAITING = {
         reading(row("BTC", "100"), total="100.01"),
         "add up to 100.00000000 BTC of the account's 100.01000000 BTC",
     ),
-    "total is missing": (Reading({"id": ACCOUNT}, list(SETTLED), IDLE), "btc_amount is missing"),
-    "total is null": (Reading({"id": ACCOUNT, "btc_amount": None}, list(SETTLED), IDLE), "btc_amount is missing"),
+    "total is missing": (Reading({"id": ACCOUNT}, list(SETTLED_ROWS), IDLE), "btc_amount is missing"),
+    "total is null": (Reading({"id": ACCOUNT, "btc_amount": None}, list(SETTLED_ROWS), IDLE), "btc_amount is missing"),
     "total is no number": (Reading({"id": ACCOUNT, "btc_amount": "n/a"}, [], IDLE), "btc_amount is missing"),
     "total is a float": (Reading({"id": ACCOUNT, "btc_amount": 0.0}, [], IDLE), "btc_amount is missing"),
-    "amount is unknown": (reading(*SETTLED, row("XRP", None, "0")), "incomplete balances: XRP without position"),
-    "value is unknown": (reading(*SETTLED, row("XRP", "5")), "incomplete balances: XRP without btc_value"),
+    "amount is unknown": (reading(*SETTLED_ROWS, row("XRP", None, "0")), "incomplete balances: XRP without position"),
+    "value is unknown": (reading(*SETTLED_ROWS, row("XRP", "5")), "incomplete balances: XRP without btc_value"),
     "orders are unknown": (reading(row("BTC", "1", on_orders=None)), "incomplete balances: BTC without on_orders"),
     "target is unknown": (reading(row("BTC", None, "1")), "incomplete balances: BTC without position"),
-    "absurd value": (reading(*SETTLED, row("XRP", "5", "1E-5000"), total="1.50003"), "XRP without btc_value"),
+    "absurd value": (reading(*SETTLED_ROWS, row("XRP", "5", "1E-5000"), total="1.50003"), "XRP without btc_value"),
     "debt in the target": (
         reading(row("BTC", "1", borrowed="0.5")),
         "owed (debt is not settled): BTC (0.5 BTC)",
@@ -146,7 +146,7 @@ class TestNotSettled:
     @pytest.mark.parametrize("case", sorted(set(WAITING) - {"unsold"}))
     def test_what_is_not_clear_undoes_an_earlier_read(self, case):
         item, _ = WAITING[case]
-        assert run(Criteria.parse(), reading(*SETTLED), item, reading(*SETTLED)).status is Status.WAITING
+        assert run(Criteria.parse(), reading(*SETTLED_ROWS), item, reading(*SETTLED_ROWS)).status is Status.WAITING
 
     def test_names_ten_and_counts_the_rest(self):
         rows = [row(f"C{number:02}", "1", f"0.{number:02}1") for number in range(1, 15)]
@@ -157,7 +157,7 @@ class TestNotSettled:
         assert "and 4 more" in message
 
     def test_ignored_currencies_may_be_left_in_any_state(self):
-        rows = (*SETTLED, row("LUNA", "5", None), row("GBTC", None, "3", on_orders="1"), row("DOT", "7", "0.2"))
+        rows = (*SETTLED_ROWS, row("LUNA", "5", None), row("GBTC", None, "3", on_orders="1"), row("DOT", "7", "0.2"))
         criteria = Criteria.parse(ignore_currencies=["luna", "GBTC", "DOT"])
         settled = run(criteria, *[reading(*rows)] * 2)
         assert settled.status is Status.SETTLED
@@ -165,7 +165,7 @@ class TestNotSettled:
         assert settled.result["residual"][0]["amount"] is None
 
     def test_nothing_of_a_coin_without_price_is_nothing(self):
-        assert run(Criteria.parse(), *[reading(*SETTLED, row("OLD", "0", None))] * 2).status is Status.SETTLED
+        assert run(Criteria.parse(), *[reading(*SETTLED_ROWS, row("OLD", "0", None))] * 2).status is Status.SETTLED
 
     @pytest.mark.parametrize(
         ("total", "settles"),
@@ -178,7 +178,7 @@ class TestNotSettled:
         assert (decision.status is Status.SETTLED) is settles
 
     def test_rows_that_vanish_after_there_were_some_are_a_view_being_rebuilt(self):
-        sold = reading(*SETTLED)
+        sold = reading(*SETTLED_ROWS)
         gone = reading(total="0.09")
         decision = run(Criteria.parse(), reading(row("ETH", "2", "0.09")), gone, gone, gone)
         assert decision.status is Status.WAITING
@@ -190,7 +190,7 @@ class TestNotSettled:
 
 class TestEntities:
     def test_are_asked_for_only_when_the_answer_depends_on_them(self):
-        unknown = reading(*SETTLED, entities=None)
+        unknown = reading(*SETTLED_ROWS, entities=None)
         assert not needs_entities(Criteria.parse(), new_progress(START), unknown, START)
         first = decide(Criteria.parse(), new_progress(START), unknown, START).progress
         assert needs_entities(Criteria.parse(), first, unknown, START + 60)
@@ -199,19 +199,19 @@ class TestEntities:
         assert not needs_entities(Criteria.parse(), first, unsold, START + 60)
 
     def test_unknown_ones_settle_nothing(self):
-        decision = run(Criteria.parse(), *[reading(*SETTLED, entities=None)] * 5)
+        decision = run(Criteria.parse(), *[reading(*SETTLED_ROWS, entities=None)] * 5)
         assert decision.status is Status.UNDECIDED
         assert not decision.final
 
     def test_active_ones_start_over_and_are_named(self):
-        decision = run(Criteria.parse(), *[reading(*SETTLED, entities=BUSY)] * 2)
+        decision = run(Criteria.parse(), *[reading(*SETTLED_ROWS, entities=BUSY)] * 2)
         assert decision.status is Status.WAITING
         assert "running: 2 bots" in decision.message
         assert decision.progress.stable == 0
 
     def test_can_be_allowed(self):
         criteria = Criteria.parse(require_no_entities=False)
-        assert run(criteria, *[reading(*SETTLED, entities=BUSY)] * 2).status is Status.SETTLED
+        assert run(criteria, *[reading(*SETTLED_ROWS, entities=BUSY)] * 2).status is Status.SETTLED
 
 
 class TestFailed:
@@ -224,13 +224,13 @@ class TestFailed:
         ],
     )
     def test_at_once_if_the_account_is_of_no_use(self, account, why):
-        decision = run(Criteria.parse(), reading(*SETTLED, **account))
+        decision = run(Criteria.parse(), reading(*SETTLED_ROWS, **account))
         assert decision.status is Status.FAILED
         assert why in decision.message
 
     @pytest.mark.parametrize("account", [{}, {"is_locked": None, "api_keys_state": None}, {"api_keys_state": "ok"}])
     def test_not_by_statuses_that_are_fine_or_absent(self, account):
-        assert run(Criteria.parse(), *[reading(*SETTLED, **account)] * 2).status is Status.SETTLED
+        assert run(Criteria.parse(), *[reading(*SETTLED_ROWS, **account)] * 2).status is Status.SETTLED
 
     @pytest.mark.parametrize(
         "kind",
@@ -274,7 +274,7 @@ class TestFailed:
             Criteria.parse(), new_progress(START), kind("wait", retry_after=300), ACCOUNT, START
         ).progress
         assert progress.not_before == START + 300
-        assert decide(Criteria.parse(), progress, reading(*SETTLED), START + 301).progress.not_before == 0
+        assert decide(Criteria.parse(), progress, reading(*SETTLED_ROWS), START + 301).progress.not_before == 0
 
 
 class TestTimeout:
@@ -292,7 +292,7 @@ class TestTimeout:
         assert "could not be read once. The last reads failed (1): answered 502" in message
 
     def test_says_if_it_was_nearly_settled(self):
-        progress = run(Criteria.parse(stable_reads=5), *[reading(*SETTLED)] * 4).progress
+        progress = run(Criteria.parse(stable_reads=5), *[reading(*SETTLED_ROWS)] * 4).progress
         assert "settled on only 4 polls" in on_timeout(progress, ACCOUNT, 60).message
 
 

@@ -11,7 +11,7 @@ from airflow_provider_3commas.settlement.criteria import Criteria
 from airflow_provider_3commas.settlement.decide import decide, needs_entities, on_timeout
 from airflow_provider_3commas.settlement.state import Status, last_result, new_progress
 from tests.fakes import ACCOUNT, START, row
-from tests.settlement.readings import BUSY, SETTLED, reading, reading_without, run
+from tests.settlement.readings import BUSY, SETTLED_ROWS, reading, reading_without, run
 
 STALLS = {
     "unsold": (reading(row("BTC", "1"), row("DOT", "310", "0.02")), "unsold: 310 DOT (0.02 BTC)"),
@@ -24,19 +24,22 @@ STALLS = {
         reading(row("BTC", "1"), row("DOT", "30", "0.02", on_orders=None, position_available="0")),
         "in orders: 30 DOT",
     ),
-    "a value that never comes": (reading(*SETTLED, row("OLD", "5")), "incomplete balances: OLD without btc_value"),
-    "a coin without a name": (reading(*SETTLED, row("?", "5", "0")), "incomplete balances: ? without currency_code"),
+    "a value that never comes": (reading(*SETTLED_ROWS, row("OLD", "5")), "incomplete balances: OLD without btc_value"),
+    "a coin without a name": (
+        reading(*SETTLED_ROWS, row("?", "5", "0")),
+        "incomplete balances: ? without currency_code",
+    ),
     "a view that never adds up": (reading(row("BTC", "1"), total="1.5"), "add up to 1.00000000 BTC"),
     "an empty view of something": (reading(total="0.02"), "empty, but the account is worth 0.02"),
-    "a total that never comes": (reading(*SETTLED, btc_amount=None), "btc_amount is missing"),
+    "a total that never comes": (reading(*SETTLED_ROWS, btc_amount=None), "btc_amount is missing"),
     "debt": (reading(row("BTC", "1", borrowed="0.5")), "owed (debt is not settled): BTC"),
     "unsold beside what runs": (
         reading(row("DOT", "310", "0.02"), entities=BUSY),
         "310 DOT (0.02 BTC); running: 2 bots",
     ),
-    "a bot that runs on": (reading(*SETTLED, entities=BUSY), "running: 2 bots"),
+    "a bot that runs on": (reading(*SETTLED_ROWS, entities=BUSY), "running: 2 bots"),
     "a count that never comes": (
-        reading(*SETTLED, entities={"active_bots_count": None, "active_deals_count": 0}),
+        reading(*SETTLED_ROWS, entities={"active_bots_count": None, "active_deals_count": 0}),
         "incomplete counts: bots",
     ),
     "much dust": (
@@ -58,7 +61,7 @@ class TestStalled:
         assert decision.result["settled_at"] is None
 
     def test_says_what_to_do_about_what_runs_on(self):
-        message = run(Criteria.parse(), *[reading(*SETTLED, entities=BUSY)] * 11).message
+        message = run(Criteria.parse(), *[reading(*SETTLED_ROWS, entities=BUSY)] * 11).message
         assert "still runs" in message
         assert "require_no_entities=False" in message
         assert "ignore_currencies" not in message
@@ -75,7 +78,7 @@ class TestStalled:
 
     def test_what_runs_is_no_stall_where_it_is_allowed_to(self):
         criteria = Criteria.parse(require_no_entities=False)
-        assert run(criteria, *[reading(*SETTLED, entities=BUSY)] * 2).status is Status.SETTLED
+        assert run(criteria, *[reading(*SETTLED_ROWS, entities=BUSY)] * 2).status is Status.SETTLED
 
     @pytest.mark.parametrize(
         "change",
@@ -157,7 +160,7 @@ class TestStalled:
         assert "Before that: unsold: 310 DOT" in decision.message
 
     def test_a_settled_account_whose_view_blinks_is_not_settled(self):
-        sold = reading(*SETTLED)
+        sold = reading(*SETTLED_ROWS)
         assert run(Criteria.parse(), sold, reading(total="1.5"), sold).status is Status.WAITING
 
 
@@ -204,7 +207,9 @@ EMPTY = {
 
 class TestEmptied:
     @pytest.mark.parametrize("case", EMPTY)
-    @pytest.mark.parametrize("before", [reading(row("ETH", "2", "0.09")), reading(*SETTLED)], ids=["unsold", "sold"])
+    @pytest.mark.parametrize(
+        "before", [reading(row("ETH", "2", "0.09")), reading(*SETTLED_ROWS)], ids=["unsold", "sold"]
+    )
     def test_ends_loudly_when_it_is_seen_often_enough(self, case, before):
         gone = EMPTY[case]
         decision = run(Criteria.parse(), before, gone)
@@ -219,7 +224,9 @@ class TestEmptied:
             {**item} for item in run(Criteria.parse(), before).result["residual"]
         ]
 
-    @pytest.mark.parametrize("before", [reading(row("ETH", "2", "0.09")), reading(*SETTLED)], ids=["unsold", "sold"])
+    @pytest.mark.parametrize(
+        "before", [reading(row("ETH", "2", "0.09")), reading(*SETTLED_ROWS)], ids=["unsold", "sold"]
+    )
     @pytest.mark.parametrize("target", ["0", "0.00005"])
     def test_but_for_dust_is_no_settlement_with_next_to_nothing(self, before, target):
         gone = reading(row("BTC", target), row("DOGE", "21.7", "0.00003"))
@@ -237,7 +244,7 @@ class TestEmptied:
     def test_what_may_be_left_is_something(self):
         kept = reading(row("BTC", "0"), row("DOT", "7", "0.2"))
         criteria = Criteria.parse(ignore_currencies=["DOT"])
-        assert run(criteria, reading(*SETTLED, row("DOT", "7", "0.2")), kept, kept).status is Status.SETTLED
+        assert run(criteria, reading(*SETTLED_ROWS, row("DOT", "7", "0.2")), kept, kept).status is Status.SETTLED
 
     def test_needs_as_many_polls_in_a_row_as_a_settlement_and_never_one(self):
         left, gone = reading(row("ETH", "2", "0.09")), EMPTY["no rows"]
@@ -263,16 +270,16 @@ class TestEmptied:
 
     def test_is_not_what_owes_something(self):
         item = reading(row("BTC", "0"), row("ETH", "0", "0", borrowed="2", current_price="0.04"), total="0")
-        decision = run(Criteria.parse(), reading(*SETTLED), *[item] * 11)
+        decision = run(Criteria.parse(), reading(*SETTLED_ROWS), *[item] * 11)
         assert decision.status is Status.STALLED
         assert "owed (debt is not settled): ETH (0.08 BTC)" in decision.message
 
     def test_is_not_what_came_late(self):
-        decision = run(Criteria.parse(), *[EMPTY["no rows"]] * 9, *[reading(*SETTLED)] * 2)
+        decision = run(Criteria.parse(), *[EMPTY["no rows"]] * 9, *[reading(*SETTLED_ROWS)] * 2)
         assert decision.status is Status.SETTLED
 
     def test_what_is_worth_something_by_a_row_alone_is_not_empty(self):
-        decision = run(Criteria.parse(), reading(*SETTLED), *[reading(row("ETH", "2", None), total="0")] * 3)
+        decision = run(Criteria.parse(), reading(*SETTLED_ROWS), *[reading(row("ETH", "2", None), total="0")] * 3)
         assert decision.status is Status.WAITING
 
 
@@ -302,13 +309,13 @@ class TestEntitiesAreAskedFor:
         assert len(self.asked(left, 121, every=5)) <= 6
 
     def test_when_the_account_is_to_settle(self):
-        assert self.asked(reading(*SETTLED), 2) == [1]
-        assert self.asked(reading(*SETTLED), 2, require_no_entities=False) == []
+        assert self.asked(reading(*SETTLED_ROWS), 2) == [1]
+        assert self.asked(reading(*SETTLED_ROWS), 2, require_no_entities=False) == []
 
     def test_not_while_an_account_only_has_to_be_seen_settled_once_more(self):
-        assert self.asked(reading(*SETTLED), 29, stable_reads=30) == []
-        assert self.asked(reading(*SETTLED), 29, stable_reads=30, require_no_entities=False) == []
-        assert self.asked(reading(*SETTLED), 30, stable_reads=30) == [29]
+        assert self.asked(reading(*SETTLED_ROWS), 29, stable_reads=30) == []
+        assert self.asked(reading(*SETTLED_ROWS), 29, stable_reads=30, require_no_entities=False) == []
+        assert self.asked(reading(*SETTLED_ROWS), 30, stable_reads=30) == [29]
 
     def test_a_count_that_changes_is_found_in_time(self):
         left = reading(row("DOT", "310", "0.02"), entities=BUSY)
@@ -329,7 +336,7 @@ class TestEntitiesAreAskedFor:
 
 class TestTimeoutNamesTheReason:
     def test_of_the_bot_at_every_poll(self):
-        progress, item = new_progress(START), reading(*SETTLED, entities=BUSY)
+        progress, item = new_progress(START), reading(*SETTLED_ROWS, entities=BUSY)
         for number in range(9):
             asks = needs_entities(Criteria.parse(), progress, reading_without(item), START + number * 60)
             decision = decide(Criteria.parse(), progress, item if asks else reading_without(item), START + number * 60)
@@ -339,7 +346,7 @@ class TestTimeoutNamesTheReason:
                 assert "running: 2 bots" in decision.message
 
     def test_before_a_poll_that_looked_settled(self):
-        progress = run(Criteria.parse(), reading(row("ETH", "2", "0.09")), reading(*SETTLED)).progress
+        progress = run(Criteria.parse(), reading(row("ETH", "2", "0.09")), reading(*SETTLED_ROWS)).progress
         message = on_timeout(progress, ACCOUNT, 60).message
         assert "seen settled on only 1 polls" in message
         assert "Before that: unsold: 2 ETH" in message

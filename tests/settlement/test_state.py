@@ -21,7 +21,7 @@ from airflow_provider_3commas.settlement.state import (
     wait_facts,
 )
 from tests.fakes import ACCOUNT, row
-from tests.settlement.readings import SETTLED, reading, run
+from tests.settlement.readings import SETTLED_ROWS, reading, run
 
 
 class TestHistory:
@@ -60,7 +60,7 @@ class TestFacts:
         assert forgotten.add_requests(3).progress.requests is None
 
     def test_what_is_settled_has_its_outcome_elsewhere(self):
-        decision = run(Criteria.parse(), *[reading(*SETTLED)] * 2)
+        decision = run(Criteria.parse(), *[reading(*SETTLED_ROWS)] * 2)
         told = wait_facts(Criteria.parse(), ACCOUNT, decision.progress, settled=True)
         assert (told["result"], told["criteria"]["view_tolerance"]) == (None, "0.01")
 
