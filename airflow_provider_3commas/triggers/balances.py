@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import time
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from airflow_provider_3commas.settlement.state import Progress, final_event, new
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-#: Event status for a defect; the others are those of ``settlement.Status``.
+#: Event status for a defect; the others are those of ``settlement.state.Status``.
 ERROR = "error"
 
 _DEFAULT_TIMEOUT = 7 * 86400.0
@@ -33,18 +34,18 @@ class BalancesSettledTrigger(BaseTrigger):
     but the account id have a default, so that a wait that an older version began goes on.
 
     The event is a dict: ``status`` (``settled``, ``stalled``, ``failed``, ``timeout`` or ``error``), ``message``,
-    ``result`` (see ``BalancesSettledSensor``; or ``None``), ``history``, ``details`` and, except for ``error``,
-    ``facts`` (see ``settlement.facts``).
+    ``result`` (what ``BalancesSettledSensor`` returns; or ``None``), ``history``, ``details`` and, except for
+    ``error``, ``facts`` (the sensor's XCom ``settlement_facts``).
 
     :param account_id: id of the account, a positive integer.
     :param threecommas_conn_id: id of the connection.
-    :param criteria: what settled means: fields of ``settlement.Criteria``, numbers as text.
-    :param progress: what the polls before have shown: fields of ``settlement.Progress``.
+    :param criteria: what settled means: fields of ``settlement.criteria.Criteria``, numbers as text.
+    :param progress: what the polls before have shown: fields of ``settlement.state.Progress``.
     :param poll_interval: seconds between polls; the first comes after one interval, and up to a quarter more.
     :param deadline: when to give up: ISO 8601 with an offset. Without one, ``timeout`` seconds from the start.
     :param timeout: seconds that the whole wait may take, for the message.
     :param exponential_backoff: whether the interval doubles from poll to poll.
-    :param max_wait: seconds that it may grow to.
+    :param max_wait: seconds that it may grow to; ``None`` for no limit.
     """
 
     def __init__(
@@ -76,18 +77,8 @@ class BalancesSettledTrigger(BaseTrigger):
 
         :return: class path and arguments.
         """
-        names = (
-            "account_id",
-            "threecommas_conn_id",
-            "criteria",
-            "progress",
-            "poll_interval",
-            "deadline",
-            "timeout",
-            "exponential_backoff",
-            "max_wait",
-        )
-        return f"{__name__}.{type(self).__qualname__}", {name: getattr(self, name) for name in names}
+        arguments = {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
+        return f"{__name__}.{type(self).__qualname__}", arguments
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, then fire the one event.
