@@ -33,9 +33,9 @@ FACTS_KEY = "settlement_facts"
 
 # Seconds that the trigger has to fire by itself when the time is over, before Airflow ends the deferral: it knows what
 # is left unsold, and Airflow does not.
-_BACKSTOP = 120.0
+_DEFERRAL_MARGIN = 120.0
 # Longest pause between the polls that a rescheduled sensor makes in a row where nothing can be remembered.
-_SHORT_PAUSE = 10.0
+_MAX_PAUSE_UNSAVED = 10.0
 
 
 class BalancesSettledSensor(BaseTask, BaseSensorOperator):
@@ -150,9 +150,9 @@ class BalancesSettledSensor(BaseTask, BaseSensorOperator):
         :raises SettlementFailed: the account will not settle.
         :raises AirflowSensorTimeout: the time is over.
         """
-        self._sensor_run = self._begin(context)
+        self._sensor_run = self._start_run(context)
         while not (outcome := self.poke(context)):
-            self._pause(context, self._sensor_run)
+            self._wait_for_next_poll(context, self._sensor_run)
         result: dict[str, Any] = outcome.xcom_value or {}
         return result
 
@@ -165,17 +165,17 @@ class BalancesSettledSensor(BaseTask, BaseSensorOperator):
         :raises AirflowSensorTimeout: the time is over.
         """
         if self._sensor_run is None:
-            self._sensor_run = self._begin(context)
+            self._sensor_run = self._start_run(context)
         decision = self._sensor_run.poll()
         self.log.info("%s", decision.message)
         if self._sensor_run.dry_run:
             return PokeReturnValue(True, self._finish_dry_run(context, self._sensor_run, decision))
         if decision.final:
-            return PokeReturnValue(True, self._conclude(context, self._sensor_run.event(decision)))
+            return PokeReturnValue(True, self._finish(context, self._sensor_run.event(decision)))
         return PokeReturnValue(False)
 
     def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:
-        """Go on where the trigger has ended.
+        """Finish with the event that the trigger has fired.
 
         :param context: Airflow's context.
         :param event: what the trigger fired.
@@ -183,7 +183,7 @@ class BalancesSettledSensor(BaseTask, BaseSensorOperator):
         :raises SettlementFailed: the account will not settle, or the event is not one of the trigger's.
         :raises AirflowSensorTimeout: the time is over.
         """
-        return self._conclude(context, event if isinstance(event, dict) else {})
+        return self._finish(context, event if isinstance(event, dict) else {})
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume after a deferral, past what Airflow's sensors do here: under ``soft_fail`` they skip on any failure.
@@ -204,20 +204,20 @@ class BalancesSettledSensor(BaseTask, BaseSensorOperator):
             message = (
                 f"Account {self.account_id} has not settled within {self.timeout:.10g} s, and the trigger is silent."
             )
-            return self._conclude(context, {"status": "timeout", "message": message})
+            return self._finish(context, {"status": "timeout", "message": message})
         # The traceback that comes with it is left in the triggerer's log: here, nothing in it would be masked.
         message = (
             f"Whether account {self.account_id} has settled is unknown: the trigger broke. See the triggerer's log."
         )
-        return self._conclude(context, {"status": "error", "message": message})
+        return self._finish(context, {"status": "error", "message": message})
 
-    def _begin(self, context: Context) -> SensorRun:
+    def _start_run(self, context: Context) -> SensorRun:
         from airflow_provider_3commas.api.errors import ConfigurationError
         from airflow_provider_3commas.settlement.sensor_run import SensorRun
 
-        unnoticed = silent_teardown(self)
-        if unnoticed:
-            raise ConfigurationError(unnoticed)
+        problem = silent_teardown(self)
+        if problem:
+            raise ConfigurationError(problem)
         return SensorRun(self, context)
 
     def _gate(self, budget: RequestBudget) -> RequestGate:
@@ -230,14 +230,12 @@ class BalancesSettledSensor(BaseTask, BaseSensorOperator):
         return sleeping_gate(budget, time_left=None if run is None else run.time_left, logger=self.log)
 
     def _check_literals(self) -> None:
-        """Refuse what is wrong before any run; what is templated has to wait for ``execute``."""
+        """Check the parameters when the DAG is parsed; what is templated has to wait for ``execute``."""
         for name in ("silent_fail", "never_fail"):
             if getattr(self, name):
                 raise ValueError(f"{name} would hide a liquidation that failed; failed reads: see max_failures.")
-        switches = (self.deferrable, self.soft_fail)
-        if any(needs_check(getattr(self, name), default) for name, default in self._DEFAULTS.items()) or not all(
-            isinstance(switch, bool) for switch in switches
-        ):
+        are_switches = isinstance(self.deferrable, bool) and isinstance(self.soft_fail, bool)
+        if not are_switches or any(needs_check(getattr(self, name), value) for name, value in self._DEFAULTS.items()):
             # What checks is light, but DAG files are parsed again and again.
             from airflow_provider_3commas.sensors.wait_parameters import check_literals
 
@@ -254,7 +252,7 @@ class BalancesSettledSensor(BaseTask, BaseSensorOperator):
         self.log.warning("DRY RUN: not waiting for account %s to settle.", self.account_id)
         return {**decision.result, "settled_at": None}
 
-    def _pause(self, context: Context, run: SensorRun) -> None:
+    def _wait_for_next_poll(self, context: Context, run: SensorRun) -> None:
         """Wait for the next poll: asleep, or by leaving the worker."""
         seconds = run.seconds_to_next_poll()
         if self.deferrable:
@@ -262,7 +260,7 @@ class BalancesSettledSensor(BaseTask, BaseSensorOperator):
             context["ti"].xcom_push(FACTS_KEY, run.interim_facts())
             self._defer(run)
         if not self.reschedule or run.would_lose_stable_reads:
-            time.sleep(min(seconds, _SHORT_PAUSE) if self.reschedule else seconds)
+            time.sleep(min(seconds, _MAX_PAUSE_UNSAVED) if self.reschedule else seconds)
             return
         run.save()
         from datetime import timedelta
@@ -293,10 +291,10 @@ class BalancesSettledSensor(BaseTask, BaseSensorOperator):
                 max_wait=max_wait.total_seconds() if max_wait else None,
             ),
             method_name="execute_complete",
-            timeout=timedelta(seconds=run.time_left() + _BACKSTOP),
+            timeout=timedelta(seconds=run.time_left() + _DEFERRAL_MARGIN),
         )
 
-    def _conclude(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
+    def _finish(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """End the task as the last poll says; the same in all modes."""
         if event.get("history"):
             context["ti"].xcom_push(HISTORY_KEY, event["history"])
@@ -305,7 +303,7 @@ class BalancesSettledSensor(BaseTask, BaseSensorOperator):
             context["ti"].xcom_push(FACTS_KEY, event["facts"])
         result = event.get("result")
         if event.get("status") == "settled" and isinstance(result, dict) and result.get("settled_at"):
-            self._announce(context, result)
+            self._report_settled(context, result)
             return result
         failure = self._failure(event)
         self.log.error("%s", failure)
@@ -320,8 +318,8 @@ class BalancesSettledSensor(BaseTask, BaseSensorOperator):
             context["ti"].xcom_push(FACTS_KEY, {**facts, "skipped": str(failure)})
         raise failure
 
-    def _announce(self, context: Context, result: dict[str, Any]) -> None:
-        """Tell what has settled, in the log and in the asset events."""
+    def _report_settled(self, context: Context, result: dict[str, Any]) -> None:
+        """Log what has settled, and emit the asset events."""
         self.log.info(
             "Account %s has settled: %s %s, worth %s BTC with all that is left.",
             result["account_id"],
@@ -334,7 +332,7 @@ class BalancesSettledSensor(BaseTask, BaseSensorOperator):
         from airflow_provider_3commas.assets.account import emit_account_event
         from airflow_provider_3commas.settlement.state import residual_btc
 
-        facts = {
+        extra = {
             "account_id": result["account_id"],
             "target": result["target"],
             "target_amount": result["target_amount"],
@@ -342,7 +340,7 @@ class BalancesSettledSensor(BaseTask, BaseSensorOperator):
             "dag_id": context["ti"].dag_id,
             "run_id": context["ti"].run_id,
         }
-        emit_account_event(context, self.outlets, result["account_id"], facts)
+        emit_account_event(context, self.outlets, result["account_id"], extra)
 
     def _failure(self, event: dict[str, Any]) -> Exception:
         """Return the exception for an event; only the timeout is one that ``soft_fail`` turns into a skip."""

@@ -6,8 +6,7 @@
     on_failed_poll()  what a failed poll means: waiting or failed
     on_timeout()      what the end of the time means
 
-What has to be remembered from poll to poll is a ``Progress``: small, JSON-able, and the same in all modes of the
-sensor. Money is ``Decimal``, and text in plain notation where it is stored; points in time are seconds since 1970.
+What has to be remembered from poll to poll is a ``Progress``. Points in time are seconds since 1970.
 
 *Absence of data is not zero.* An empty list of rows, a row without an amount, rows that do not add up to the account's
 value, and a failed read tell nothing; none of them ever settles an account.
