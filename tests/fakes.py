@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_3commas.api.balance_rows import BalanceRow
+from airflow_provider_3commas.budget import Reason, Reservation, WaitForBudget
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -27,6 +28,11 @@ def row(currency: str, position: str | None, btc_value: str | None = None, **fie
     return BalanceRow(
         currency_code=currency, **{name: None if value is None else Decimal(value) for name, value in values.items()}
     )
+
+
+def no_budget(seconds: float) -> WaitForBudget:
+    """Return what a gate raises that does not wait for the budget itself."""
+    return WaitForBudget(Reservation(wait=seconds, reason=Reason.BUDGET, ticket=None))
 
 
 class TaskStateStore:
@@ -87,6 +93,9 @@ class ScriptedClient:
     def __init__(self, *script: tuple[float, View | Exception]) -> None:
         self.script = script
         self.requests: list[tuple[float, str, int]] = []
+        #: What to raise first, by request; the times are kept apart from those of the requests.
+        self.refusals: dict[str, list[Exception]] = {}
+        self.refused_at: list[float] = []
         self.closed = 0
 
     def close(self) -> None:
@@ -105,6 +114,9 @@ class ScriptedClient:
 
     def _answer(self, name: str, account_id: int) -> View:
         now = time.time() - START
+        if self.refusals.get(name):
+            self.refused_at.append(now)
+            raise self.refusals[name].pop(0)
         self.requests.append((now, name, account_id))
         answer = [item for since, item in self.script if since <= now + 1e-3][-1]
         if isinstance(answer, Exception):

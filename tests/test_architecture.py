@@ -40,7 +40,7 @@ CALLERS = {
     "sell_all": {
         ("api/client.py", "sell_all_to_btc"),
         ("api/client.py", "sell_all_to_usd"),
-        ("liquidation/liquidator.py", "_send"),
+        ("liquidation/liquidator.py", "_send_once"),
     },
     "sell_all_to_btc": {("hooks/threecommas.py", "sell_all_to_btc")},
     "sell_all_to_usd": {("hooks/threecommas.py", "sell_all_to_usd")},

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from airflow_provider_3commas.api.transport import RequestGate
     from airflow_provider_3commas.budget import RequestBudget
     from airflow_provider_3commas.hooks.threecommas import ThreeCommasHook
+    from airflow_provider_3commas.settlement.sensor_run import SensorRun
     from airflow_provider_3commas.settlement.state import Decision
-    from airflow_provider_3commas.settlement.watch import Watch
 
 #: XCom key of the unsold value over time: ``[[seconds, "btc"], ...]``.
 HISTORY_KEY = "settlement_history"
@@ -33,9 +33,9 @@ FACTS_KEY = "settlement_facts"
 
 # Seconds that the trigger has to fire by itself when the time is over, before Airflow ends the deferral: it knows what
 # is left unsold, and Airflow does not.
-_BACKSTOP = 120.0
+_DEFERRAL_MARGIN = 120.0
 # Longest pause between the polls that a rescheduled sensor makes in a row where nothing can be remembered.
-_SHORT_PAUSE = 10.0
+_MAX_PAUSE_UNSAVED = 10.0
 
 
 class BalancesSettledSensor(BaseTask, BaseSensorOperator):
@@ -79,7 +79,7 @@ class BalancesSettledSensor(BaseTask, BaseSensorOperator):
     :param max_failures: failed reads in a row to put up with; ``Retry-After`` is honoured between them.
     :param view_tolerance: share of what is not in BTC by which the balances may miss the account's value.
     :param dry_run: poll once, log and return what is left, with ``settled_at`` ``None``, and succeed: for a DAG whose
-        liquidation is a rehearsal. A bool, or a template that renders to ``True`` or ``False``.
+        liquidation is a dry run. A bool, or a template that renders to ``True`` or ``False``.
     :param deferrable: whether to wait in the triggerer, without a worker; by default what ``[operators]
         default_deferrable`` says.
     """
@@ -121,7 +121,7 @@ class BalancesSettledSensor(BaseTask, BaseSensorOperator):
         self.view_tolerance = view_tolerance
         self.dry_run = dry_run  # type: ignore[method-assign,assignment]  # the CLI's --dry-run method
         self.deferrable = deferrable
-        self._watch: Watch | None = None
+        self._sensor_run: SensorRun | None = None
         self._check_literals()
         self._use_default_retry_policy()
 
@@ -150,9 +150,9 @@ class BalancesSettledSensor(BaseTask, BaseSensorOperator):
         :raises SettlementFailed: the account will not settle.
         :raises AirflowSensorTimeout: the time is over.
         """
-        self._watch = self._begin(context)
+        self._sensor_run = self._start_run(context)
         while not (outcome := self.poke(context)):
-            self._pause(context, self._watch)
+            self._wait_for_next_poll(context, self._sensor_run)
         result: dict[str, Any] = outcome.xcom_value or {}
         return result
 
@@ -164,18 +164,18 @@ class BalancesSettledSensor(BaseTask, BaseSensorOperator):
         :raises SettlementFailed: the account will not settle.
         :raises AirflowSensorTimeout: the time is over.
         """
-        if self._watch is None:
-            self._watch = self._begin(context)
-        decision = self._watch.poll()
+        if self._sensor_run is None:
+            self._sensor_run = self._start_run(context)
+        decision = self._sensor_run.poll()
         self.log.info("%s", decision.message)
-        if self._watch.rehearsal:
-            return PokeReturnValue(True, self._rehearse(context, self._watch, decision))
+        if self._sensor_run.dry_run:
+            return PokeReturnValue(True, self._finish_dry_run(context, self._sensor_run, decision))
         if decision.final:
-            return PokeReturnValue(True, self._conclude(context, self._watch.event(decision)))
+            return PokeReturnValue(True, self._finish(context, self._sensor_run.event(decision)))
         return PokeReturnValue(False)
 
     def execute_complete(self, context: Context, event: Any = None) -> dict[str, Any]:
-        """Go on where the trigger has ended.
+        """Finish with the event that the trigger has fired.
 
         :param context: Airflow's context.
         :param event: what the trigger fired.
@@ -183,7 +183,7 @@ class BalancesSettledSensor(BaseTask, BaseSensorOperator):
         :raises SettlementFailed: the account will not settle, or the event is not one of the trigger's.
         :raises AirflowSensorTimeout: the time is over.
         """
-        return self._conclude(context, event if isinstance(event, dict) else {})
+        return self._finish(context, event if isinstance(event, dict) else {})
 
     def resume_execution(self, next_method: str, next_kwargs: dict[str, Any] | None, context: Context) -> Any:
         """Resume after a deferral, past what Airflow's sensors do here: under ``soft_fail`` they skip on any failure.
@@ -204,67 +204,65 @@ class BalancesSettledSensor(BaseTask, BaseSensorOperator):
             message = (
                 f"Account {self.account_id} has not settled within {self.timeout:.10g} s, and the trigger is silent."
             )
-            return self._conclude(context, {"status": "timeout", "message": message})
+            return self._finish(context, {"status": "timeout", "message": message})
         # The traceback that comes with it is left in the triggerer's log: here, nothing in it would be masked.
         message = (
             f"Whether account {self.account_id} has settled is unknown: the trigger broke. See the triggerer's log."
         )
-        return self._conclude(context, {"status": "error", "message": message})
+        return self._finish(context, {"status": "error", "message": message})
 
-    def _begin(self, context: Context) -> Watch:
+    def _start_run(self, context: Context) -> SensorRun:
         from airflow_provider_3commas.api.errors import ConfigurationError
-        from airflow_provider_3commas.settlement.watch import Watch
+        from airflow_provider_3commas.settlement.sensor_run import SensorRun
 
-        unnoticed = silent_teardown(self)
-        if unnoticed:
-            raise ConfigurationError(unnoticed)
-        return Watch(self, context)
+        problem = silent_teardown(self)
+        if problem:
+            raise ConfigurationError(problem)
+        return SensorRun(self, context)
 
     def _gate(self, budget: RequestBudget) -> RequestGate:
         """Return a gate that sleeps if the sensor does, and else one that lets it leave the worker."""
         from airflow_provider_3commas.hooks.gates import raising_gate, sleeping_gate
 
-        watch = self._watch
-        if watch is not None and not watch.rehearsal and (self.deferrable or self.reschedule):
+        run = self._sensor_run
+        if run is not None and not run.dry_run and (self.deferrable or self.reschedule):
             return raising_gate(budget)
-        return sleeping_gate(budget, time_left=None if watch is None else watch.time_left, logger=self.log)
+        return sleeping_gate(budget, time_left=None if run is None else run.time_left, logger=self.log)
 
     def _check_literals(self) -> None:
-        """Refuse what is wrong before any run; what is templated has to wait for ``execute``."""
+        """Check the parameters when the DAG is parsed; what is templated has to wait for ``execute``."""
         for name in ("silent_fail", "never_fail"):
             if getattr(self, name):
                 raise ValueError(f"{name} would hide a liquidation that failed; failed reads: see max_failures.")
-        switches = (self.deferrable, self.soft_fail)
-        if any(needs_check(getattr(self, name), default) for name, default in self._DEFAULTS.items()) or not all(
-            isinstance(switch, bool) for switch in switches
-        ):
+        are_switches = isinstance(self.deferrable, bool) and isinstance(self.soft_fail, bool)
+        if not are_switches or any(needs_check(getattr(self, name), value) for name, value in self._DEFAULTS.items()):
             # What checks is light, but DAG files are parsed again and again.
             from airflow_provider_3commas.sensors.wait_parameters import check_literals
 
             check_literals(self)
 
-    def _rehearse(self, context: Context, watch: Watch, decision: Decision) -> dict[str, Any]:
+    def _finish_dry_run(self, context: Context, run: SensorRun, decision: Decision) -> dict[str, Any]:
         """Return what one poll has shown: nothing was sold, so nothing will settle."""
         from airflow_provider_3commas.api.errors import SettlementFailed
 
-        event = watch.event(decision)
+        event = run.event(decision)
         context["ti"].xcom_push(FACTS_KEY, event["facts"])
         if decision.result is None:
             raise SettlementFailed(decision.message, **event["details"])
         self.log.warning("DRY RUN: not waiting for account %s to settle.", self.account_id)
         return {**decision.result, "settled_at": None}
 
-    def _pause(self, context: Context, watch: Watch) -> None:
+    def _wait_for_next_poll(self, context: Context, run: SensorRun) -> None:
         """Wait for the next poll: asleep, or by leaving the worker."""
-        seconds = watch.pause()
+        seconds = run.seconds_to_next_poll()
         if self.deferrable:
             # For a report, should the trigger break.
-            context["ti"].xcom_push(FACTS_KEY, watch.facts_so_far())
-            self._defer(watch)
-        if not self.reschedule or watch.unsaved_and_half_settled:
-            time.sleep(min(seconds, _SHORT_PAUSE) if self.reschedule else seconds)
+            context["ti"].xcom_push(FACTS_KEY, run.interim_facts())
+            self._defer(run)
+        if not self.reschedule or run.would_lose_stable_reads:
+            time.sleep(min(seconds, _MAX_PAUSE_UNSAVED) if self.reschedule else seconds)
             return
-        watch.save()
+        run.save()
         from datetime import timedelta
 
         from airflow.sdk import timezone
@@ -273,30 +271,30 @@ class BalancesSettledSensor(BaseTask, BaseSensorOperator):
         next_poll = timezone.utcnow() + timedelta(seconds=seconds)
         raise sensor.AirflowRescheduleException(next_poll)  # type: ignore[attr-defined,no-untyped-call]
 
-    def _defer(self, watch: Watch) -> NoReturn:
-        from datetime import timedelta
+    def _defer(self, run: SensorRun) -> NoReturn:
+        from datetime import UTC, datetime, timedelta
 
-        from airflow_provider_3commas.settlement.state import as_json, iso
+        from airflow_provider_3commas.settlement.state import as_json
         from airflow_provider_3commas.triggers.balances import BalancesSettledTrigger
 
         max_wait = self.max_wait
         self.defer(
             trigger=BalancesSettledTrigger(
-                watch.account_id,
+                run.account_id,
                 self.threecommas_conn_id,
-                criteria=as_json(watch.criteria),
-                progress=as_json(watch.progress),
+                criteria=as_json(run.criteria),
+                progress=as_json(run.progress),
                 poll_interval=self.poke_interval,
-                deadline=iso(watch.deadline),
+                deadline=datetime.fromtimestamp(run.deadline, UTC).isoformat(),
                 timeout=self.timeout,
                 exponential_backoff=self.exponential_backoff,
                 max_wait=max_wait.total_seconds() if max_wait else None,
             ),
             method_name="execute_complete",
-            timeout=timedelta(seconds=watch.time_left() + _BACKSTOP),
+            timeout=timedelta(seconds=run.time_left() + _DEFERRAL_MARGIN),
         )
 
-    def _conclude(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
+    def _finish(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """End the task as the last poll says; the same in all modes."""
         if event.get("history"):
             context["ti"].xcom_push(HISTORY_KEY, event["history"])
@@ -305,7 +303,7 @@ class BalancesSettledSensor(BaseTask, BaseSensorOperator):
             context["ti"].xcom_push(FACTS_KEY, event["facts"])
         result = event.get("result")
         if event.get("status") == "settled" and isinstance(result, dict) and result.get("settled_at"):
-            self._announce(context, result)
+            self._report_settled(context, result)
             return result
         failure = self._failure(event)
         self.log.error("%s", failure)
@@ -320,8 +318,8 @@ class BalancesSettledSensor(BaseTask, BaseSensorOperator):
             context["ti"].xcom_push(FACTS_KEY, {**facts, "skipped": str(failure)})
         raise failure
 
-    def _announce(self, context: Context, result: dict[str, Any]) -> None:
-        """Tell what has settled, in the log and in the asset events."""
+    def _report_settled(self, context: Context, result: dict[str, Any]) -> None:
+        """Log what has settled, and emit the asset events."""
         self.log.info(
             "Account %s has settled: %s %s, worth %s BTC with all that is left.",
             result["account_id"],
@@ -334,7 +332,7 @@ class BalancesSettledSensor(BaseTask, BaseSensorOperator):
         from airflow_provider_3commas.assets.account import emit_account_event
         from airflow_provider_3commas.settlement.state import residual_btc
 
-        facts = {
+        extra = {
             "account_id": result["account_id"],
             "target": result["target"],
             "target_amount": result["target_amount"],
@@ -342,7 +340,7 @@ class BalancesSettledSensor(BaseTask, BaseSensorOperator):
             "dag_id": context["ti"].dag_id,
             "run_id": context["ti"].run_id,
         }
-        emit_account_event(context, self.outlets, result["account_id"], facts)
+        emit_account_event(context, self.outlets, result["account_id"], extra)
 
     def _failure(self, event: dict[str, Any]) -> Exception:
         """Return the exception for an event; only the timeout is one that ``soft_fail`` turns into a skip."""

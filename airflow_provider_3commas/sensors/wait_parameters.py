@@ -22,6 +22,6 @@ def check_literals(sensor: BalancesSettledSensor) -> None:
     if is_literal(dry_run):
         parse_bool(dry_run, "dry_run")
     written = {name: getattr(sensor, name) for name in Criteria.__struct_fields__}
-    Criteria.of(
+    Criteria.parse(
         **{name: value for name, value in written.items() if name not in sensor.template_fields or is_literal(value)}
     )

@@ -1,1 +1,1 @@
-"""Has an account settled? One decision for the worker (``watch``) and the triggerer (``poller``)."""
+"""Has an account settled? One decision for the worker (``sensor_run``) and the triggerer (``poller``)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass, field
 from decimal import Context, Decimal
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -20,174 +21,166 @@ if TYPE_CHECKING:
     from airflow_provider_3commas.settlement.criteria import Criteria
 
 #: How many times ``dust_btc`` all dust together may be worth.
-DUST_SUM = 20
+MAX_DUST_MULTIPLE = 20
 
-_NAMED_AT_MOST = 10
+_MAX_NAMES = 10
 # A float has 15 digits that can be trusted; a difference of two, a few less.
-_STEADY_DIGITS = 12
+_TRUSTED_DIGITS = 12
 _ZERO = Decimal(0)
 
 
+@dataclass(slots=True, eq=False)
 class Reading:
-    """Hold what one poll of an account has shown, and what it means to those who have asked already.
+    """What one poll has read; it is assessed once for all waits with the same criteria."""
 
-    :param account: the Account.
-    :param rows: its balance rows; ``None`` if they were not asked for because the account can't settle.
-    :param entities: its active entities; ``None`` if they were not asked for.
-    """
+    account: dict[str, Any]
+    #: ``None`` if they were not asked for because the account can't settle.
+    rows: Sequence[BalanceRow] | None = None
+    #: Active entities; ``None`` if they were not asked for. A count that is ``None`` could not be read.
+    entities: dict[str, int | None] | None = None
+    _assessments: dict[Criteria, Assessment] = field(default_factory=dict, init=False)
 
-    __slots__ = ("_assessed", "account", "entities", "rows")
-
-    def __init__(
-        self, account: dict[str, Any], rows: Sequence[BalanceRow] | None, entities: dict[str, int | None] | None = None
-    ) -> None:
-        self.account = account
-        self.rows = rows
-        self.entities = entities
-        self._assessed: dict[Criteria, Assessment] = {}
-
-    def assessed(self, criteria: Criteria) -> Assessment:
-        """Measure the rows; once for all waits with the same criteria.
-
-        :param criteria: what settled means.
-        :return: the measures.
-        """
-        if criteria not in self._assessed:
-            self._assessed[criteria] = Assessment(criteria, self.account, self.rows or ())
-        return self._assessed[criteria]
+    def assess(self, criteria: Criteria) -> Assessment:
+        """Return what the rows look like under the criteria."""
+        if criteria not in self._assessments:
+            self._assessments[criteria] = _assess(criteria, self.account, self.rows or ())
+        return self._assessments[criteria]
 
 
-class _Residual(NamedTuple):
-    currency: str
-    amount: Decimal | None
-    btc_value: Decimal
+class Assessment(NamedTuple):
+    """What the rows of a reading look like under some criteria."""
 
-    def as_json(self) -> dict[str, Any]:
-        amount = None if self.amount is None else plain(self.amount)
-        return dict(zip(RESIDUAL, (self.currency, amount, plain(self.btc_value)), strict=True))
+    has_rows: bool
+    #: Whether the account and everything on it is worth nothing.
+    is_empty: bool
+    #: Whether nothing blocks, and the whole account, target and ignored currencies included, is worth at most dust.
+    only_dust: bool
+    #: What keeps the account from being settled, most telling first.
+    blockers: list[str]
+    #: A short text that changes when an amount or an order does; prices and the rows' order don't count.
+    digest: str
+    target_amount: str
+    #: Value of all that is neither the target nor ignored, rounded.
+    unsold_btc: str
+    #: Of the whole account, by the names of the result: ``btc_value`` and ``usd_value``.
+    values: dict[str, str | None]
+    #: What is left beside the target, the most valuable first; the fields are those of ``RESIDUAL``.
+    residual: list[dict[str, Any]]
+    #: Values and residual in short, for ``Progress.seen``; made once, so that all waits remember the same text.
+    seen: str
 
-    def __str__(self) -> str:
-        amount = "an unknown amount of" if self.amount is None else plain(self.amount)
-        return f"{amount} {self.currency} ({plain(places(self.btc_value))} BTC)"
 
-
-class Assessment:
-    """Measure rows by some criteria."""
-
-    __slots__ = (
-        "blockers",
-        "digest",
-        "has_rows",
-        "nothing",
-        "only_dust",
-        "orders",
-        "residual",
-        "target_text",
-        "text",
-        "unsold",
-        "unsold_btc",
-        "worth",
+def _assess(criteria: Criteria, account: dict[str, Any], rows: Sequence[BalanceRow]) -> Assessment:
+    holdings = sum_rows(rows)
+    target = [held for held in holdings.values() if held.currency in criteria.target_codes]
+    judged = [held for held in holdings.values() if held.currency not in criteria.ignore_currencies]
+    to_sell = [held for held in judged if held.currency not in criteria.target_codes]
+    orders = [held for held in judged if _is_open_order(held, criteria.dust_btc)]
+    inconsistent = mismatch(holdings, account, dust_btc=criteria.dust_btc, view_tolerance=criteria.view_tolerance)
+    blockers = [*_blockers(criteria, judged, to_sell, orders), *([inconsistent] if inconsistent else [])]
+    values = {
+        "btc_value": plain_or_none(read_amount(account.get("btc_amount"))),
+        "usd_value": plain_or_none(read_amount(account.get("usd_amount"))),
+    }
+    residual = _residual(held for held in holdings.values() if held.currency not in criteria.target_codes)
+    return Assessment(
+        has_rows=bool(rows),
+        is_empty=_is_empty(criteria, account, holdings.values()),
+        only_dust=not blockers and total(held.assets_btc for held in holdings.values()) <= criteria.dust_btc,
+        blockers=blockers,
+        digest=_digest(judged, orders),
+        target_amount=plain(total(held.amount for held in target)),
+        unsold_btc=btc_text(total(held.assets_btc for held in to_sell)),
+        values=values,
+        residual=residual,
+        seen=msgspec.json.encode([*values.values(), [list(item.values()) for item in residual]]).decode(),
     )
 
-    def __init__(self, criteria: Criteria, account: dict[str, Any], rows: Sequence[BalanceRow]) -> None:
-        holdings = sum_rows(rows)
-        judged = [holding for code, holding in holdings.items() if code not in criteria.ignore_currencies]
-        others = [holding for holding in judged if holding.currency not in criteria.target_codes]
-        self.has_rows = bool(rows)
-        self.target_text = plain(total(held.amount for code, held in holdings.items() if code in criteria.target_codes))
-        self.orders = [held for held in judged if _counts_as_order(held, criteria.dust_btc)]
-        self.digest = _digest(judged, self.orders)
-        #: Whether the account and everything on it is worth nothing.
-        self.nothing = read_amount(account.get("btc_amount")) == 0 and all(
-            not held.btc_value
-            and not held.debt_btc
-            and (not held.unknown or code in criteria.ignore_currencies)
-            and (not held.amount or code not in criteria.target_codes)
-            for code, held in holdings.items()
-        )
-        self.unsold_btc = plain(places(total(held.assets_btc for held in others)))
-        left = _by_value(
-            held
-            for code, held in holdings.items()
-            if code not in criteria.target_codes and (held.amount or held.btc_value or "position" in held.unknown)
-        )
-        self.residual = [item.as_json() for item in left]
-        self.worth = {
-            "btc_value": plain_or_none(read_amount(account.get("btc_amount"))),
-            "usd_value": plain_or_none(read_amount(account.get("usd_amount"))),
-        }
-        #: The same in short, to remember.
-        self.text = msgspec.json.encode(
-            [*self.worth.values(), [list(item.values()) for item in self.residual]]
-        ).decode()
-        inconsistent = mismatch(holdings, account, dust_btc=criteria.dust_btc, view_tolerance=criteria.view_tolerance)
-        #: What keeps the account from being settled, most telling first.
-        self.blockers = [
-            *listed("unsold: ", map(str, _by_value(h for h in others if h.assets_btc > criteria.dust_btc))),
-            *listed(
-                "owed (debt is not settled): ", (_owed(held) for held in judged if held.debt_btc > criteria.dust_btc)
-            ),
-            *_much_dust([held for held in others if held.assets_btc <= criteria.dust_btc], criteria.dust_btc),
-            *listed("in orders: ", (f"{plain(held.on_orders)} {held.currency}" for held in self.orders)),
-            *listed("incomplete balances: ", (describe_unknown(held) for held in judged if held.unknown)),
-            *([inconsistent] if inconsistent else []),
-        ]
-        #: Whether the account as a whole, the target and what may be left among it, is worth no more than dust.
-        self.only_dust = not self.blockers and total(held.assets_btc for held in holdings.values()) <= criteria.dust_btc
+
+def _blockers(criteria: Criteria, judged: list[Holding], to_sell: list[Holding], orders: list[Holding]) -> list[str]:
+    dust_btc = criteria.dust_btc
+    return [
+        *_listed("unsold: ", map(_describe, _by_value(held for held in to_sell if held.assets_btc > dust_btc))),
+        *_listed("owed (debt is not settled): ", map(_describe_debt, (h for h in judged if h.debt_btc > dust_btc))),
+        *_too_much_dust([held for held in to_sell if held.assets_btc <= dust_btc], dust_btc),
+        *_listed("in orders: ", (f"{plain(held.on_orders)} {held.currency}" for held in orders)),
+        *_listed("incomplete balances: ", (describe_unknown(held) for held in judged if held.unknown)),
+    ]
 
 
-def _counts_as_order(held: Holding, dust_btc: Decimal) -> bool:
-    """Tell an order that is worth waiting for; of one whose worth is not known that can't be told."""
+def _is_empty(criteria: Criteria, account: dict[str, Any], holdings: Iterable[Holding]) -> bool:
+    return read_amount(account.get("btc_amount")) == 0 and all(
+        not held.btc_value
+        and not held.debt_btc
+        and (not held.unknown or held.currency in criteria.ignore_currencies)
+        and (not held.amount or held.currency not in criteria.target_codes)
+        for held in holdings
+    )
+
+
+def _is_open_order(held: Holding, dust_btc: Decimal) -> bool:
+    """Return whether orders are worth waiting for; without a price they might be."""
     return held.orders_btc is None or held.orders_btc > dust_btc
 
 
-def _much_dust(dust: list[Holding], dust_btc: Decimal) -> list[str]:
+def _too_much_dust(dust: list[Holding], dust_btc: Decimal) -> list[str]:
     """Name dust that is none in sum: ten thousand coins of next to nothing are an account."""
-    worth, most = total(held.assets_btc for held in dust), DUST_SUM * dust_btc
-    if worth <= most:
+    worth, limit = total(held.assets_btc for held in dust), MAX_DUST_MULTIPLE * dust_btc
+    if worth <= limit:
         return []
-    title = f"dust worth {plain(places(worth))} BTC together (more than {plain(places(most))}): "
-    return listed(title, map(str, _by_value(held for held in dust if held.assets_btc > 0)))
+    title = f"dust worth {btc_text(worth)} BTC together (more than {btc_text(limit)}): "
+    return _listed(title, map(_describe, _by_value(held for held in dust if held.assets_btc > 0)))
 
 
-def _owed(held: Holding) -> str:
-    return f"{held.currency} ({plain(places(held.debt_btc))} BTC)"
+def _by_value(holdings: Iterable[Holding]) -> list[Holding]:
+    return sorted(holdings, key=lambda held: (-abs(held.btc_value), held.currency))
 
 
-def _by_value(holdings: Iterable[Holding]) -> list[_Residual]:
-    found = [
-        _Residual(held.currency, None if "position" in held.unknown else held.amount, held.btc_value)
-        for held in holdings
+def _amount(held: Holding) -> str | None:
+    return None if "position" in held.unknown else plain(held.amount)
+
+
+def _residual(holdings: Iterable[Holding]) -> list[dict[str, Any]]:
+    left = (held for held in holdings if held.amount or held.btc_value or "position" in held.unknown)
+    return [
+        dict(zip(RESIDUAL, (held.currency, _amount(held), plain(held.btc_value)), strict=True))
+        for held in _by_value(left)
     ]
-    return sorted(found, key=lambda item: (-abs(item.btc_value), item.currency))
+
+
+def _describe(held: Holding) -> str:
+    return f"{_amount(held) or 'an unknown amount of'} {held.currency} ({btc_text(held.btc_value)} BTC)"
+
+
+def _describe_debt(held: Holding) -> str:
+    return f"{held.currency} ({btc_text(held.debt_btc)} BTC)"
 
 
 def _digest(holdings: Iterable[Holding], orders: list[Holding]) -> str:
-    """Return a short text that changes when an amount or an order does; prices and the rows' order don't count."""
-    ordered = {held.currency for held in orders}
+    with_orders = {held.currency for held in orders}
     lines = sorted(
-        f"{held.currency}={_steady(held.amount, held)}/"
-        f"{_steady(held.on_orders if held.currency in ordered else _ZERO, held)}"
+        f"{held.currency}={_without_noise(held.amount, held)}/"
+        f"{_without_noise(held.on_orders if held.currency in with_orders else _ZERO, held)}"
         for held in holdings
     )
     return hashlib.blake2b("\n".join(lines).encode(), digest_size=12).hexdigest()
 
 
-def _steady(value: Decimal, held: Holding) -> str:
+def _without_noise(value: Decimal, held: Holding) -> str:
     """Write an amount without the last digits of a coin's amounts: there, the noise of floats never rests."""
     largest = max(abs(held.amount), held.on_orders)
-    return plain(value.quantize(Decimal(1).scaleb(largest.adjusted() + 1 - _STEADY_DIGITS)) if largest else largest)
+    return plain(value.quantize(Decimal(1).scaleb(largest.adjusted() + 1 - _TRUSTED_DIGITS)) if largest else largest)
 
 
-def listed(title: str, names: Iterable[str]) -> list[str]:
+def _listed(title: str, names: Iterable[str]) -> list[str]:
     """Return one phrase that names the first few, or nothing."""
     found = list(names)
     if not found:
         return []
-    more = len(found) - _NAMED_AT_MOST
-    return [title + ", ".join(found[:_NAMED_AT_MOST]) + (f" and {more} more" if more > 0 else "")]
+    more = len(found) - _MAX_NAMES
+    return [title + ", ".join(found[:_MAX_NAMES]) + (f" and {more} more" if more > 0 else "")]
 
 
-def places(value: Decimal) -> Decimal:
-    """Round a value for people; amounts are never rounded."""
-    return value.quantize(Decimal("1E-8")) if value.adjusted() >= -8 else value.normalize(Context(prec=3))
+def btc_text(value: Decimal) -> str:
+    """Write a value rounded, for people; amounts are never rounded."""
+    return plain(value.quantize(Decimal("1E-8")) if value.adjusted() >= -8 else value.normalize(Context(prec=3)))

@@ -21,20 +21,21 @@ from airflow_provider_3commas.targets import DUST_BTC, TARGETS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_LONGEST_STALL = timedelta(days=3650)
+_MAX_STALL_AFTER = timedelta(days=3650)
 
 
 class _Criterion(NamedTuple):
-    """How a criterion is read from what a user wrote or a template rendered, and what it may be."""
+    """How a criterion is parsed from what a user wrote or a template rendered, and its range."""
 
     parse: Callable[[Any, str], Any]
-    least: Decimal | int | None = None
-    most: Decimal | int | None = None
+    minimum: Decimal | int | None = None
+    maximum: Decimal | int | None = None
     unit: str = ""
 
     def check(self, name: str, value: Any) -> None:
-        if self.least is not None and not self.least <= value <= self.most:
-            raise ConfigurationError(f"{name} must be between {self.least} and {self.most} ({self.unit}), got {value}.")
+        if self.minimum is not None and not self.minimum <= value <= self.maximum:
+            allowed = f"between {self.minimum} and {self.maximum} ({self.unit})"
+            raise ConfigurationError(f"{name} must be {allowed}, got {value}.")
 
 
 def _parse_target(value: object, _name: str) -> str:
@@ -42,11 +43,11 @@ def _parse_target(value: object, _name: str) -> str:
 
 
 def _parse_stall(value: object, name: str) -> float:
-    return parse_seconds(value, name, longest=_LONGEST_STALL).total_seconds()
+    return parse_seconds(value, name, longest=_MAX_STALL_AFTER).total_seconds()
 
 
 class Criteria(msgspec.Struct, frozen=True, kw_only=True):
-    """Say what *settled* means; the parameters of ``BalancesSettledSensor`` of the same names describe each."""
+    """What *settled* means; ``BalancesSettledSensor`` describes its parameters of the same names."""
 
     target: Annotated[str, _Criterion(_parse_target)] = "BTC"
     #: Empty for the target's own.
@@ -71,8 +72,8 @@ class Criteria(msgspec.Struct, frozen=True, kw_only=True):
             raise ConfigurationError(f"ignore_currencies has {', '.join(both)}, which counts as the target.")
 
     @classmethod
-    def of(cls, **written: object) -> Criteria:
-        """Read criteria from what a user wrote or a template rendered."""
+    def parse(cls, **written: object) -> Criteria:
+        """Parse criteria from what a user wrote or a template rendered."""
         return cls(**{name: _CRITERIA[name].parse(value, name) for name, value in written.items()})
 
     @property

@@ -6,8 +6,7 @@
     on_failed_poll()  what a failed poll means: waiting or failed
     on_timeout()      what the end of the time means
 
-What has to be remembered from poll to poll is a ``Progress``: small, JSON-able, and the same in all modes of the
-sensor. Money is ``Decimal``, and text in plain notation where it is stored; points in time are seconds since 1970.
+What has to be remembered from poll to poll is a ``Progress``. Points in time are seconds since 1970.
 
 *Absence of data is not zero.* An empty list of rows, a row without an amount, rows that do not add up to the account's
 value, and a failed read tell nothing; none of them ever settles an account.
@@ -15,6 +14,7 @@ value, and a failed read tell nothing; none of them ever settles an account.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from decimal import Decimal, localcontext
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -22,9 +22,9 @@ import msgspec
 
 from airflow_provider_3commas.holdings import account_problem
 from airflow_provider_3commas.in_words import describe_counts, describe_names
-from airflow_provider_3commas.money import EXACT, plain, read_amount, total
-from airflow_provider_3commas.settlement.assessment import DUST_SUM, Reading, places
-from airflow_provider_3commas.settlement.state import Decision, Progress, Status, extended, iso
+from airflow_provider_3commas.money import EXACT, read_amount, total
+from airflow_provider_3commas.settlement.assessment import MAX_DUST_MULTIPLE, Reading, btc_text
+from airflow_provider_3commas.settlement.state import Decision, Progress, Status, add_to_history
 
 if TYPE_CHECKING:
     from airflow_provider_3commas.api.errors import ThreeCommasError
@@ -32,265 +32,220 @@ if TYPE_CHECKING:
     from airflow_provider_3commas.settlement.criteria import Criteria
 
 #: Seconds between polls at least, whatever is asked for: a hot loop would get the address banned.
-SHORTEST_INTERVAL = 0.1
+MIN_INTERVAL = 0.1
 
-_TROUBLE_LENGTH = 500
+_MAX_ERROR_LENGTH = 500
 # How often what runs is asked for while nothing moves, in the time after which that is a stall.
-_ASKED_PER_STALL = 5
+_ENTITY_READS_PER_STALL = 5
 # Polls that have to show an account empty before it is.
-_FEWEST_EMPTIES = 2
+_MIN_EMPTY_POLLS = 2
 _replace = msgspec.structs.replace
 
 
 def needs_entities(criteria: Criteria, progress: Progress, reading: Reading, now: float) -> bool:
-    """Tell whether a reading without the active entities leaves the decision open.
-
-    :param criteria: what settled means.
-    :param progress: what the polls before have shown.
-    :param reading: what this one has shown so far.
-    :param now: the time.
-    :return: whether the entities have to be asked for.
-    """
+    """Return whether a reading without the active entities leaves the decision open."""
     return decide(criteria, progress, reading, now).status is Status.UNDECIDED
 
 
 def decide(criteria: Criteria, progress: Progress, reading: Reading, now: float) -> Decision:
-    """Say what a poll means.
-
-    :param criteria: what settled means.
-    :param progress: what the polls before have shown.
-    :param reading: what this one has shown.
-    :param now: the time.
-    :return: ``SETTLED``, ``STALLED``, ``FAILED`` or ``WAITING``; ``UNDECIDED`` if it depends on the active entities and
-        the reading has none.
-    """
-    reason = account_problem(reading.account)
-    if reason is not None:
-        step = _replace(progress, reads=progress.reads + 1, failures=0, trouble="", not_before=0.0)
-        message = f"Account {reading.account['id']} can't settle: {reason}.{_last_left(progress)}"
-        return Decision(Status.FAILED, message, step)
+    """Decide what a poll means; ``UNDECIDED`` if that depends on the active entities and the reading has none."""
+    problem = account_problem(reading.account)
+    if problem is not None:
+        message = f"Account {reading.account['id']} can't settle: {problem}.{_before_that(progress)}"
+        return Decision(Status.FAILED, message, _count_read(progress))
     with localcontext(EXACT):
-        return _Judgement(criteria, reading, reading.assessed(criteria), now).after(progress)
+        return _Evaluation(criteria, reading, reading.assess(criteria), now).decide(progress)
 
 
-class _Judgement(NamedTuple):
-    """Weigh one reading."""
+class _Evaluation(NamedTuple):
+    """One reading under the criteria of one wait."""
 
     criteria: Criteria
     reading: Reading
-    seen: Assessment
+    assessment: Assessment
     now: float
 
-    def after(self, progress: Progress) -> Decision:
+    def decide(self, before: Progress) -> Decision:
         """Decide; what is running comes last, because asking costs a request."""
-        if self.seen.nothing or self._emptied_but_for_dust(progress):
-            return self._nothing(progress)
-        if not self.seen.has_rows and progress.seen:
-            return self._vanished(progress)
-        step = self._step(progress)
-        runs = [step.runs] if step.runs and self.criteria.require_no_entities else []
+        if self.assessment.is_empty or self._lost_all_but_dust(before):
+            return self._empty(before)
+        if not self.assessment.has_rows and before.seen:
+            return self._rows_vanished(before)
+        progress = self._with_balances(before)
+        running = [progress.runs] if progress.runs and self.criteria.require_no_entities else []
         if self.reading.entities is None:
-            return self._without_entities(step, runs)
-        return self._with_entities(step, runs)
+            return self._without_entities(progress, running)
+        return self._with_entities(progress, running)
 
-    def _without_entities(self, step: Progress, runs: list[str]) -> Decision:
-        if self._has_to_ask(step, blocked=bool(runs or self.seen.blockers)):
-            return self._waiting(step, ["whether anything is running is unknown"], Status.UNDECIDED)
-        return self._settled(step) if step.stable >= self.criteria.stable_reads else self._waiting(step, runs)
+    def _without_entities(self, progress: Progress, running: list[str]) -> Decision:
+        if self._depends_on_entities(progress, blocked=bool(running or self.assessment.blockers)):
+            return self._waiting(progress, ["whether anything is running is unknown"], Status.UNDECIDED)
+        if progress.stable >= self.criteria.stable_reads:
+            return self._settled(progress)
+        return self._waiting(progress, running)
 
-    def _with_entities(self, step: Progress, runs: list[str]) -> Decision:
-        if runs:
-            step = _replace(step, stable=0)
-        elif step.stable >= self.criteria.stable_reads:
-            return self._settled(step)
-        blocked = bool(runs or self.seen.blockers)
-        if blocked and self.now - step.unchanged_since >= self.criteria.stall_after:
-            return self._stalled(step, runs)
-        return self._waiting(step, runs)
+    def _with_entities(self, progress: Progress, running: list[str]) -> Decision:
+        if running:
+            progress = _replace(progress, stable=0)
+        elif progress.stable >= self.criteria.stable_reads:
+            return self._settled(progress)
+        blocked = bool(running or self.assessment.blockers)
+        if blocked and self.now - progress.unchanged_since >= self.criteria.stall_after:
+            return self._stalled(progress, running)
+        return self._waiting(progress, running)
 
-    def _has_to_ask(self, step: Progress, *, blocked: bool) -> bool:
-        """Tell whether the decision depends on what runs; now and then, to know in the end that nothing has changed."""
-        if step.stable >= self.criteria.stable_reads:
+    def _depends_on_entities(self, progress: Progress, *, blocked: bool) -> bool:
+        """Return whether to ask what runs; while blocked, now and then, to know in the end that nothing has changed."""
+        if progress.stable >= self.criteria.stable_reads:
             return self.criteria.require_no_entities
         if not blocked:
             return False
-        share = self.criteria.stall_after / _ASKED_PER_STALL
-        idle_for = self.now - step.unchanged_since
-        return idle_for >= self.criteria.stall_after or (idle_for >= share and self.now - step.asked_at >= share)
+        between = self.criteria.stall_after / _ENTITY_READS_PER_STALL
+        idle_for = self.now - progress.unchanged_since
+        return idle_for >= self.criteria.stall_after or (
+            idle_for >= between and self.now - progress.asked_at >= between
+        )
 
-    def _step(self, progress: Progress) -> Progress:
-        """Remember this reading."""
-        seen, entities = self.seen, self.reading.entities
-        target_amount = seen.target_text
-        same_target = progress.stable > 0 and progress.target_amount == target_amount
-        counts = progress.counts if entities is None else _counts(entities)
-        changed = seen.digest != progress.amounts or progress.counts not in ("", counts)
-        return _replace(
-            progress,
-            reads=progress.reads + 1,
-            failures=0,
-            trouble="",
-            not_before=0.0,
-            stable=0 if seen.blockers else progress.stable + 1 if same_target else 1,
-            target_amount=target_amount,
-            amounts=seen.digest,
+    def _with_balances(self, before: Progress) -> Progress:
+        assessment, entities = self.assessment, self.reading.entities
+        counts = before.counts if entities is None else _entity_counts(entities)
+        changed = assessment.digest != before.amounts or before.counts not in ("", counts)
+        stable_before = before.stable if before.target_amount == assessment.target_amount else 0
+        progress = _replace(
+            _count_read(before),
+            stable=0 if assessment.blockers else stable_before + 1,
+            target_amount=assessment.target_amount,
+            amounts=assessment.digest,
             counts=counts,
-            runs=progress.runs if entities is None else _runs(entities),
-            asked_at=progress.asked_at if entities is None else self.now,
-            unchanged_since=self.now if changed else progress.unchanged_since,
+            unchanged_since=self.now if changed else before.unchanged_since,
             empty_since=0.0,
             empties=0,
-            history=extended(progress, seen.unsold_btc, self.now) if seen.has_rows else progress.history,
-            seen=seen.text if seen.has_rows else progress.seen,
-            seen_at=self.now if seen.has_rows else progress.seen_at,
         )
+        if entities is not None:
+            progress = _replace(progress, runs=_describe_running(entities), asked_at=self.now)
+        if assessment.has_rows:
+            history = add_to_history(before, assessment.unsold_btc, self.now)
+            progress = _replace(progress, history=history, seen=assessment.seen, seen_at=self.now)
+        return progress
 
-    def _without_balances(self, progress: Progress, *, empties: int) -> Progress:
+    def _without_balances(self, before: Progress, *, empties: int) -> Progress:
         """Remember a reading without balances; what was there before is not forgotten."""
-        return _replace(
-            progress,
-            reads=progress.reads + 1,
-            failures=0,
-            trouble="",
-            not_before=0.0,
-            stable=0,
-            empty_since=progress.empty_since or self.now,
-            empties=empties,
-        )
+        return _replace(_count_read(before), stable=0, empty_since=before.empty_since or self.now, empties=empties)
 
-    def _vanished(self, progress: Progress) -> Decision:
+    def _rows_vanished(self, before: Progress) -> Decision:
         """Learn nothing from rows that are gone after earlier polls had some: the view is being rebuilt."""
-        step = self._without_balances(progress, empties=0)
-        why = "; ".join(self.seen.blockers)
-        if self.now - step.empty_since < self.criteria.stall_after:
-            sentence = f"has not settled yet: its balances are empty for the moment ({why}).{_last_left(progress)}"
-            return self._decision(Status.WAITING, step, sentence)
-        sentence = f"has stalled: for {self.now - step.empty_since:.0f} s, {why}.{_last_left(progress)}"
-        return self._decision(Status.STALLED, step, sentence)
+        progress = self._without_balances(before, empties=0)
+        why = "; ".join(self.assessment.blockers)
+        empty_for = self.now - progress.empty_since
+        if empty_for < self.criteria.stall_after:
+            sentence = f"has not settled yet: its balances are empty for the moment ({why}).{_before_that(progress)}"
+            return self._decision(Status.WAITING, progress, sentence)
+        sentence = f"has stalled: for {empty_for:.0f} s, {why}.{_before_that(progress)}"
+        return self._decision(Status.STALLED, progress, sentence)
 
-    def _emptied_but_for_dust(self, progress: Progress) -> bool:
-        """Tell an account that has lost what it was worth from one that was never worth more than dust."""
-        if not (self.seen.only_dust and progress.seen):
+    def _lost_all_but_dust(self, before: Progress) -> bool:
+        """Return whether it is worth dust and was worth more: an account that never was can settle."""
+        if not (self.assessment.only_dust and before.seen):
             return False
-        before = read_amount(msgspec.json.decode(progress.seen)[0])
-        return before is not None and before > DUST_SUM * self.criteria.dust_btc
+        btc_value = read_amount(msgspec.json.decode(before.seen)[0])
+        return btc_value is not None and btc_value > MAX_DUST_MULTIPLE * self.criteria.dust_btc
 
-    def _nothing(self, progress: Progress) -> Decision:
+    def _empty(self, before: Progress) -> Decision:
         """End a wait for an account with nothing on it: absence of data settles nothing, and won't go away either."""
-        step = self._without_balances(progress, empties=progress.empties + 1)
+        progress = self._without_balances(before, empties=before.empties + 1)
         if progress.seen:
-            if step.empties < max(self.criteria.stable_reads, _FEWEST_EMPTIES):
-                return self._decision(
-                    Status.WAITING, step, f"has not settled yet: it looks empty for the moment.{_last_left(progress)}"
-                )
-            empty = "empty" if self.seen.nothing else "empty but for dust"
-            sentence = f"can't settle: the account is {empty}: what was on it has been withdrawn.{_last_left(progress)}"
-            return self._decision(Status.FAILED, step, sentence)
-        if self.now - step.empty_since < self.criteria.stall_after:
-            return self._decision(Status.WAITING, step, "has not settled yet: it looks empty.")
+            return self._emptied(progress)
+        empty_for = self.now - progress.empty_since
+        if empty_for < self.criteria.stall_after:
+            return self._decision(Status.WAITING, progress, "has not settled yet: it looks empty.")
         sentence = (
-            f"can't settle: for {self.now - step.empty_since:.0f} s the account has been empty, as it was from the "
-            "first poll on. Check the account id, the connection's mode, and what 3Commas shows of the account."
+            f"can't settle: for {empty_for:.0f} s the account has been empty, as it was from the first poll on. "
+            "Check the account id, the connection's mode, and what 3Commas shows of the account."
         )
-        return self._decision(Status.FAILED, step, sentence)
+        return self._decision(Status.FAILED, progress, sentence)
 
-    def _settled(self, step: Progress) -> Decision:
-        others = self.seen.residual
-        worth = plain(places(total(Decimal(item["btc_value"]) for item in others)))
+    def _emptied(self, progress: Progress) -> Decision:
+        if progress.empties < max(self.criteria.stable_reads, _MIN_EMPTY_POLLS):
+            sentence = f"has not settled yet: it looks empty for the moment.{_before_that(progress)}"
+            return self._decision(Status.WAITING, progress, sentence)
+        empty = "empty" if self.assessment.is_empty else "empty but for dust"
+        sentence = f"can't settle: the account is {empty}: what was on it has been withdrawn.{_before_that(progress)}"
+        return self._decision(Status.FAILED, progress, sentence)
+
+    def _settled(self, progress: Progress) -> Decision:
+        residual = self.assessment.residual
+        worth = btc_text(total(Decimal(item["btc_value"]) for item in residual))
         return self._decision(
             Status.SETTLED,
-            step,
-            f"has settled: {self.seen.target_text} {self.criteria.target}, and {len(others)} other assets "
+            progress,
+            f"has settled: {self.assessment.target_amount} {self.criteria.target}, and {len(residual)} other assets "
             f"worth {worth} BTC.",
         )
 
-    def _stalled(self, step: Progress, runs: list[str]) -> Decision:
-        left = "; ".join([*self.seen.blockers, *runs])
+    def _stalled(self, progress: Progress, running: list[str]) -> Decision:
+        left = "; ".join([*self.assessment.blockers, *running])
         hints = []
-        if self.seen.blockers:
+        if self.assessment.blockers:
             hints.append("What can't be sold can be named in ignore_currencies.")
-        if runs:
+        if running:
             hints.append("Something still runs on the account: stop it, or allow it with require_no_entities=False.")
-        elif step.runs:
-            hints.append(f"Still {step.runs}.")
+        elif progress.runs:
+            hints.append(f"Still {progress.runs}.")
         return self._decision(
             Status.STALLED,
-            _replace(step, left=left),
-            f"has stalled: for {self.now - step.unchanged_since:.0f} s no amount, no order and no count has changed, "
-            f"but {left}. {' '.join(hints)}",
+            _replace(progress, left=left),
+            f"has stalled: for {self.now - progress.unchanged_since:.0f} s no amount, no order and no count has "
+            f"changed, but {left}. {' '.join(hints)}",
         )
 
-    def _waiting(self, step: Progress, runs: list[str], status: Status = Status.WAITING) -> Decision:
-        left = "; ".join([*self.seen.blockers, *runs])
-        seen_settled = f"seen settled {step.stable} of {self.criteria.stable_reads} times in a row"
+    def _waiting(self, progress: Progress, running: list[str], status: Status = Status.WAITING) -> Decision:
+        left = "; ".join([*self.assessment.blockers, *running])
+        seen_settled = f"seen settled {progress.stable} of {self.criteria.stable_reads} times in a row"
         return self._decision(
-            status, _replace(step, left=left or step.left), f"has not settled yet: {left or seen_settled}."
+            status, _replace(progress, left=left or progress.left), f"has not settled yet: {left or seen_settled}."
         )
 
-    def _decision(self, status: Status, step: Progress, sentence: str) -> Decision:
-        account = self.reading.account
+    def _decision(self, status: Status, progress: Progress, sentence: str) -> Decision:
+        account_id = self.reading.account["id"]
+        settled_at = datetime.fromtimestamp(self.now, UTC).isoformat() if status is Status.SETTLED else None
         result = {
-            "account_id": account["id"],
+            "account_id": account_id,
             "target": self.criteria.target,
-            "settled_at": iso(self.now) if status is Status.SETTLED else None,
-            "target_amount": step.target_amount or self.seen.target_text,
-            **self.seen.worth,
-            "residual": self.seen.residual,
-            "reads": step.reads,
-            "waited_seconds": round(max(self.now - step.started_at, 0.0), 3),
+            "settled_at": settled_at,
+            "target_amount": progress.target_amount or self.assessment.target_amount,
+            **self.assessment.values,
+            "residual": self.assessment.residual,
+            "reads": progress.reads,
+            "waited_seconds": round(max(self.now - progress.started_at, 0.0), 3),
         }
-        return Decision(status, f"Account {account['id']} {sentence}", step, result)
+        return Decision(status, f"Account {account_id} {sentence}", progress, result)
 
 
 def on_failed_poll(
     criteria: Criteria, progress: Progress, error: ThreeCommasError, account_id: int, now: float
 ) -> Decision:
-    """Say what a failed poll means: nothing, unless no waiting cures it or too many fail in a row.
-
-    :param criteria: how many failures to put up with.
-    :param progress: what the polls before have shown.
-    :param error: what the client raised.
-    :param account_id: the account's id.
-    :param now: the time.
-    :return: ``WAITING`` or ``FAILED``.
-    """
+    """Decide what a failed poll means: nothing, unless waiting can't cure it or too many fail in a row."""
     failures = progress.failures + 1
-    step = _replace(
+    if error.permanent:
+        status = Status.FAILED
+        problem = f"can't be watched, and waiting will not change that: {error}{_before_that(progress)}"
+    elif failures > criteria.max_failures:
+        status = Status.FAILED
+        problem = f"could not be read {failures} times in a row; the last time: {error}{_before_that(progress)}"
+    else:
+        status = Status.WAITING
+        problem = f"could not be read ({failures} in a row, up to {criteria.max_failures} are tolerated): {error}"
+    progress = _replace(
         progress,
         failures=failures,
-        trouble=str(error)[:_TROUBLE_LENGTH],
+        trouble=str(error)[:_MAX_ERROR_LENGTH],
         not_before=now + max(error.retry_after or 0.0, 0.0),
     )
-    if error.permanent:
-        return Decision(
-            Status.FAILED,
-            f"Account {account_id} can't be watched, and waiting will not change that: {error}{_last_left(progress)}",
-            step,
-            cause=error,
-        )
-    if failures > criteria.max_failures:
-        return Decision(
-            Status.FAILED,
-            f"Account {account_id} could not be read {failures} times in a row; the last time: {error}"
-            f"{_last_left(progress)}",
-            step,
-            cause=error,
-        )
-    message = (
-        f"Account {account_id} could not be read ({failures} in a row, up to {criteria.max_failures} are tolerated): "
-    )
-    return Decision(Status.WAITING, f"{message}{error}", step, cause=error)
+    return Decision(status, f"Account {account_id} {problem}", progress, cause=error)
 
 
 def on_no_budget(progress: Progress, account_id: int, seconds: float, now: float) -> Decision:
-    """Put a poll off for which there is no request budget yet: not a failure, and not a state.
-
-    :param progress: what the polls have shown.
-    :param account_id: the account's id.
-    :param seconds: how long to wait for the budget.
-    :param now: the time.
-    :return: ``WAITING``.
-    """
+    """Postpone a poll until there is request budget for it, in so many seconds: not a failure, and not a read."""
     return Decision(
         Status.WAITING,
         f"Account {account_id} was not polled: no request budget for {seconds:.1f} s.",
@@ -299,19 +254,14 @@ def on_no_budget(progress: Progress, account_id: int, seconds: float, now: float
 
 
 def on_timeout(progress: Progress, account_id: int, timeout: float) -> Decision:
-    """Say what is left when the time is over.
-
-    :param progress: what the polls have shown.
-    :param account_id: the account's id.
-    :param timeout: how many seconds there were.
-    :return: ``TIMEOUT``.
-    """
+    """Name what is left when the time, so many seconds, is over."""
     if not progress.reads:
         left = "it could not be read once" if progress.failures else "there was no request budget to poll it"
     elif progress.empty_since:
-        left = f"the account looked empty on the last poll.{_last_left(progress)}".removesuffix(".")
+        left = f"the account looked empty on the last poll.{_before_that(progress)}".removesuffix(".")
     elif progress.stable or not progress.left:
-        left = f"it was seen settled on only {progress.stable} polls in a row.{_last_left(progress)}".removesuffix(".")
+        left = f"it was seen settled on only {progress.stable} polls in a row.{_before_that(progress)}"
+        left = left.removesuffix(".")
     else:
         left = progress.left
     failing = f" The last reads failed ({progress.failures}): {progress.trouble}" if progress.failures else ""
@@ -322,28 +272,28 @@ def on_timeout(progress: Progress, account_id: int, timeout: float) -> Decision:
     )
 
 
-def next_interval(progress: Progress, interval: float, *, backoff: bool = False, longest: float | None = None) -> float:
-    """Return how long to wait for the next poll, if nothing else matters.
-
-    :param progress: what the polls have shown.
-    :param interval: seconds between polls.
-    :param backoff: whether it doubles from poll to poll.
-    :param longest: seconds that it may grow to; ``None`` for no limit.
-    :return: seconds.
-    """
-    interval = max(interval, SHORTEST_INTERVAL)
+def next_interval(
+    progress: Progress, interval: float, *, backoff: bool = False, max_interval: float | None = None
+) -> float:
+    """Return the seconds until the next poll, if nothing else matters; with ``backoff`` they double each time."""
+    interval = max(interval, MIN_INTERVAL)
     if not backoff:
         return interval
     grown = interval * 2.0 ** min(max(progress.reads + progress.failures - 1, 0), 20)
-    return grown if longest is None else min(grown, longest)
+    return grown if max_interval is None else min(grown, max_interval)
 
 
-def _counts(entities: dict[str, int | None]) -> str:
+def _count_read(progress: Progress) -> Progress:
+    """Return the progress after a poll that got an answer; it ends a row of failures."""
+    return _replace(progress, reads=progress.reads + 1, failures=0, trouble="", not_before=0.0)
+
+
+def _entity_counts(entities: dict[str, int | None]) -> str:
     return " ".join(f"{name}={count}" for name, count in sorted(entities.items()))
 
 
-def _runs(entities: dict[str, int | None]) -> str:
-    """Say what runs, and what may: a count that could not be read is not zero."""
+def _describe_running(entities: dict[str, int | None]) -> str:
+    """Describe what runs, and what may: a count that could not be read is not zero."""
     running = describe_counts({name: count for name, count in entities.items() if count})
     unread = describe_names(name for name, count in entities.items() if count is None)
     return "; ".join(
@@ -351,5 +301,5 @@ def _runs(entities: dict[str, int | None]) -> str:
     )
 
 
-def _last_left(progress: Progress) -> str:
+def _before_that(progress: Progress) -> str:
     return f" Before that: {progress.left}." if progress.left else ""

@@ -19,6 +19,7 @@ import contextvars
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
@@ -41,100 +42,61 @@ if TYPE_CHECKING:
 _THREADS = 4
 # Seconds that a poll at the deadline may take before the wait ends without it.
 _GRACE = 10.0
-# Shares of the interval by which polls are delayed, so that waits that began together don't beat in step.
-_FIRST_SPREAD, _SPREAD = 0.25, 0.1
+# Jitter, as a share of the interval: waits that began together don't poll in step.
+_FIRST_JITTER, _JITTER = 0.25, 0.1
 
 _loops: WeakKeyDictionary[asyncio.AbstractEventLoop, _LoopState] = WeakKeyDictionary()
 
 
+@dataclass(slots=True, eq=False, kw_only=True)
 class Wait:
-    """Wait for one account, on behalf of one trigger.
+    """What one trigger waits for, and what has become of it."""
 
-    :param criteria: what settled means.
-    :param progress: what the polls so far have shown.
-    :param interval: seconds between polls.
-    :param deadline: when to give up, in seconds since 1970.
-    :param timeout: seconds that the whole wait may take, for the message.
-    :param backoff: whether the interval doubles from poll to poll.
-    :param longest: seconds that it may grow to.
-    :param say: writes a line into the trigger's log.
-    """
-
-    __slots__ = (
-        "_context",
-        "_say",
-        "backoff",
-        "criteria",
-        "deadline",
-        "due",
-        "interval",
-        "longest",
-        "outcome",
-        "progress",
-        "timeout",
+    criteria: Criteria
+    progress: Progress
+    #: Seconds between polls.
+    interval: float
+    #: When to give up, in seconds since 1970.
+    deadline: float
+    #: Seconds that the whole wait may take, for the message.
+    timeout: float
+    #: Whether the interval doubles from poll to poll.
+    backoff: bool
+    #: Seconds that it may grow to; ``None`` for no limit.
+    max_interval: float | None
+    #: Writes a line into the trigger's log.
+    log: Callable[[str], None]
+    next_poll_at: float = field(default=0.0, init=False)
+    outcome: asyncio.Future[Decision] = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future(), init=False
     )
-
-    def __init__(
-        self,
-        criteria: Criteria,
-        progress: Progress,
-        *,
-        interval: float,
-        deadline: float,
-        timeout: float,
-        backoff: bool = False,
-        longest: float | None = None,
-        say: Callable[[str], None] = lambda _: None,
-    ) -> None:
-        self.criteria = criteria
-        self.progress = progress
-        self.interval = interval
-        self.deadline = deadline
-        self.timeout = timeout
-        self.backoff = backoff
-        self.longest = longest
-        self.due = 0.0
-        self.outcome: asyncio.Future[Decision] = asyncio.get_running_loop().create_future()
-        self._say = say
-        # The triggerer sorts log lines by context; the poller's is that of whoever came first.
-        self._context = contextvars.copy_context()
+    # The triggerer sorts log lines by context; the poller's is that of the wait that came first.
+    _context: contextvars.Context = field(default_factory=contextvars.copy_context, init=False)
 
     @property
-    def pause(self) -> float:
+    def current_interval(self) -> float:
         """Seconds until the next poll, if nothing else matters."""
-        return next_interval(self.progress, self.interval, backoff=self.backoff, longest=self.longest)
+        return next_interval(self.progress, self.interval, backoff=self.backoff, max_interval=self.max_interval)
 
-    def take(self, decision: Decision) -> None:
-        """Go on from what a poll has shown.
-
-        :param decision: what that poll means for this wait.
-        """
+    def update(self, decision: Decision) -> None:
+        """Go on from what a poll has shown, and log it if it has changed."""
         before, self.progress = self.progress, decision.progress
-        news = decision.cause or before.amounts != self.progress.amounts or before.stable != self.progress.stable
-        if news and not decision.final:
-            self._context.run(self._say, decision.message)
+        changed = decision.cause or before.amounts != self.progress.amounts or before.stable != self.progress.stable
+        if changed and not decision.final:
+            self._context.run(self.log, decision.message)
 
-    def end(self, decision: Decision) -> None:
-        """Hand the outcome over, unless nobody waits for it any more.
-
-        :param decision: the outcome.
-        """
+    def finish(self, decision: Decision) -> None:
+        """Set the outcome, unless the wait was cancelled."""
         if not self.outcome.done():
             self.outcome.set_result(decision)
 
 
-async def settle(threecommas_conn_id: str, account_id: int, wait: Wait) -> Decision:
-    """Wait until an account has settled, can't settle, or the time is over.
-
-    :param threecommas_conn_id: id of the connection.
-    :param account_id: the account's id.
-    :param wait: what to wait for.
-    :return: a final decision.
-    """
+async def wait_for_account(threecommas_conn_id: str, account_id: int, wait: Wait) -> Decision:
+    """Wait until an account has settled, can't settle, or the time is over; return a final decision."""
     poller = _loop_state().connection(threecommas_conn_id).poller(account_id)
     poller.join(wait)
     try:
-        async with asyncio.timeout(max(wait.deadline - now(), 0.0) + _GRACE):
+        async with asyncio.timeout(max(wait.deadline - time.time(), 0.0) + _GRACE):
             return await wait.outcome
     except TimeoutError:
         return on_timeout(wait.progress, account_id, wait.timeout)
@@ -142,18 +104,8 @@ async def settle(threecommas_conn_id: str, account_id: int, wait: Wait) -> Decis
         poller.leave(wait)
 
 
-def now() -> float:
-    """Return the time, in seconds since 1970."""
-    return time.time()
-
-
 async def connect(threecommas_conn_id: str) -> ThreeCommasClient:
-    """Build a client from an Airflow connection, without blocking the event loop.
-
-    :param threecommas_conn_id: id of the connection.
-    :return: the client.
-    :raises ThreeCommasError: the connection can't be used, or could not be fetched.
-    """
+    """Build a client from an Airflow connection, without blocking the event loop."""
     from airflow.providers.common.compat.connection import get_async_connection
     from asgiref.sync import sync_to_async
 
@@ -174,7 +126,7 @@ async def connect(threecommas_conn_id: str) -> ThreeCommasClient:
 
 
 class _LoopState:
-    """Hold what the waits of one event loop share."""
+    """What the waits of one event loop share."""
 
     def __init__(self) -> None:
         self.pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="threecommas")
@@ -199,16 +151,17 @@ def _loop_state() -> _LoopState:
     return _loops[loop]
 
 
+@dataclass(eq=False)
 class _Connection:
-    """Hold what the waits on one connection share."""
+    """What the waits on one connection share."""
 
-    def __init__(self, loop_state: _LoopState, conn_id: str) -> None:
-        self.loop_state = loop_state
-        self.conn_id = conn_id
-        self.not_before = 0.0
-        self._pollers: dict[int, _AccountPoller] = {}
-        self._client: ThreeCommasClient | None = None
-        self._lock = asyncio.Lock()
+    loop_state: _LoopState
+    conn_id: str
+    #: Until when the server asked to be left alone, in seconds since 1970.
+    not_before: float = 0.0
+    _pollers: dict[int, _AccountPoller] = field(default_factory=dict)
+    _client: ThreeCommasClient | None = None
+    _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def poller(self, account_id: int) -> _AccountPoller:
         if account_id not in self._pollers:
@@ -238,66 +191,60 @@ class _Connection:
             client.close()
 
 
+@dataclass(slots=True, eq=False)
 class _AccountPoller:
     """Poll one account as often as its waits ask for, and never more than once an interval."""
 
-    __slots__ = (
-        "_connection",
-        "_members",
-        "_planned",
-        "_polled_at",
-        "_polls",
-        "_task",
-        "_waits",
-        "_wake",
-        "account_id",
-    )
-
-    def __init__(self, connection: _Connection, account_id: int) -> None:
-        self.account_id = account_id
-        self._connection = connection
-        self._waits: list[Wait] = []
-        self._members = 0
-        self._polls = 0
-        self._polled_at = float("-inf")
-        self._wake: asyncio.Future[None] | None = None
-        self._planned = 0.0
-        self._task: asyncio.Task[None] | None = None
+    _connection: _Connection
+    account_id: int
+    # Those that have no outcome yet.
+    _waits: list[Wait] = field(default_factory=list)
+    # How many have joined and not left.
+    _joined: int = 0
+    _polls: int = 0
+    _polled_at: float = float("-inf")
+    _task: asyncio.Task[None] | None = None
+    _sleeper: asyncio.Future[None] | None = None
+    _wake_at: float = 0.0
 
     def join(self, wait: Wait) -> None:
-        wait.due = max(now() + wait.pause * (1 + _FIRST_SPREAD * self._spread(0)), wait.progress.not_before)
+        first_interval = wait.current_interval * (1 + _FIRST_JITTER * self._jitter(0))
+        wait.next_poll_at = max(time.time() + first_interval, wait.progress.not_before)
         self._waits.append(wait)
-        self._members += 1
+        self._joined += 1
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._run())
-        elif min(wait.due, wait.deadline) < self._planned:
-            _wake(self._wake)
+        elif min(wait.next_poll_at, wait.deadline) < self._wake_at:
+            _wake(self._sleeper)
 
     def leave(self, wait: Wait) -> None:
-        self._drop(wait)
-        self._members -= 1
-        if self._members == 0:
+        self._remove(wait)
+        self._joined -= 1
+        if self._joined == 0:
             if self._task is not None:
                 self._task.cancel()
             self._connection.drop(self)
 
-    def _drop(self, wait: Wait) -> None:
+    def _remove(self, wait: Wait) -> None:
         with suppress(ValueError):
             self._waits.remove(wait)
 
-    def _end(self, wait: Wait, decision: Decision) -> None:
-        self._drop(wait)
-        wait.end(decision)
+    def _finish(self, wait: Wait, decision: Decision) -> None:
+        self._remove(wait)
+        wait.finish(decision)
+
+    def _expire(self, wait: Wait) -> None:
+        self._finish(wait, on_timeout(wait.progress, self.account_id, wait.timeout))
 
     async def _run(self) -> None:
         try:
             while self._waits:
-                self._planned = self._next_poll()
-                pause = self._planned - now()
+                self._wake_at = self._next_action_at()
+                pause = self._wake_at - time.time()
                 if pause > 0:
                     await self._sleep(pause)
                 else:
-                    await self._turn()
+                    await self._poll_or_expire()
         except Exception as error:  # a defect; nobody else would hear of it
             for wait in self._waits:
                 if not wait.outcome.done():
@@ -307,51 +254,51 @@ class _AccountPoller:
         """Sleep, unless a wait joins that is due earlier."""
         loop = asyncio.get_running_loop()
         # An event and a timeout would take three times as much memory, which counts with a thousand accounts.
-        self._wake = loop.create_future()
-        timer = loop.call_later(seconds, _wake, self._wake)
+        self._sleeper = loop.create_future()
+        timer = loop.call_later(seconds, _wake, self._sleeper)
         try:
-            await self._wake
+            await self._sleeper
         finally:
             timer.cancel()
 
     @property
     def _interval(self) -> float:
-        return min(wait.pause for wait in self._waits)
+        return min(wait.current_interval for wait in self._waits)
 
-    def _next_poll(self) -> float:
-        """Return when something is to be done: a poll, or the end of a wait."""
+    def _next_action_at(self) -> float:
+        """Return when the next poll, or the end of a wait, is due."""
         interval = self._interval
         regular = max(
-            self._polled_at + interval * (1 + _SPREAD * self._spread(self._polls)),
+            self._polled_at + interval * (1 + _JITTER * self._jitter(self._polls)),
             # Waits that joined between two polls fall in with the others, at the poll nearest to when they are due.
-            min(wait.due for wait in self._waits) - (interval / 2 if self._polls else 0.0),
+            min(wait.next_poll_at for wait in self._waits) - (interval / 2 if self._polls else 0.0),
         )
         deadline = min(wait.deadline for wait in self._waits)
         return min(max(regular, self._connection.not_before), deadline)
 
-    async def _turn(self) -> None:
-        """Poll the account for the waits that are due, or end those whose time is over without one."""
-        moment, half = now(), self._interval / 2
-        if moment < self._connection.not_before or moment < self._polled_at + half:
-            for wait in [wait for wait in self._waits if wait.deadline <= moment]:
-                self._end(wait, on_timeout(wait.progress, self.account_id, wait.timeout))
+    async def _poll_or_expire(self) -> None:
+        """Poll for the waits that are due; where it is too early for a poll, only end those whose time is over."""
+        now, half = time.time(), self._interval / 2
+        if now < self._connection.not_before or now < self._polled_at + half:
+            for wait in [wait for wait in self._waits if wait.deadline <= now]:
+                self._expire(wait)
             return
         self._polls += 1
-        self._polled_at = moment
-        due = [wait for wait in self._waits if wait.due <= moment + half or wait.deadline <= moment]
+        self._polled_at = now
+        due = [wait for wait in self._waits if wait.next_poll_at <= now + half or wait.deadline <= now]
         decisions = await self._poll(due)
-        moment = now()
+        now = time.time()
         for wait, decision in zip(due, decisions, strict=True):
-            wait.take(decision)
+            wait.update(decision)
             if decision.final:
-                self._end(wait, decision)
-            elif wait.deadline <= moment:
-                self._end(wait, on_timeout(wait.progress, self.account_id, wait.timeout))
+                self._finish(wait, decision)
+            elif wait.deadline <= now:
+                self._expire(wait)
             else:
-                wait.due = moment + wait.pause
+                wait.next_poll_at = now + wait.current_interval
 
     async def _poll(self, waits: list[Wait]) -> list[Decision]:
-        """Poll once, and say what it means to each of the waits, and what it has cost."""
+        """Poll once, and decide for each of the waits."""
         decisions: list[Decision] = []
 
         def undecided(reading: Reading) -> bool:
@@ -360,17 +307,17 @@ class _AccountPoller:
 
         poll = Poll(self.account_id, undecided)
         try:
-            reading = await self._answer(poll)
+            reading = await self._read(poll)
         except ThreeCommasError as error:
-            moment = now()
-            self._connection.not_before = max(self._connection.not_before, moment + (error.retry_after or 0.0))
-            decisions = [on_failed_poll(wait.criteria, wait.progress, error, self.account_id, moment) for wait in waits]
+            now = time.time()
+            self._connection.not_before = max(self._connection.not_before, now + (error.retry_after or 0.0))
+            decisions = [on_failed_poll(wait.criteria, wait.progress, error, self.account_id, now) for wait in waits]
         else:
             if reading.rows is None or reading.entities is not None:
                 decisions = _decide(waits, reading)
-        return [decision.counting(poll.requests) for decision in decisions]
+        return [decision.add_requests(poll.requests) for decision in decisions]
 
-    async def _answer(self, poll: Poll) -> Reading:
+    async def _read(self, poll: Poll) -> Reading:
         """Poll in a thread, waiting for the budget here; fetch the connection again if the key is refused."""
         loop = asyncio.get_running_loop()
         renewed = False
@@ -386,14 +333,14 @@ class _AccountPoller:
                 renewed = True
                 self._connection.renew(client)
 
-    def _spread(self, step: int) -> float:
+    def _jitter(self, poll: int) -> float:
         """Return a share between 0 and 1 that differs from account to account, and evenly so (golden ratio)."""
-        return (self.account_id * 0.6180339887498949 + step * 0.7548776662466927) % 1.0
+        return (self.account_id * 0.6180339887498949 + poll * 0.7548776662466927) % 1.0
 
 
 def _decide(waits: list[Wait], reading: Reading) -> list[Decision]:
-    moment = now()
-    return [decide(wait.criteria, wait.progress, reading, moment) for wait in waits]
+    now = time.time()
+    return [decide(wait.criteria, wait.progress, reading, now) for wait in waits]
 
 
 def _wake(sleeper: asyncio.Future[None] | None) -> None:

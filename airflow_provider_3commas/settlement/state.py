@@ -1,4 +1,4 @@
-"""What is remembered of a wait, what it has come to, and how both are written.
+"""What is remembered of a wait, how it has ended, and how both are written.
 
 Small, JSON-able, and the same in all modes of the sensor. Money is ``Decimal``, and text in plain notation where it is
 stored; points in time are seconds since 1970.
@@ -18,69 +18,67 @@ if TYPE_CHECKING:
     from airflow_provider_3commas.api.errors import ThreeCommasError
     from airflow_provider_3commas.settlement.criteria import Criteria
 
-#: What is told of an error that ended a wait.
+#: Attributes of the error that ended a wait, as the event carries them.
 ERROR_DETAILS = ("method", "path", "status_code", "code", "description", "request_id", "retry_after")
-#: What is told of an asset beside the target.
+#: Fields of an asset beside the target.
 RESIDUAL = ("currency", "amount", "btc_value")
 
-_HISTORY_POINTS = 100
+_MAX_HISTORY_POINTS = 100
 _replace = msgspec.structs.replace
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
-    """Remember what the polls so far have shown; every field has a default, so that older ones stay readable.
+    """What the polls so far have shown. Stored, so every field has a default: older ones stay readable."""
 
-    :param started_at: when the wait began.
-    :param reads: polls that got an answer.
-    :param failures: polls in a row that got none.
-    :param stable: reads in a row that showed the account settled.
-    :param target_amount: what there was of the target at the last of them.
-    :param amounts: digest of all amounts at the last read that had rows.
-    :param counts: what was running on the account when that was last asked, all counts.
-    :param runs: the same in words; empty if nothing was.
-    :param asked_at: when that was.
-    :param unchanged_since: since when no amount, no order and no count has changed.
-    :param running: as older versions remembered it.
-    :param empty_since: since when the polls have shown no balances; 0 if the last one did.
-    :param empties: polls in a row that showed the account empty.
-    :param not_before: when the next poll may be made at the earliest: the server asked for it.
-    :param left: what stood between the account and being settled at the last poll, in words.
-    :param trouble: what the last failed poll said, if the last poll failed.
-    :param history: unsold value over time: ``seconds=btc`` joined by blanks.
-    :param requests: how many requests the polls have sent; ``None`` if those of some are not known.
-    :param seen: what the account held at the last read that had rows: its value in BTC and in USD and what was beside
-        the target, as a JSON list, which takes a tenth of the memory of a result.
-    :param seen_at: when that was.
-    """
-
+    #: When the wait began.
     started_at: float = 0.0
+    #: Polls that got an answer.
     reads: int = 0
+    #: Polls in a row that got none.
     failures: int = 0
+    #: Reads in a row that showed the account settled.
     stable: int = 0
+    #: Amount of the target at the last of them.
     target_amount: str = ""
+    #: Digest of all amounts at the last read that had rows.
     amounts: str = ""
+    #: All counts of active entities when they were last asked for.
     counts: str = ""
+    #: What was running then, in words; empty if nothing was.
     runs: str = ""
+    #: When that was.
     asked_at: float = 0.0
+    #: Since when no amount, no order and no count has changed.
     unchanged_since: float = 0.0
+    #: Only older versions set this.
     running: bool = False
+    #: Since when the polls have shown no balances; 0 if the last one did.
     empty_since: float = 0.0
+    #: Polls in a row that showed the account empty.
     empties: int = 0
+    #: When the next poll may be made at the earliest: the server asked for it.
     not_before: float = 0.0
+    #: What stood between the account and being settled at the last poll, in words.
     left: str = ""
+    #: Message of the last poll if it failed.
     trouble: str = ""
+    #: Unsold value over time: ``seconds=btc`` joined by blanks.
     history: str = ""
+    #: How many requests the polls have sent; ``None`` if those of some are not known.
     requests: int | None = None
+    #: What the account held at the last read that had rows: its value in BTC and in USD and what was beside the
+    #: target, as a JSON list, which takes a tenth of the memory of a result.
     seen: str = ""
+    #: When that was.
     seen_at: float = 0.0
 
 
 class Status(Enum):
-    """Name what a poll means."""
+    """What a poll means."""
 
     #: Not settled, and waiting may help.
     WAITING = "waiting"
-    #: Can't be told without the active entities.
+    #: Depends on the active entities, which were not asked for.
     UNDECIDED = "undecided"
     SETTLED = "settled"
     #: Nothing moves any more, and something is left.
@@ -92,19 +90,15 @@ class Status(Enum):
 
 
 class Decision(NamedTuple):
-    """Hold what was decided.
-
-    :param status: what it is.
-    :param message: the same in words, naming what is left.
-    :param progress: what to remember.
-    :param result: the sensor's XCom; ``settled_at`` is set only if the account has settled. ``None`` without rows.
-    :param cause: the error that failed the poll, if one did.
-    """
+    """What a poll means, and what to remember of it."""
 
     status: Status
+    #: The status in words, naming what is left.
     message: str
     progress: Progress
+    #: The sensor's XCom; ``settled_at`` is set only if the account has settled. ``None`` without rows.
     result: dict[str, Any] | None = None
+    #: The error that failed the poll, if one did.
     cause: ThreeCommasError | None = None
 
     @property
@@ -112,70 +106,38 @@ class Decision(NamedTuple):
         """Whether the wait is over."""
         return self.status not in (Status.WAITING, Status.UNDECIDED)
 
-    def counting(self, requests: int) -> Decision:
-        """Remember what the poll has cost.
-
-        :param requests: how many requests it has sent.
-        :return: the same decision with a progress that counts them.
-        """
+    def add_requests(self, requests: int) -> Decision:
+        """Count the requests that the poll has sent, unless those of earlier polls are not known."""
         so_far = self.progress.requests
         if so_far is None:
             return self
         return self._replace(progress=_replace(self.progress, requests=so_far + requests))
 
-    def as_event(self) -> dict[str, Any]:
-        """Return what the task needs to end, in JSON types: the event of the trigger, and its stand-in elsewhere.
 
-        :return: ``status``, ``message``, ``result``, ``history`` and the ``details`` of the error, if it was one.
-        """
-        details = {} if self.cause is None else {name: getattr(self.cause, name) for name in ERROR_DETAILS}
-        return {
-            "status": self.status.value,
-            "message": self.message,
-            "result": self.result,
-            "history": history_points(self.progress),
-            "details": {name: value for name, value in details.items() if value is not None},
-        }
-
-
-def begin(now: float) -> Progress:
-    """Start a wait.
-
-    :param now: the time.
-    :return: the progress before the first poll.
-    """
+def new_progress(now: float) -> Progress:
+    """Return the progress before the first poll."""
     return Progress(started_at=now, unchanged_since=now, requests=0)
 
 
 def history_points(progress: Progress) -> list[list[Any]]:
-    """Return the unsold value over time.
-
-    :param progress: what the polls have shown.
-    :return: ``[seconds since the start, value in BTC as text]``, oldest first; only the polls that changed it.
-    """
+    """Return ``[seconds since the start, unsold value in BTC as text]``, oldest first; only polls that changed it."""
     pairs = (point.partition("=") for point in progress.history.split())
     return [[float(seconds), value] for seconds, _, value in pairs]
 
 
-def extended(progress: Progress, value: str, now: float) -> str:
-    """Add a point to the history if it says something new; every second one goes when there are too many."""
+def add_to_history(progress: Progress, value: str, now: float) -> str:
+    """Return the history with a value if that has changed; every second point goes when there are too many."""
     points = progress.history.split()
     if points and points[-1].partition("=")[2] == value:
         return progress.history
     points.append(f"{max(now - progress.started_at, 0.0):.1f}={value}")
-    if len(points) > _HISTORY_POINTS:
+    if len(points) > _MAX_HISTORY_POINTS:
         points = points[:-1:2] + points[-1:]
     return " ".join(points)
 
 
 def last_result(criteria: Criteria, account_id: int, progress: Progress) -> dict[str, Any] | None:
-    """Return what the last poll that saw the account's balances has shown, however the wait has gone on since.
-
-    :param criteria: what settled means.
-    :param account_id: the account's id.
-    :param progress: what the polls have shown.
-    :return: the form of the sensor's XCom, with ``settled_at`` ``None``; ``None`` if no poll has seen the balances.
-    """
+    """Return what the last poll that saw the balances has shown, in the form of the sensor's XCom; ``None`` if none."""
     if not progress.seen:
         return None
     btc_value, usd_value, residual = msgspec.json.decode(progress.seen)
@@ -192,16 +154,8 @@ def last_result(criteria: Criteria, account_id: int, progress: Progress) -> dict
     }
 
 
-def facts(criteria: Criteria, account_id: int, progress: Progress, *, settled: bool) -> dict[str, Any]:
-    """Return what a report needs to know of a wait beside its outcome.
-
-    :param criteria: what settled means.
-    :param account_id: the account's id.
-    :param progress: what the polls have shown.
-    :param settled: whether the account has settled: then the outcome says what is left.
-    :return: ``account_id``, ``criteria``, ``requests`` (``None`` if unknown) and ``result``, what was last seen of an
-        account that has not settled, or ``None``; in JSON types, money as text.
-    """
+def wait_facts(criteria: Criteria, account_id: int, progress: Progress, *, settled: bool) -> dict[str, Any]:
+    """Build the XCom ``settlement_facts``: what a report needs beside the outcome, which has the result if settled."""
     return {
         "account_id": account_id,
         "criteria": as_json(criteria),
@@ -211,42 +165,25 @@ def facts(criteria: Criteria, account_id: int, progress: Progress, *, settled: b
 
 
 def final_event(criteria: Criteria, account_id: int, decision: Decision) -> dict[str, Any]:
-    """Return what the task needs to end, whoever did the waiting.
-
-    :param criteria: what settled means.
-    :param account_id: the account's id.
-    :param decision: a final one.
-    :return: ``Decision.as_event`` and ``facts``.
-    """
+    """Build what the task needs to end, in JSON types: the event of the trigger, and its stand-in elsewhere."""
+    details = {} if decision.cause is None else {name: getattr(decision.cause, name) for name in ERROR_DETAILS}
     settled = decision.status is Status.SETTLED
-    return {**decision.as_event(), "facts": facts(criteria, account_id, decision.progress, settled=settled)}
+    return {
+        "status": decision.status.value,
+        "message": decision.message,
+        "result": decision.result,
+        "history": history_points(decision.progress),
+        "details": {name: value for name, value in details.items() if value is not None},
+        "facts": wait_facts(criteria, account_id, decision.progress, settled=settled),
+    }
 
 
 def residual_btc(result: dict[str, Any]) -> str:
-    """Add up what a result has left beside the target.
-
-    :param result: a decision's result.
-    :return: the value in BTC, as text.
-    """
+    """Return the value in BTC, as text, of what a result has left beside the target."""
     return plain(total(Decimal(item["btc_value"]) for item in result["residual"]))
 
 
 def as_json(remembered: Criteria | Progress) -> dict[str, Any]:
-    """Return what goes into a trigger's arguments or the task's state store.
-
-    :param remembered: criteria or progress.
-    :return: JSON types only, numbers of money as text; ``msgspec.convert`` reads it back.
-    """
-    plain_types: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(remembered))
-    return plain_types
-
-
-def iso(moment: float) -> str:
-    """Write a point in time.
-
-    :param moment: seconds since 1970.
-    :return: ISO 8601 in UTC.
-    """
-    from datetime import UTC, datetime
-
-    return datetime.fromtimestamp(moment, UTC).isoformat()
+    """Return JSON types only, for a trigger's arguments or the state store; ``msgspec.convert`` reads them back."""
+    json_types: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(remembered))
+    return json_types

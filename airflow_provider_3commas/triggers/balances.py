@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import time
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -12,12 +13,12 @@ from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_3commas.api.account_ids import parse_account_id
 from airflow_provider_3commas.settlement.criteria import Criteria
-from airflow_provider_3commas.settlement.state import Progress, begin, final_event
+from airflow_provider_3commas.settlement.state import Progress, final_event, new_progress
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-#: Event status for a defect; the others are those of ``settlement.Status``.
+#: Event status for a defect; the others are those of ``settlement.state.Status``.
 ERROR = "error"
 
 _DEFAULT_TIMEOUT = 7 * 86400.0
@@ -33,18 +34,18 @@ class BalancesSettledTrigger(BaseTrigger):
     but the account id have a default, so that a wait that an older version began goes on.
 
     The event is a dict: ``status`` (``settled``, ``stalled``, ``failed``, ``timeout`` or ``error``), ``message``,
-    ``result`` (see ``BalancesSettledSensor``; or ``None``), ``history``, ``details`` and, except for ``error``,
-    ``facts`` (see ``settlement.facts``).
+    ``result`` (what ``BalancesSettledSensor`` returns; or ``None``), ``history``, ``details`` and, except for
+    ``error``, ``facts`` (the sensor's XCom ``settlement_facts``).
 
     :param account_id: id of the account, a positive integer.
     :param threecommas_conn_id: id of the connection.
-    :param criteria: what settled means: fields of ``settlement.Criteria``, numbers as text.
-    :param progress: what the polls before have shown: fields of ``settlement.Progress``.
+    :param criteria: what settled means: fields of ``settlement.criteria.Criteria``, numbers as text.
+    :param progress: what the polls before have shown: fields of ``settlement.state.Progress``.
     :param poll_interval: seconds between polls; the first comes after one interval, and up to a quarter more.
     :param deadline: when to give up: ISO 8601 with an offset. Without one, ``timeout`` seconds from the start.
     :param timeout: seconds that the whole wait may take, for the message.
     :param exponential_backoff: whether the interval doubles from poll to poll.
-    :param max_wait: seconds that it may grow to.
+    :param max_wait: seconds that it may grow to; ``None`` for no limit.
     """
 
     def __init__(
@@ -76,18 +77,8 @@ class BalancesSettledTrigger(BaseTrigger):
 
         :return: class path and arguments.
         """
-        names = (
-            "account_id",
-            "threecommas_conn_id",
-            "criteria",
-            "progress",
-            "poll_interval",
-            "deadline",
-            "timeout",
-            "exponential_backoff",
-            "max_wait",
-        )
-        return f"{__name__}.{type(self).__qualname__}", {name: getattr(self, name) for name in names}
+        arguments = {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
+        return f"{__name__}.{type(self).__qualname__}", arguments
 
     async def run(self) -> AsyncIterator[TriggerEvent]:
         """Wait, then fire the one event.
@@ -104,28 +95,27 @@ class BalancesSettledTrigger(BaseTrigger):
     async def _event(self) -> dict[str, Any]:
         """Return the event; an exception would be logged by the resumed task, where no secret is masked yet."""
         try:
-            return await self._settle()
+            return await self._wait()
         except Exception as error:
             self.log.exception("Waiting for account %s failed", self.account_id)
             message = f"Waiting for account {self.account_id} failed ({type(error).__name__}); see the triggerer's log."
             return {"status": ERROR, "message": message, "result": None, "history": [], "details": {}}
 
-    async def _settle(self) -> dict[str, Any]:
-        from airflow_provider_3commas.settlement import poller as polling
+    async def _wait(self) -> dict[str, Any]:
+        from airflow_provider_3commas.settlement import poller
 
         criteria = msgspec.convert(self.criteria or {}, Criteria)
         account_id = parse_account_id(self.account_id)
-        start = polling.now()
-        deadline = datetime.fromisoformat(self.deadline).timestamp() if self.deadline else start + self.timeout
-        wait = polling.Wait(
-            criteria,
-            msgspec.convert(self.progress, Progress) if self.progress else begin(start),
+        start = time.time()
+        wait = poller.Wait(
+            criteria=criteria,
+            progress=msgspec.convert(self.progress, Progress) if self.progress else new_progress(start),
             interval=self.poll_interval,
-            deadline=deadline,
+            deadline=datetime.fromisoformat(self.deadline).timestamp() if self.deadline else start + self.timeout,
             timeout=self.timeout,
             backoff=self.exponential_backoff,
-            longest=self.max_wait,
-            say=self.log.info,
+            max_interval=self.max_wait,
+            log=self.log.info,
         )
-        decision = await polling.settle(self.threecommas_conn_id, account_id, wait)
+        decision = await poller.wait_for_account(self.threecommas_conn_id, account_id, wait)
         return final_event(criteria, account_id, decision)

@@ -15,10 +15,10 @@ from airflow.sdk.bases.sensor import AirflowRescheduleException
 
 from airflow_provider_3commas.hooks.threecommas import ThreeCommasHook
 from airflow_provider_3commas.sensors.balances import BalancesSettledSensor
-from airflow_provider_3commas.settlement import poller as polling
+from airflow_provider_3commas.settlement import poller
 from airflow_provider_3commas.triggers.balances import BalancesSettledTrigger
 from tests.fakes import ACCOUNT, START, ScriptedClient, TaskInstance, TaskStateStore
-from tests.triggers.virtual import drive
+from tests.virtual_time import run_in_virtual_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,11 +27,11 @@ MODES = {"poke": {}, "reschedule": {"mode": "reschedule"}, "deferrable": {"defer
 
 
 @dataclass
-class Lab:
-    """A sensor's surroundings, in one of the modes."""
+class SensorHarness:
+    """Runs sensors in one of the modes, and keeps what Airflow would."""
 
     mode: str
-    clock: time_machine.Traveller
+    clock: time_machine.Coordinates
     store: TaskStateStore | None = field(default_factory=TaskStateStore)
     ti: TaskInstance = field(default_factory=TaskInstance)
     sleeps: list[float] = field(default_factory=list)
@@ -72,7 +72,7 @@ class Lab:
         async def fire() -> Any:
             return [event.payload async for event in trigger.run()]
 
-        (payload,) = drive(self.clock, fire())
+        (payload,) = run_in_virtual_time(self.clock, fire())
         event = self.edit_event(json.loads(json.dumps(payload)))
         sensor = self.sensor(**arguments)
         return sensor.resume_execution(deferral.method_name, {"event": event}, self.context)
@@ -88,9 +88,9 @@ def mode(request) -> str:
 
 
 @pytest.fixture
-def lab(mode, monkeypatch):
+def harness(mode, monkeypatch):
     with time_machine.travel(START, tick=False) as clock:
-        built = Lab(mode, clock)
+        built = SensorHarness(mode, clock)
 
         def sleep(seconds: float) -> None:
             built.sleeps.append(seconds)
@@ -111,7 +111,7 @@ def exchange(monkeypatch):
             return built
 
         monkeypatch.setattr(ThreeCommasHook, "get_conn", lambda self: built)
-        monkeypatch.setattr(polling, "connect", connect)
+        monkeypatch.setattr(poller, "connect", connect)
         return built
 
     return to

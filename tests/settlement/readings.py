@@ -14,7 +14,7 @@ from airflow_provider_3commas.settlement.state import (
     Decision,
     Progress,
     as_json,
-    begin,
+    new_progress,
 )
 from tests.fakes import ACCOUNT, START, row
 
@@ -41,7 +41,7 @@ def reading_without(item: Reading) -> Reading:
 
 def run(criteria: Criteria, *readings: Reading, every: float = 60) -> Decision:
     """Decide on readings that follow each other, and return the last decision."""
-    progress, decision = begin(START), None
+    progress, decision = new_progress(START), None
     for number, item in enumerate(readings):
         assert decision is None or not decision.final, decision.message
         decision = decide(criteria, progress, item, START + number * every)
@@ -51,4 +51,4 @@ def run(criteria: Criteria, *readings: Reading, every: float = 60) -> Decision:
     return decision
 
 
-SETTLED = (row("BTC", "1.5"), row("DOGE", "21.7", "0.00003"))
+SETTLED_ROWS = (row("BTC", "1.5"), row("DOGE", "21.7", "0.00003"))

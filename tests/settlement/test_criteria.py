@@ -51,10 +51,10 @@ class TestCriteria:
     )
     def test_refuses_what_makes_no_sense(self, wrong, expected):
         with pytest.raises(ConfigurationError, match=expected):
-            Criteria.of(**wrong)
+            Criteria.parse(**wrong)
 
     def test_takes_what_people_write(self):
-        criteria = Criteria.of(
+        criteria = Criteria.parse(
             target=" USD ",
             dust_btc=0,
             ignore_currencies="luna, ust,",
@@ -66,9 +66,9 @@ class TestCriteria:
         assert criteria.ignore_currencies == ("LUNA", "UST")
 
     def test_survives_json(self):
-        criteria = Criteria.of(dust_btc="0.001", ignore_currencies=["X"], stall_after=timedelta(minutes=5))
+        criteria = Criteria.parse(dust_btc="0.001", ignore_currencies=["X"], stall_after=timedelta(minutes=5))
         assert msgspec.convert(json.loads(json.dumps(as_json(criteria))), Criteria) == criteria
 
     def test_reads_what_older_and_newer_versions_wrote(self):
-        assert msgspec.convert({"target": "USD", "new": 1}, Criteria) == Criteria.of(target="USD")
+        assert msgspec.convert({"target": "USD", "new": 1}, Criteria) == Criteria.parse(target="USD")
         assert msgspec.convert({"started_at": 5, "new": 1}, Progress) == Progress(started_at=5.0)

@@ -2,63 +2,51 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from airflow_provider_3commas.api.errors import OutcomeUnknown
-from airflow_provider_3commas.budget import Reason, Reservation, WaitForBudget
+from airflow_provider_3commas.budget import WaitForBudget
 from airflow_provider_3commas.settlement.poll import Poll
+from tests.fakes import ACCOUNT, UNSOLD, ScriptedClient, View, no_budget
 
-ACCOUNT = 32402783
-ANSWERS = {"load_balances": {"id": ACCOUNT, "btc_amount": "1"}, "get_balances": [], "get_active_entities": {"x": 0}}
+ALWAYS = -math.inf
+REQUESTS = ["load_balances", "get_balances", "get_active_entities"]
 
 
-class Client:
-    """Answer, unless an error is in the way, and keep what was asked."""
-
-    def __init__(self, **answers) -> None:
-        self.answers = {**ANSWERS, **answers}
-        self.errors: dict[str, list[Exception]] = {}
-        self.asked: list[str] = []
-
-    def __getattr__(self, name: str):
-        def answer(account_id: int):
-            assert account_id == ACCOUNT
-            if self.errors.get(name):
-                raise self.errors[name].pop(0)
-            self.asked.append(name)
-            return self.answers[name]
-
-        return answer
+def sent(client: ScriptedClient) -> list[str]:
+    return [name for _, name, _ in client.requests]
 
 
 def test_asks_for_the_entities_only_if_they_matter():
-    client = Client()
+    client = ScriptedClient((ALWAYS, UNSOLD))
     assert Poll(ACCOUNT, lambda _: False).run(client).entities is None
-    assert client.asked == ["load_balances", "get_balances"]
+    assert sent(client) == ["load_balances", "get_balances"]
     poll = Poll(ACCOUNT, lambda _: True)
-    assert poll.run(client).entities == {"x": 0}
-    assert client.asked[2:] == ["load_balances", "get_balances", "get_active_entities"]
+    assert poll.run(client).entities == {"active_bots_count": 0}
+    assert sent(client)[2:] == REQUESTS
     assert poll.requests == 3
+    assert {account_id for _, _, account_id in client.requests} == {ACCOUNT}
 
 
 def test_asks_nothing_more_of_a_locked_account():
-    client = Client(load_balances={"id": ACCOUNT, "is_locked": True})
+    client = ScriptedClient((ALWAYS, View([], account={"is_locked": True})))
     assert Poll(ACCOUNT, lambda _: True).run(client).rows is None
-    assert client.asked == ["load_balances"]
+    assert sent(client) == ["load_balances"]
 
 
-@pytest.mark.parametrize("name", list(ANSWERS))
+@pytest.mark.parametrize("name", REQUESTS)
 def test_goes_on_where_it_was_interrupted(name):
-    client = Client()
-    wait = WaitForBudget(Reservation(wait=1.0, reason=Reason.BUDGET, ticket=None))
-    client.errors = {name: [wait, OutcomeUnknown("502")]}
+    client = ScriptedClient((ALWAYS, UNSOLD))
+    client.refusals[name] = [no_budget(1), OutcomeUnknown("502")]
     poll = Poll(ACCOUNT, lambda _: True)
     with pytest.raises(WaitForBudget):
         poll.run(client)
-    assert poll.begun is (name != "load_balances")
+    assert poll.started is (name != "load_balances")
     with pytest.raises(OutcomeUnknown):
         poll.run(client)
-    assert poll.run(client).entities == {"x": 0}
-    assert client.asked == list(ANSWERS)
+    assert poll.run(client).entities == {"active_bots_count": 0}
+    assert sent(client) == REQUESTS
     # The one that failed was sent too, the one that had to wait was not.
     assert poll.requests == 4

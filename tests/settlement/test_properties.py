@@ -14,13 +14,14 @@ from hypothesis import strategies as st
 from airflow_provider_3commas.api.errors import (
     ConnectionFailed,
 )
-from airflow_provider_3commas.settlement.assessment import DUST_SUM
+from airflow_provider_3commas.settlement.assessment import MAX_DUST_MULTIPLE
 from airflow_provider_3commas.settlement.criteria import Criteria
 from airflow_provider_3commas.settlement.decide import decide, needs_entities, on_failed_poll
 from airflow_provider_3commas.settlement.state import (
     Status,
-    begin,
+    final_event,
     last_result,
+    new_progress,
 )
 from tests.fakes import ACCOUNT, START, row
 from tests.settlement.readings import BUSY, IDLE, reading, reading_without, run
@@ -56,7 +57,7 @@ def value_of(items: list[BalanceRow]) -> dict[str, Decimal]:
 @given(view=views, btc=amounts, entities=st.sampled_from([None, IDLE, BUSY]), reads=st.integers(1, 4))
 def test_settles_only_if_nothing_above_dust_or_in_orders_or_running_is_left(view, btc, entities, reads):
     item = reading(row("BTC", str(btc)), *view, entities=entities)
-    progress, criteria = begin(START), Criteria.of(stable_reads=reads)
+    progress, criteria = new_progress(START), Criteria.parse(stable_reads=reads)
     for number in range(1, reads + 1):
         decision = decide(criteria, progress, item, START + number)
         progress = decision.progress
@@ -74,7 +75,7 @@ def test_settles_only_if_nothing_above_dust_or_in_orders_or_running_is_left(view
 def test_order_of_rows_is_irrelevant(data, view, btc):
     items = [row("BTC", str(btc)), *view]
     one, other = reading(*items), reading(*data.draw(st.permutations(items)))
-    first, second = (decide(Criteria.of(), begin(START), item, START) for item in (one, other))
+    first, second = (decide(Criteria.parse(), new_progress(START), item, START) for item in (one, other))
     assert first == second
 
 
@@ -94,20 +95,20 @@ def test_absence_never_settles(view, btc, name, which, steps):
     items[index] = lacking
     total = format(sum((item.btc_value or Decimal(0) for item in items), Decimal(0)), "f")
     decision = None
-    progress = begin(START)
+    progress = new_progress(START)
     for number in range(steps):
-        decision = decide(Criteria.of(), progress, reading(*items, total=total), START + number * 60)
+        decision = decide(Criteria.parse(), progress, reading(*items, total=total), START + number * 60)
         progress = decision.progress
         assert decision.status is not Status.SETTLED
 
 
 @given(total=amounts.filter(bool), steps=st.integers(1, 30), before=views)
 def test_an_empty_view_of_something_never_settles(total, steps, before):
-    progress = begin(START)
+    progress = new_progress(START)
     if before:
-        progress = decide(Criteria.of(), progress, reading(*before), START).progress
+        progress = decide(Criteria.parse(), progress, reading(*before), START).progress
     for number in range(steps):
-        decision = decide(Criteria.of(), progress, reading(total=str(total)), START + number * 60)
+        decision = decide(Criteria.parse(), progress, reading(total=str(total)), START + number * 60)
         assert decision.status is not Status.SETTLED
         progress = decision.progress
 
@@ -115,7 +116,7 @@ def test_an_empty_view_of_something_never_settles(total, steps, before):
 @given(missing=st.decimals(min_value="0.0002", max_value="1000", places=8), btc=amounts)
 def test_a_missing_row_is_never_taken_for_sold(missing, btc):
     item = reading(row("BTC", str(btc)), total=str(btc + missing))
-    assert run(Criteria.of(), *[item] * 3).status is not Status.SETTLED
+    assert run(Criteria.parse(), *[item] * 3).status is not Status.SETTLED
 
 
 @given(truth=views, btc=amounts, shown=st.lists(st.booleans(), min_size=9, max_size=9), polls=st.integers(2, 4))
@@ -125,7 +126,7 @@ def test_settles_only_if_nothing_worth_selling_is_on_the_true_account_whatever_a
     items = [row("BTC", str(btc)), *truth]
     view = [item for item, visible in zip(items, shown, strict=False) if visible]
     unsold = sum((item.btc_value for item in truth), Decimal(0))
-    item, progress, criteria = reading(*view, total=str(btc + unsold)), begin(START), Criteria.of()
+    item, progress, criteria = reading(*view, total=str(btc + unsold)), new_progress(START), Criteria.parse()
     for number in range(polls):
         decision = decide(criteria, progress, item, START + number)
         progress = decision.progress
@@ -133,13 +134,13 @@ def test_settles_only_if_nothing_worth_selling_is_on_the_true_account_whatever_a
             break
     if decision.status is Status.SETTLED:
         # All dust that is shown, dust that is not, and a share of both for prices that move.
-        assert unsold <= (DUST_SUM + 1) * criteria.dust_btc / (1 - criteria.view_tolerance)
+        assert unsold <= (MAX_DUST_MULTIPLE + 1) * criteria.dust_btc / (1 - criteria.view_tolerance)
         assert all(value <= criteria.dust_btc for value in value_of([x for x in view if x is not items[0]]).values())
 
 
 @given(view=views, btc=amounts)
 def test_what_was_last_seen_is_remembered_as_it_was(view, btc):
-    criteria = Criteria.of(stable_reads=3)
+    criteria = Criteria.parse(stable_reads=3)
     assume(btc or any(value_of(view).values()))
     decision = run(criteria, reading(row("BTC", str(btc)), *view), reading(row("BTC", str(btc)), *view))
     assert last_result(criteria, ACCOUNT, decision.progress) == {**decision.result, "settled_at": None}
@@ -149,8 +150,8 @@ def test_what_was_last_seen_is_remembered_as_it_was(view, btc):
 
 @given(view=views, btc=amounts)
 def test_everything_said_is_plain_json(view, btc):
-    decision = run(Criteria.of(), reading(row("BTC", str(btc)), *view))
-    event = json.loads(json.dumps(decision.as_event()))
+    decision = run(Criteria.parse(), reading(row("BTC", str(btc)), *view))
+    event = json.loads(json.dumps(final_event(Criteria(), ACCOUNT, decision)))
     numbers = [event["result"]["target_amount"], event["result"]["btc_value"]]
     numbers += [item[name] for item in event["result"]["residual"] for name in ("amount", "btc_value")]
     assert all("E" not in number.upper() and Decimal(number).is_finite() for number in numbers)
@@ -175,7 +176,7 @@ def readings(draw):
 )
 def test_every_wait_ends_when_the_world_no_longer_changes(before, last, every, criteria):
     """Whatever happened until then, failed polls (``None``) among it."""
-    progress, number, still = begin(START), 0, 0.0
+    progress, number, still = new_progress(START), 0, 0.0
     # What runs is looked up a few times in that time, so a change of it may be noticed a fifth of it late.
     while still <= criteria.stall_after * 1.2 + 4 * every:
         item = before[number] if number < len(before) else last
@@ -202,10 +203,10 @@ def test_every_wait_ends_when_the_world_no_longer_changes(before, last, every, c
     require=st.booleans(),
 )
 def test_every_wait_ends_when_the_world_stands_still(view, btc, total, entities, require):
-    criteria = Criteria.of(require_no_entities=require)
+    criteria = Criteria.parse(require_no_entities=require)
     item = reading(row("BTC", str(btc)), *view, total=total, entities=entities)
     without = reading(row("BTC", str(btc)), *view, total=total, entities=None)
-    progress, polls = begin(START), 0
+    progress, polls = new_progress(START), 0
     while polls < 15:
         now = START + polls * 60
         seen = item if needs_entities(criteria, progress, without, now) else without

@@ -9,14 +9,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 import time_machine
 
-from airflow_provider_3commas.settlement import poller as polling
+from airflow_provider_3commas.settlement import poller
 from tests.fakes import START, ScriptedClient
 
 
 @pytest.fixture
 def clock():
-    with time_machine.travel(START, tick=False) as traveller:
-        yield traveller
+    with time_machine.travel(START, tick=False) as clock:
+        yield clock
 
 
 @pytest.fixture
@@ -30,7 +30,7 @@ def connected(monkeypatch):
             asked.append(conn_id)
             return exchanges[min(len(asked), len(exchanges)) - 1]
 
-        monkeypatch.setattr(polling, "connect", connect)
+        monkeypatch.setattr(poller, "connect", connect)
         return asked
 
     return to
@@ -58,7 +58,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         self.server.requests += 1
-        account_id, question = self.path.split("/")[-2:]
+        account_id, endpoint = self.path.split("/")[-2:]
         answers = {
             "load_balances": {"id": int(account_id), "btc_amount": "1.09", "usd_amount": "65000"},
             "account_table_data": [
@@ -66,7 +66,7 @@ class _Handler(BaseHTTPRequestHandler):
                 {"currency_code": "ETH", "position": "2", "btc_value": "0.09", "on_orders": "0"},
             ],
         }
-        body = json.dumps(answers[question]).encode()
+        body = json.dumps(answers[endpoint]).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

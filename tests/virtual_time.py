@@ -1,4 +1,4 @@
-"""An exchange account that follows a script, and an event loop whose time passes only when everybody sleeps."""
+"""An event loop whose time passes only when everything in it sleeps."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import time_machine
 
 
-class VirtualLoop(asyncio.SelectorEventLoop):
+class VirtualTimeEventLoop(asyncio.SelectorEventLoop):
     """Jump to the next timer when nothing is ready; requests "in threads" are answered at once."""
 
     def __init__(self, clock: time_machine.Coordinates) -> None:
@@ -43,12 +43,12 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         super()._run_once()
 
 
-def drive(clock: time_machine.Coordinates, main: Coroutine[Any, Any, Any]) -> Any:
+def run_in_virtual_time(clock: time_machine.Coordinates, main: Coroutine[Any, Any, Any]) -> Any:
     """Run a coroutine in virtual time, and leave nothing behind."""
-    with asyncio.Runner(loop_factory=lambda: VirtualLoop(clock)) as runner:
+    with asyncio.Runner(loop_factory=lambda: VirtualTimeEventLoop(clock)) as runner:
         return runner.run(main)
 
 
-def pairs(numbers: list[float]) -> Iterator[float]:
-    """Return the gaps between numbers that follow each other."""
-    return (after - before for before, after in itertools.pairwise(numbers))
+def gaps(times: list[float]) -> Iterator[float]:
+    """Return the seconds between times that follow each other."""
+    return (after - before for before, after in itertools.pairwise(times))

@@ -12,11 +12,17 @@ from airflow_provider_3commas.api.account_ids import parse_account_id
 from airflow_provider_3commas.api.errors import ThreeCommasError
 from airflow_provider_3commas.budget import WaitForBudget
 from airflow_provider_3commas.parameters import parse_bool
-from airflow_provider_3commas.settlement import decide as settlement
-from airflow_provider_3commas.settlement import state
 from airflow_provider_3commas.settlement.criteria import Criteria
+from airflow_provider_3commas.settlement.decide import (
+    decide,
+    needs_entities,
+    next_interval,
+    on_failed_poll,
+    on_no_budget,
+    on_timeout,
+)
 from airflow_provider_3commas.settlement.poll import Poll
-from airflow_provider_3commas.settlement.state import Progress
+from airflow_provider_3commas.settlement.state import Progress, as_json, final_event, new_progress, wait_facts
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -30,11 +36,11 @@ if TYPE_CHECKING:
 #: Key of what a rescheduled sensor remembers, in the task's state store.
 PROGRESS_KEY = "settlement_progress"
 
-# Deadlines beyond this (2100-01-01) can't be written as dates everywhere.
-_FAR = 4102444800.0
+# 2100-01-01: deadlines beyond it can't be written as dates everywhere.
+_LATEST_DEADLINE = 4102444800.0
 
 
-class Sensor(Protocol):
+class _Sensor(Protocol):
     """What is asked of the sensor, beside the criteria: each is an attribute of the same name."""
 
     account_id: Any
@@ -45,79 +51,60 @@ class Sensor(Protocol):
     timeout: float
 
     @property
-    def dry_run(self) -> Any:
-        """Whether nothing was sold."""
+    def dry_run(self) -> Any: ...
 
     @property
-    def hook(self) -> ThreeCommasHook:
-        """The hook."""
+    def hook(self) -> ThreeCommasHook: ...
 
     @property
-    def reschedule(self) -> bool:
-        """Whether the worker is left between the polls."""
+    def reschedule(self) -> bool: ...
 
 
-class Watch:
-    """Remember what one try of a sensor has to know, between its polls.
+class SensorRun:
+    """One try of a rendered sensor, whose parameters it parses: what it has to know between its polls."""
 
-    :param sensor: the sensor, rendered.
-    :param context: Airflow's context.
-    :raises ConfigurationError: a parameter can't be used; nothing was sent.
-    """
-
-    def __init__(self, sensor: Sensor, context: Context) -> None:
+    def __init__(self, sensor: _Sensor, context: Context) -> None:
         self.account_id = parse_account_id(sensor.account_id)
-        self.rehearsal = parse_bool(sensor.dry_run, "dry_run")
-        self.criteria = Criteria.of(**{name: getattr(sensor, name) for name in Criteria.__struct_fields__})
+        self.dry_run = parse_bool(sensor.dry_run, "dry_run")
+        self.criteria = Criteria.parse(**{name: getattr(sensor, name) for name in Criteria.__struct_fields__})
         self._sensor = sensor
+        self._reschedules = sensor.reschedule and not sensor.deferrable
         self._ti = context["ti"]
         self._store = context.get("task_state_store")
+        # Whether there was no request budget for the last poll.
         self._postponed = False
-        started = time.time()
-        self._polled_before = False
-        if sensor.reschedule and not sensor.deferrable:
-            first = self._ti.get_first_reschedule_date(context)
-            # Text before Airflow 3.2.
-            first = datetime.fromisoformat(first) if isinstance(first, str) else first
-            started = first.timestamp() if first else started
-            self._polled_before = first is not None
-        self.deadline = min(started + sensor.timeout, _FAR)
+        first_poll = self._first_reschedule(context)
+        self._polled_before = first_poll is not None
+        started = time.time() if first_poll is None else first_poll.timestamp()
+        self.deadline = min(started + sensor.timeout, _LATEST_DEADLINE)
         self.progress = self._restore()
 
     def poll(self) -> Decision:
         """Poll once, and decide."""
-
-        def needs_entities(reading: Reading) -> bool:
-            return settlement.needs_entities(self.criteria, self.progress, reading, time.time())
-
-        poll = Poll(self.account_id, needs_entities)
+        poll = Poll(self.account_id, lambda reading: needs_entities(self.criteria, self.progress, reading, time.time()))
         try:
             reading = self._read(poll)
         except WaitForBudget as wait:
-            decision = settlement.on_no_budget(self.progress, self.account_id, wait.seconds, time.time())
+            decision = on_no_budget(self.progress, self.account_id, wait.seconds, time.time())
         except ThreeCommasError as error:
-            decision = settlement.on_failed_poll(self.criteria, self.progress, error, self.account_id, time.time())
+            decision = on_failed_poll(self.criteria, self.progress, error, self.account_id, time.time())
         else:
-            decision = settlement.decide(self.criteria, self.progress, reading, time.time())
-        decision = decision.counting(poll.requests)
+            decision = decide(self.criteria, self.progress, reading, time.time())
+        decision = decision.add_requests(poll.requests)
         self._postponed = not decision.final and decision.result is None and decision.cause is None
         self.progress = decision.progress
-        if decision.final or self.rehearsal or time.time() < self.deadline:
+        if decision.final or self.dry_run or time.time() < self.deadline:
             return decision
-        return settlement.on_timeout(self.progress, self.account_id, self._sensor.timeout)
+        return on_timeout(self.progress, self.account_id, self._sensor.timeout)
 
     def event(self, decision: Decision) -> dict[str, Any]:
-        """Return what the trigger would fire.
+        """Return what the trigger would fire for a final decision."""
+        return final_event(self.criteria, self.account_id, decision)
 
-        :param decision: a final one.
-        :return: the event.
-        """
-        return state.final_event(self.criteria, self.account_id, decision)
-
-    def facts_so_far(self) -> dict[str, Any]:
-        """Return what is known if nothing more is ever heard of this wait; how many requests it will send is not."""
+    def interim_facts(self) -> dict[str, Any]:
+        """Return the facts that hold if the trigger never fires; how many requests it will send is not known."""
         progress = msgspec.structs.replace(self.progress, requests=None)
-        return state.facts(self.criteria, self.account_id, progress, settled=False)
+        return wait_facts(self.criteria, self.account_id, progress, settled=False)
 
     def _read(self, poll: Poll) -> Reading:
         """Read the account; once a poll has begun, its budget is waited for here, or what it has used is lost."""
@@ -126,7 +113,7 @@ class Watch:
             try:
                 return poll.run(client)
             except WaitForBudget as wait:
-                if not poll.begun or self.time_left() <= 0:
+                if not poll.started or self.time_left() <= 0:
                     raise
                 time.sleep(min(wait.seconds, self.time_left()))
 
@@ -134,34 +121,43 @@ class Watch:
         """Return the seconds until the timeout."""
         return max(self.deadline - time.time(), 0.0)
 
-    def pause(self) -> float:
+    def seconds_to_next_poll(self) -> float:
         """Return how long to wait for the next poll: not less than the server asked for, not beyond the timeout."""
         asked_for = max(self.progress.not_before - time.time(), 0.0)
         if self._postponed:
             return min(asked_for, self.time_left())
         sensor = self._sensor
-        longest = sensor.max_wait.total_seconds() if sensor.max_wait else None
-        interval = settlement.next_interval(
-            self.progress, sensor.poke_interval, backoff=sensor.exponential_backoff, longest=longest
+        interval = next_interval(
+            self.progress,
+            sensor.poke_interval,
+            backoff=sensor.exponential_backoff,
+            max_interval=sensor.max_wait.total_seconds() if sensor.max_wait else None,
         )
         return min(max(interval, asked_for), self.time_left())
 
     @property
-    def unsaved_and_half_settled(self) -> bool:
+    def would_lose_stable_reads(self) -> bool:
         """Whether the reads so far look settled and would be forgotten by a reschedule."""
         return self._store is None and self.progress.stable > 0
 
     def save(self) -> None:
-        """Write down what the next poll has to know."""
+        """Write what the next poll has to know to the task's state store, if there is one."""
         if self._store is None:
             return
         owner = {"try": self._ti.try_number, "account_id": self.account_id}
-        self._store.set(PROGRESS_KEY, {**owner, "progress": state.as_json(self.progress)})
+        self._store.set(PROGRESS_KEY, {**owner, "progress": as_json(self.progress)})
+
+    def _first_reschedule(self, context: Context) -> datetime | None:
+        if not self._reschedules:
+            return None
+        first = self._ti.get_first_reschedule_date(context)
+        # Text before Airflow 3.2.
+        return datetime.fromisoformat(first) if isinstance(first, str) else first
 
     def _restore(self) -> Progress:
         """Return what earlier polls of this try have written down; a retry starts anew, or a stall would last."""
-        fresh = state.begin(time.time())
-        if not self._sensor.reschedule or self._sensor.deferrable:
+        fresh = new_progress(time.time())
+        if not self._reschedules:
             return fresh
         # What earlier polls have sent is not known if they are forgotten.
         forgotten = msgspec.structs.replace(fresh, requests=None) if self._polled_before else fresh
