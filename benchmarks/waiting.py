@@ -170,9 +170,9 @@ def _quiet(case: Case) -> None:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     logging.disable(logging.CRITICAL)
     if case.contender == OURS and not case.budget:
-        from airflow_provider_3commas.settlement import poller as polling
+        from airflow_provider_3commas.hooks import gates
 
-        polling._raising_gate = lambda _budget: None  # type: ignore[assignment, return-value]
+        gates.raising_gate = lambda _budget: None  # type: ignore[assignment, return-value]
 
 
 async def _wait(trigger: Any) -> None:
