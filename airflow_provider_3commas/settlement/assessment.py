@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from airflow_provider_3commas.holdings import describe_unknown, mismatch, sum_rows
+from airflow_provider_3commas.in_words import describe_first
 from airflow_provider_3commas.money import plain, plain_or_none, read_amount, total
 from airflow_provider_3commas.settlement.state import RESIDUAL
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 #: How many times ``dust_btc`` all dust together may be worth.
 DUST_SUM = 20
 
-_NAMED_AT_MOST = 10
 # A float has 15 digits that can be trusted; a difference of two, a few less.
 _STEADY_DIGITS = 12
 _ZERO = Decimal(0)
@@ -182,10 +182,7 @@ def _steady(value: Decimal, held: Holding) -> str:
 def listed(title: str, names: Iterable[str]) -> list[str]:
     """Return one phrase that names the first few, or nothing."""
     found = list(names)
-    if not found:
-        return []
-    more = len(found) - _NAMED_AT_MOST
-    return [title + ", ".join(found[:_NAMED_AT_MOST]) + (f" and {more} more" if more > 0 else "")]
+    return [title + describe_first(found)] if found else []
 
 
 def places(value: Decimal) -> Decimal:
