@@ -1,11 +1,13 @@
-"""Durations and counts in words."""
+"""Durations, counts and lists in words."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
+
+_NAMED_AT_MOST = 10
 
 
 def describe_duration(seconds: float | None) -> str:
@@ -39,6 +41,12 @@ def describe_counts(counts: Mapping[str, int]) -> str:
 def describe_names(names: Iterable[str]) -> str:
     """Write the names of counts, e.g. ``bots, deals``."""
     return ", ".join(_entity(name) for name in names)
+
+
+def describe_first(names: Sequence[str]) -> str:
+    """Write the first ten names, and how many more there are."""
+    more = len(names) - _NAMED_AT_MOST
+    return ", ".join(names[:_NAMED_AT_MOST]) + (f" and {more} more" if more > 0 else "")
 
 
 def _entity(name: str) -> str:

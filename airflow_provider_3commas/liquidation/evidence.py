@@ -17,8 +17,8 @@ from decimal import Decimal, localcontext
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
-from airflow_provider_3commas.in_words import describe_counts
-from airflow_provider_3commas.liquidation.snapshot import ORDERS, STOPPED_ENTITIES, Snapshot, by_value
+from airflow_provider_3commas.in_words import describe_counts, describe_first
+from airflow_provider_3commas.liquidation.snapshot import ORDERS, STOPPED_ENTITIES, Snapshot
 from airflow_provider_3commas.money import EXACT, plain, rounded
 from airflow_provider_3commas.targets import DUST_BTC, TARGETS
 
@@ -37,7 +37,6 @@ UNTOUCHED_COIN_SHARE = Decimal("0.5")
 #: Polls in a row that have to agree.
 CERTAIN_POLLS = 2
 
-_NAMED_AT_MOST = 10
 _ZERO = Decimal(0)
 
 
@@ -226,12 +225,11 @@ class _Comparison:
         )
 
     def _about_coins(self) -> list[str]:
-        left = [change for change in self._unsold if change.now is not None]
-        names = [f"{plain(change.now.amount)} {change.code}" for change in _most_valuable_first(left) if change.now]
-        bought = [f"{plain(change.amount_change)} {change.code}" for change in _most_valuable_first(self._bought)]
-        if not names:
+        unsold = [f"{plain(change.now.amount)} {change.code}" for change in _by_value(self._unsold) if change.now]
+        bought = [f"{plain(change.amount_change)} {change.code}" for change in _by_value(self._bought)]
+        if not unsold:
             return ["nothing sellable is left outside new orders"]
-        return [_listed("not sold", names), *([_listed("come in", bought)] if bought else [])]
+        return [f"not sold: {describe_first(unsold)}", *([f"come in: {describe_first(bought)}"] if bought else [])]
 
 
 def _price(baseline: Snapshot, now: Snapshot, code: str) -> Decimal | None:
@@ -242,15 +240,9 @@ def _price(baseline: Snapshot, now: Snapshot, code: str) -> Decimal | None:
     return None
 
 
-def _most_valuable_first(changes: list[_Change]) -> list[_Change]:
-    held = {change.code: change.now for change in changes if change.now is not None}
-    order = [holding.currency for holding in by_value(held)]
-    return sorted(changes, key=lambda change: order.index(change.code) if change.code in order else len(order))
-
-
-def _listed(title: str, names: list[str]) -> str:
-    more = len(names) - _NAMED_AT_MOST
-    return f"{title}: {', '.join(names[:_NAMED_AT_MOST])}" + (f" and {more} more" if more > 0 else "")
+def _by_value(changes: list[_Change]) -> list[_Change]:
+    """Return the most valuable coins first."""
+    return sorted(changes, key=lambda change: change.now.btc_value if change.now else _ZERO, reverse=True)
 
 
 @dataclass(frozen=True)

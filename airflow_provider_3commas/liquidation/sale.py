@@ -1,4 +1,4 @@
-"""What a liquidation is given: the sale that is asked for, and what it works with."""
+"""What a liquidation is given: the sale that is asked for, and its environment."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import msgspec
 
 from airflow_provider_3commas.holdings import describe_unknown, mismatch, sum_rows
+from airflow_provider_3commas.in_words import describe_first
 from airflow_provider_3commas.money import plain, plain_or_none, read_amount, total
 from airflow_provider_3commas.settlement.state import RESIDUAL
 
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 #: How many times ``dust_btc`` all dust together may be worth.
 MAX_DUST_MULTIPLE = 20
 
-_MAX_NAMES = 10
 # A float has 15 digits that can be trusted; a difference of two, a few less.
 _TRUSTED_DIGITS = 12
 _ZERO = Decimal(0)
@@ -175,10 +175,7 @@ def _without_noise(value: Decimal, held: Holding) -> str:
 def _listed(title: str, names: Iterable[str]) -> list[str]:
     """Return one phrase that names the first few, or nothing."""
     found = list(names)
-    if not found:
-        return []
-    more = len(found) - _MAX_NAMES
-    return [title + ", ".join(found[:_MAX_NAMES]) + (f" and {more} more" if more > 0 else "")]
+    return [title + describe_first(found)] if found else []
 
 
 def btc_text(value: Decimal) -> str:

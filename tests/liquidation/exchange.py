@@ -32,19 +32,18 @@ ENTITIES = {
 
 @dataclass
 class Exchange:
-    """Hold the truth.
+    """The account as it truly is."""
 
-    :param coins: amounts by coin, those in orders and those that are locked among them.
-    :param orders: what of them is in orders of the owner.
-    :param locked: coins that can't be sold, staked or delisted: nothing shows which.
-    :param entities: what runs, by the API's names.
-    """
-
+    #: Amounts by coin, those in orders and those that are locked among them.
     coins: dict[str, Decimal]
+    #: What of them is in orders of the owner.
     orders: dict[str, Decimal] = field(default_factory=dict)
+    #: Coins that can't be sold, staked or delisted: nothing shows which.
     locked: set[str] = field(default_factory=set)
+    #: What runs, by the API's names.
     entities: dict[str, int] = field(default_factory=dict)
     target: str = "BTC"
+    #: "all", "in part" or "not at all".
     sold: str = "not at all"
 
     def __post_init__(self) -> None:
@@ -101,7 +100,7 @@ class Exchange:
         return {"id": 12, "name": "Main", "btc_amount": str(total), "usd_amount": str(total * 62_000)}
 
     def is_safe(self) -> bool:
-        """Tell that a sell-all would have nothing to do: nothing runs, and nothing can be sold."""
+        """Return whether a sell-all would have nothing to do: nothing runs, and nothing can be sold."""
         return not self.entities_that_stop() and not any(
             self.is_worth_selling(coin) for coin in self.coins if coin not in self.locked
         )

@@ -37,11 +37,11 @@ LOST_ANSWERS = [
 
 
 class Killed(BaseException):
-    """Stand for a process that ends at this instruction; nothing in the product may catch it."""
+    """A process that ends at this instruction; nothing in the product may catch it."""
 
 
 class TaskRun:
-    """Hold one task instance of one DAG run: its store outlives its tries, its XComs don't."""
+    """One task instance of one DAG run: its store outlives its tries, its XComs don't."""
 
     def __init__(self, simulator: Simulator, **parameters: Any) -> None:
         self.simulator = simulator

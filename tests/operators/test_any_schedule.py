@@ -80,8 +80,8 @@ class TestAnySchedule:
 
     def provoke(self, event, simulator, run, fault) -> None:
         if event in KILLS:
-            moment, phase = KILLS[event]
-            setattr(run.store, moment, kill_on(phase))
+            hook, phase = KILLS[event]
+            setattr(run.store, hook, kill_on(phase))
         elif event.startswith("lost"):
             lose_answer(simulator, fault, applied=event == "lost, applied")
         elif event == "refused":

@@ -122,14 +122,14 @@ class TestLostAnswers:
 
 class TestCrashes:
     @pytest.mark.parametrize("phase", ["intent", "accepted"])
-    @pytest.mark.parametrize("moment", ["before_set", "after_set"])
-    def test_killed_around_a_write_of_the_journal_it_sells_once(self, simulator, run, phase, moment):
+    @pytest.mark.parametrize("hook", ["before_set", "after_set"])
+    def test_killed_around_a_write_of_the_journal_it_sells_once(self, simulator, run, phase, hook):
         def kill(value):
             if value["phase"] == phase:
-                setattr(run.store, moment, lambda value: None)
+                setattr(run.store, hook, lambda value: None)
                 raise Killed
 
-        setattr(run.store, moment, kill)
+        setattr(run.store, hook, kill)
         with pytest.raises(Killed):
             run.attempt()
         run.attempt()

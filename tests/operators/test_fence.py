@@ -1,4 +1,4 @@
-"""What is asked right before the first byte: whoever is not to sell at this moment, does not."""
+"""The fence, passed right before the first byte: a try that must not sell at that moment sends nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""XCom ``liquidation`` says what became of it, whatever the end."""
+"""XCom ``liquidation`` has the outcome, whatever the end."""
 
 from __future__ import annotations
 

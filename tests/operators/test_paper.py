@@ -6,9 +6,10 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_3commas import api
+from tests.fakes import ACCOUNT
 from tests.operators.task_run import TaskRun, connect
 
-REAL, PAPER = 32402783, 32402999
+REAL, PAPER = ACCOUNT, 32402999
 PREFLIGHTS = [True, "best_effort", False]
 
 

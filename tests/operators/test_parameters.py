@@ -1,4 +1,4 @@
-"""What is wrong with a parameter or a connection is said when the DAG is parsed, or before anything is sent."""
+"""What is wrong with a parameter or a connection is refused when the DAG is parsed, or before anything is sent."""
 
 from __future__ import annotations
 

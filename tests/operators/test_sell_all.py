@@ -1,4 +1,4 @@
-"""One try of a sell-all task: what it checks, says, sends and hands on."""
+"""One try of a sell-all task: what it checks, logs, sends and pushes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def requests_of(simulator) -> list[str]:
 
 
 class OutletEvents:
-    """Stand for Airflow's, for one outlet."""
+    """Airflow's outlet events, of one outlet."""
 
     def __init__(self, event: object) -> None:
         self._event = event
@@ -84,11 +84,11 @@ class TestTheSale:
 
     def test_an_asset_among_the_outlets_gets_an_event(self, simulator, run, monkeypatch):
         alias = AssetAlias("sold")
-        told = []
-        event = SimpleNamespace(add=lambda asset, extra: told.append((asset.uri, extra)))
+        events = []
+        event = SimpleNamespace(add=lambda asset, extra: events.append((asset.uri, extra)))
         monkeypatch.setattr(run, "outlet_events", OutletEvents(event))
         run.attempt(outlets=[alias])
-        [(uri, extra)] = told
+        [(uri, extra)] = events
         assert uri == f"threecommas://account/{simulator.account_id}"
         assert (extra["outcome"], extra["dag_id"], extra["run_id"]) == ("accepted", "a_dag", "a_run")
 
@@ -110,9 +110,9 @@ class TestTheSale:
         simulator.fault("status", path="sell_all", status=500)
         with pytest.raises(api.OutcomeUnknown):
             run.attempt()
-        said = capsys.readouterr().out
+        log = capsys.readouterr().out
         for word in ("My Binance US", "Binance US Spot", "8.25 ETH", "3 bots, 2 deals", "can't be undone"):
-            assert word in said
+            assert word in log
 
 
 class TestBadInput:
