@@ -36,33 +36,22 @@ _PLAN = "subscription plan"
 
 @dataclass(frozen=True)
 class Reply:
-    """Hold what the client needs of one HTTP reply.
-
-    :param method: method of the request.
-    :param path: its path below ``/public/api``, without the query.
-    :param status: HTTP status.
-    :param headers: reply headers, looked up without regard to case.
-    :param body: the bytes of the body.
-    :param writes: whether carrying out the request changes something that can't be undone, i.e. it is a sell.
-    :param hide: replaces the connection's secrets in a text.
-    """
+    """What the client needs of one HTTP reply."""
 
     method: str
+    #: Below ``/public/api``, without the query.
     path: str
     status: int
+    #: Looked up without regard to case.
     headers: Mapping[str, str]
     body: bytes
+    #: Whether the request changes something that can't be undone, i.e. it is a sell-all.
     writes: bool
+    #: Replaces the connection's secrets in a text.
     hide: Callable[[str], str]
 
     def error(self, kind: type[ThreeCommasError], what: str, **more: Any) -> ThreeCommasError:
-        """Build an error about this reply.
-
-        :param kind: its class.
-        :param what: the sentences after ``METHOD path answered STATUS``.
-        :param more: further attributes of the error.
-        :return: the error, not raised.
-        """
+        """Build an error about this reply; ``what`` goes on after ``METHOD path answered STATUS``."""
         request_id = self.headers.get("X-Request-Id")
         suffix = f" (request id {self.hide(_line(request_id))})" if request_id else ""
         return kind(
@@ -75,11 +64,7 @@ class Reply:
         )
 
     def unknown(self, what: str) -> ThreeCommasError:
-        """Build the error for a reply that proves neither success nor refusal.
-
-        :param what: what was seen, as the end of a sentence.
-        :return: an ``OutcomeUnknown``, not raised.
-        """
+        """Build the ``OutcomeUnknown`` for a reply that proves neither success nor refusal."""
         meaning = (
             "Whether the sell was carried out cannot be told from this; look at the account before selling again."
             if self.writes
@@ -89,22 +74,14 @@ class Reply:
 
 
 def decode_json(body: bytes) -> Any:
-    """Decode JSON with every fractional number as the exact ``Decimal``.
-
-    :param body: the reply's bytes.
-    :return: the decoded value.
-    :raises ValueError: the bytes are not JSON.
-    """
+    """Decode JSON with every fractional number as the exact ``Decimal``; ``ValueError`` if it is not JSON."""
     return json.loads(body, parse_float=Decimal, parse_constant=_refuse_constant)
 
 
 def error_for(reply: Reply) -> ThreeCommasError | None:
-    """Say what a reply's status means, by the API's error table.
+    """Return the error that a reply's status means by the API's error table, ``None`` for a 2xx.
 
     What is refused for certain is an allowlist: everything else outside 2xx leaves the outcome unknown.
-
-    :param reply: the reply.
-    :return: the error to raise, or ``None`` for a 2xx.
     """
     if 200 <= reply.status < 300:
         return None
@@ -119,10 +96,9 @@ def error_for(reply: Reply) -> ThreeCommasError | None:
 
 
 def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
-    """Return how long the server asks to wait.
+    """Return the ``Retry-After`` in seconds, at most three days; ``None`` if there is no usable one.
 
-    :param headers: reply headers; an HTTP date is measured against the reply's own ``Date``, not our clock.
-    :return: seconds, at most three days, or ``None`` if nothing usable was said.
+    An HTTP date is measured against the reply's own ``Date``, not our clock.
     """
     value = (headers.get("Retry-After") or "").strip()
     if not value:
@@ -136,11 +112,7 @@ def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
 
 
 def describe_body(reply: Reply) -> str:
-    """Say in a few words what kind of body came, without quoting it.
-
-    :param reply: the reply.
-    :return: e.g. ``an HTML page of 1520 bytes``.
-    """
+    """Return what kind of body came, without quoting it: ``an HTML page of 1520 bytes``."""
     if not reply.body:
         return "an empty body"
     start = reply.body[:200].lstrip().lower()
@@ -182,7 +154,7 @@ class _Said:
 
 
 def _refused(kind: type[ThreeCommasError], advice: str) -> Callable[[Reply, _Said], ThreeCommasError | None]:
-    """Refuse with this class, if the reply is the API's own error object."""
+    """Return a builder of this error class for replies that hold the API's own error object."""
 
     def build(reply: Reply, said: _Said) -> ThreeCommasError | None:
         if said.code is None:
@@ -276,7 +248,7 @@ _REFUSALS: dict[int, Callable[[Reply, _Said], ThreeCommasError | None]] = {
 
 
 def _line(text: str) -> str:
-    """Make one printable line of a text from outside, so that it can neither flood nor forge a log."""
+    """Return a text from outside as one printable line, so that it can neither flood nor forge a log."""
     line = _UNPRINTABLE.sub(" ", text).strip()
     return line if len(line) <= 300 else line[:297] + "..."
 

@@ -34,26 +34,19 @@ _PREFIX = "/public/api"
 
 
 class RequestGate(Protocol):
-    """Decide when a request may leave, and learn from the replies."""
+    """Decides when a request may be sent, and learns from the replies."""
 
     def admit(self) -> None:
         """Return when one more request may be sent, having counted it; raise if the caller must wait by itself."""
 
     def report(self, error: ThreeCommasError) -> None:
-        """Take note of an error that a reply brought, such as a rate limit.
-
-        :param error: the error about to be raised.
-        """
+        """Hear of the error that is about to be raised because of a reply, such as a rate limit."""
 
 
 class Transport:
-    """Sign and send requests with one API key. Sends nothing twice, follows no redirect, verifies every certificate.
+    """Signs and sends requests with one API key. Sends nothing twice, follows no redirect, verifies every certificate.
 
-    :param credentials: API key and signer.
-    :param base_url: scheme and host, as ``check_base_url`` returns them.
-    :param mode: value of the header ``Forced-Mode``.
-    :param timeouts: seconds to wait for a connection, and for each part of an answer.
-    :param gate: asked before each request; ``None`` sends at once.
+    ``mode`` is the header ``Forced-Mode``. ``gate`` is asked before each request; without one, requests leave at once.
     """
 
     def __init__(
@@ -64,6 +57,7 @@ class Transport:
         timeouts: tuple[float, float],
         gate: RequestGate | None,
     ) -> None:
+        #: Seconds to wait for a connection, and for each part of an answer.
         self.timeouts = timeouts
         #: Requests sent so far, for reports.
         self.requests_sent = 0
@@ -158,7 +152,7 @@ class Transport:
 
 
 class _InFlight(threading.local):
-    """Follow the one request that a thread has under way."""
+    """How far the one request that a thread has under way has come."""
 
     def __init__(self) -> None:
         self.begin(None)
@@ -194,7 +188,7 @@ class _InFlight(threading.local):
 
 
 class _Stopped(Exception):
-    """Carry the caller's exception out; urllib3 swallows or wraps some that it takes for the network's."""
+    """Carries the caller's exception out: urllib3 swallows or wraps some that it takes for the network's."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__()
@@ -205,7 +199,7 @@ _in_flight = _InFlight()
 
 
 class _Tracked:
-    """Know when a request begins to leave, which no exception of ``requests`` tells reliably.
+    """A connection that marks when a request begins to leave, which no exception of ``requests`` tells reliably.
 
     A handshake that times out, for one, is a ``ReadTimeout`` like an answer that does not come.
     """
@@ -243,7 +237,7 @@ class _HttpsPool(HTTPSConnectionPool):
 
 
 class _Adapter(HTTPAdapter):
-    """Open none but tracked connections, to the server or to a proxy on the way."""
+    """An adapter that opens none but tracked connections, to the server or to a proxy on the way."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
@@ -300,7 +294,7 @@ def _root_cause(error: Exception) -> str:
 
 
 def _without_secrets(error: Exception) -> Exception:
-    """Drop what a ``requests`` error carries of the signed request, in case something prints its attributes."""
+    """Return the error without the signed request that ``requests`` attaches, in case something prints it."""
     if isinstance(error, requests.RequestException):
         error.request = None
     return error
