@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     Row = dict[str, Any]
 
-#: Seconds to wait for the request budget; a person would rather be told than wait for longer.
+#: Seconds to wait for the request budget; after that a person would rather be told how long it takes.
 BUDGET_PATIENCE = 10.0
 #: Longest text in a cell of a table; JSON and YAML have all of it.
 LONGEST_CELL = 60
@@ -36,7 +36,7 @@ _PLACES = {"btc": 8, "usd": 2}
 
 
 def _exits_with_status(command: Callable[[argparse.Namespace], None]) -> Callable[[argparse.Namespace], None]:
-    """End a command that fails with one message on stderr and the status that says whose fault it is."""
+    """Wrap a command so that a failure becomes one message on stderr and an exit status."""
 
     @functools.wraps(command)
     def run(args: argparse.Namespace) -> None:
@@ -100,7 +100,7 @@ def balances(args: argparse.Namespace) -> None:
 
 
 def simulate(args: argparse.Namespace) -> NoReturn:
-    """Become the simulator, until a signal ends it.
+    """Run the simulator in place of this process, until a signal ends it.
 
     :param args: ``port``, ``scenario`` and ``speed``.
     """
@@ -162,7 +162,7 @@ def _cell(name: str, value: Any) -> str:
 
 
 def _text(text: str) -> str:
-    """Show what a terminal would obey, such as escape sequences and changes of direction, in place of sending it."""
+    """Escape what a terminal would obey, such as escape sequences and changes of text direction."""
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 

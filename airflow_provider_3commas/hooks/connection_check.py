@@ -62,25 +62,16 @@ class _NotTheApi(ThreeCommasError):
 
 
 class _Examination(NamedTuple):
-    """Hold what is examined.
-
-    :param client: the connection's client.
-    :param gate: asked before each request.
-    :param signs_with: what the connection signs with.
-    """
-
     client: ThreeCommasClient
     gate: SleepingGate
+    #: ``API secret`` or ``RSA private key``.
     signs_with: str
 
 
 def diagnose(connection: Connection) -> tuple[bool, str]:
-    """Test a connection with two requests, neither of which changes anything.
+    """Test a connection with two read-only requests; return whether it works, and a message without secrets.
 
-    The first bears no key: whoever answers has to be 3Commas before the key goes there.
-
-    :param connection: the connection.
-    :return: whether it works, and sentences for the person who asked; no secret in them.
+    The first request bears no key: the host has to answer like 3Commas before the key is sent there.
     """
     ok, message = _diagnose(connection)
     for secret in sorted(secrets_of(connection), key=len, reverse=True):
@@ -110,7 +101,7 @@ def _diagnose(connection: Connection) -> tuple[bool, str]:
 
 
 def _in_time(examination: _Examination) -> tuple[bool, str]:
-    """Examine in a thread, because nothing can call off a name server that does not answer."""
+    """Run the check in a thread: a name server that does not answer can't be interrupted."""
     results: queue.SimpleQueue[tuple[bool, str]] = queue.SimpleQueue()
     threading.Thread(target=lambda: results.put(_examine(examination)), daemon=True, name="connection-test").start()
     try:
@@ -137,7 +128,6 @@ def _examine(examination: _Examination) -> tuple[bool, str]:
 
 
 def _describe(client: ThreeCommasClient, accounts: list[dict[str, Any]]) -> str:
-    """Say what works."""
     other = "paper" if client.mode == "real" else "real"
     if not accounts:
         return (
@@ -153,12 +143,7 @@ def _describe(client: ThreeCommasClient, accounts: list[dict[str, Any]]) -> str:
 
 
 def _ask_the_time(examination: _Examination) -> float:
-    """Ask for the server's time, without key or signature.
-
-    :return: seconds by which this machine's clock is ahead.
-    :raises _NotTheApi: the answer is not one that 3Commas gives.
-    :raises ThreeCommasError: there is no answer, or a refusal.
-    """
+    """Request the server's time without key or signature; return the seconds by which this machine's clock is ahead."""
     import requests
 
     client, gate = examination.client, examination.gate
@@ -209,7 +194,7 @@ def _not_the_api(reply: Reply) -> _NotTheApi:
 
 
 def _clock(ahead: float) -> str:
-    """Say that the clock is far off; nothing if it is not."""
+    """Return a warning if the clock is far off, else an empty text."""
     if abs(ahead) <= CLOCK_TOLERANCE:
         return ""
     off = f"{describe_duration(abs(ahead))} {'ahead of' if ahead > 0 else 'behind'}"
@@ -220,7 +205,7 @@ def _clock(ahead: float) -> str:
 
 
 def _explain(error: ThreeCommasError, examination: _Examination) -> str:
-    """Say what an error means for whoever set the connection up."""
+    """Return what an error means for the person who set the connection up."""
     for kind, explain in _EXPLANATIONS.items():
         if isinstance(error, kind):
             return explain(error, examination)
@@ -371,7 +356,7 @@ _NETWORK: dict[type[BaseException], Callable[[BaseException, str, tuple[float, f
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error and, one after the other, what it came from."""
+    """Yield an error and the chain of its causes."""
     cause: BaseException | None = error
     while cause is not None:
         yield cause
@@ -379,7 +364,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def _said(error: ThreeCommasError) -> str:
-    """Repeat status and code of a refusal, by which it can be looked up."""
+    """Return status and code of a refusal, by which it can be looked up."""
     return " ".join(str(part) for part in (error.status_code, error.code) if part)
 
 
