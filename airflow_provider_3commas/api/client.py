@@ -106,7 +106,7 @@ class ThreeCommasClient:
     def validate(self) -> bool:
         """Check that the key and the signature are good; see ``ThreeCommasHook.validate``."""
         reply = self.transport.send("GET", "/ver1/validate")
-        body = _decoded(reply, dict)
+        body = _decode(reply, dict)
         if not isinstance(body.get("valid"), bool):
             raise reply.unknown("no 'valid' in the object")
         return bool(body["valid"])
@@ -117,7 +117,7 @@ class ThreeCommasClient:
         page = 1
         while True:
             reply = self.transport.send("GET", "/ver1/accounts", {"page": str(page), "per_page": str(PAGE_SIZE)})
-            batch = _decoded(reply, list)
+            batch = _decode(reply, list)
             known = len(accounts)
             accounts.update((_account_id(reply, account), redact_credentials(account)) for account in batch)
             # A server that ignores ``page`` would send the same page for ever.
@@ -127,13 +127,13 @@ class ThreeCommasClient:
 
     def get_account(self, account_id: int | str) -> dict[str, Any]:
         """Return one exchange account; see ``ThreeCommasHook.get_account``."""
-        asked = parse_account_id(account_id)
-        return _account(self.transport.send("GET", f"/ver1/accounts/{asked}"), asked)
+        account_id = parse_account_id(account_id)
+        return _account(self.transport.send("GET", f"/ver1/accounts/{account_id}"), account_id)
 
     def load_balances(self, account_id: int | str) -> dict[str, Any]:
         """Request a refresh of the account's balances; see ``ThreeCommasHook.load_balances``."""
-        asked = parse_account_id(account_id)
-        return _account(self.transport.send("POST", f"/ver1/accounts/{asked}/load_balances"), asked)
+        account_id = parse_account_id(account_id)
+        return _account(self.transport.send("POST", f"/ver1/accounts/{account_id}/load_balances"), account_id)
 
     def get_balances(self, account_id: int | str) -> list[BalanceRow]:
         """Return the account's holdings; see ``ThreeCommasHook.get_balances``."""
@@ -146,7 +146,7 @@ class ThreeCommasClient:
     def get_active_entities(self, account_id: int | str) -> dict[str, int | None]:
         """Return how many bots, deals and orders are active; see ``ThreeCommasHook.get_active_entities``."""
         reply = self.transport.send("GET", f"/ver1/accounts/{parse_account_id(account_id)}/active_trading_entities")
-        counts = _decoded(reply, dict).get("data")
+        counts = _decode(reply, dict).get("data")
         if not isinstance(counts, dict) or not counts:
             raise reply.unknown("no counts under 'data'")
         return {name: count if type(count) is int and count >= 0 else None for name, count in counts.items()}
@@ -187,21 +187,24 @@ class ThreeCommasClient:
             in a dry run.
         :raises ThreeCommasError: as ``sell_all_to_btc``.
         """
-        asked = parse_account_id(account_id)
+        account_id = parse_account_id(account_id)
         if target not in TARGETS:
             raise ConfigurationError(f"target must be one of {', '.join(TARGETS)}, got {target!r}.")
         if not isinstance(dry_run, bool):
             raise ConfigurationError(f"dry_run must be True or False, got {dry_run!r}.")
         if dry_run:
-            _logger.warning("DRY RUN: the sell of account %s to %s is not sent.", asked, target)
-            return SellReply(self.get_account(asked), None)
+            _logger.warning("DRY RUN: the sell of account %s to %s is not sent.", account_id, target)
+            return SellReply(self.get_account(account_id), None)
         reply = self.transport.send(
-            "POST", f"/ver1/accounts/{asked}/sell_all_to_{target.lower()}", writes=True, before_sending=before_sending
+            "POST",
+            f"/ver1/accounts/{account_id}/sell_all_to_{target.lower()}",
+            writes=True,
+            before_sending=before_sending,
         )
-        return SellReply(_account(reply, asked), reply.headers.get("X-Request-Id"))
+        return SellReply(_account(reply, account_id), reply.headers.get("X-Request-Id"))
 
 
-def _decoded(reply: Reply, kind: type[Any]) -> Any:
+def _decode(reply: Reply, kind: type[Any]) -> Any:
     try:
         value = decode_json(reply.body)
     except (ValueError, ArithmeticError, RecursionError):
@@ -211,11 +214,11 @@ def _decoded(reply: Reply, kind: type[Any]) -> Any:
     return value
 
 
-def _account(reply: Reply, asked: int) -> dict[str, Any]:
-    account = _decoded(reply, dict)
-    got = _account_id(reply, account)
-    if got != asked:
-        raise reply.unknown(f"account {got} in place of {asked}")
+def _account(reply: Reply, expected_id: int) -> dict[str, Any]:
+    account = _decode(reply, dict)
+    actual_id = _account_id(reply, account)
+    if actual_id != expected_id:
+        raise reply.unknown(f"account {actual_id} in place of {expected_id}")
     try:
         redacted: dict[str, Any] = redact_credentials(account)
     except RecursionError:

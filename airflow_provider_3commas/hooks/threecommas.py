@@ -51,7 +51,7 @@ class ThreeCommasHook(BaseHook):
         """
         return self._client
 
-    def conn_that_sells(self) -> ThreeCommasClient:
+    def get_conn_for_selling(self) -> ThreeCommasClient:
         """Return the client of ``get_conn``, but refuse unknown keys in ``extra``: a typo in ``mode`` would sell.
 
         :raises ConfigurationError: the connection cannot be used, or has a key in ``extra`` that is not known.
@@ -119,11 +119,11 @@ class ThreeCommasHook(BaseHook):
         :raises OutcomeUnknown: may or may not have been carried out; look at the account before selling again.
         :raises ThreeCommasError: see ``airflow_provider_3commas.api.errors`` for what the other classes mean.
         """
-        return self.conn_that_sells().sell_all_to_btc(account_id)
+        return self.get_conn_for_selling().sell_all_to_btc(account_id)
 
     def sell_all_to_usd(self, account_id: int | str) -> dict[str, Any]:
         """Like ``sell_all_to_btc``, but into USD, on most exchanges a dollar stablecoin. Can't be undone."""
-        return self.conn_that_sells().sell_all_to_usd(account_id)
+        return self.get_conn_for_selling().sell_all_to_usd(account_id)
 
     def load_balances(self, account_id: int | str) -> dict[str, Any]:
         """Request that 3Commas fetches the account's balances from the exchange; its view may lag for a while after.

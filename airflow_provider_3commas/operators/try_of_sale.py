@@ -57,7 +57,7 @@ class TryOfSale:
             if unnoticed:
                 raise LiquidationRefused(unnoticed)
             sale = read_sale(operator)
-            client = operator.hook.conn_that_sells()
+            client = operator.hook.get_conn_for_selling()
             world = World(client, self._store, operator.claims(), self._state, operator.log, self._tell)
             operator.liquidator = Liquidator(sale, self._run_info(), world)
         except ThreeCommasError as error:

@@ -279,7 +279,7 @@ class TestBad:
 
         pem = rsa.generate_private_key(65537, 2048)
         pem = pem.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
-        monkeypatch.setattr(connection_check, "_ask_the_time", fail)
+        monkeypatch.setattr(connection_check, "_measure_clock_offset", fail)
         tested = connection(simulator, login=SECRET, password=pem)
         ok, message = diagnose(tested)
         assert not ok
@@ -387,7 +387,7 @@ class TestNetwork:
         assert "connection refused" in message
 
     def test_no_answer(self, at, monkeypatch):
-        monkeypatch.setattr(connection_check, "PATIENCE", 0.5)
+        monkeypatch.setattr(connection_check, "REQUEST_TIMEOUT", 0.5)
         with socket.create_server(("127.0.0.1", 0)) as server:
             ok, message = at(f"http://127.0.0.1:{server.getsockname()[1]}")
         assert not ok
@@ -395,7 +395,7 @@ class TestNetwork:
 
     def test_name_server_that_does_not_answer(self, at, monkeypatch):
         monkeypatch.setattr(connection_check, "DEADLINE", 0.5)
-        monkeypatch.setattr(connection_check, "_ask_the_time", lambda _: time.sleep(2))
+        monkeypatch.setattr(connection_check, "_measure_clock_offset", lambda _: time.sleep(2))
         started = time.monotonic()
         ok, message = at("http://127.0.0.1:9")
         assert time.monotonic() - started < 1.5

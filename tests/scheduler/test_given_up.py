@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from airflow_provider_3commas.api.transport import PERMISSION_SECONDS
+from airflow_provider_3commas.api.transport import FENCE_MAX_AGE
 from tests.scheduler.test_kill_matrix import (
     IN_FLIGHT,
     ORPHANS,
@@ -64,7 +64,7 @@ def mark(stage: Stage) -> None:
     reached = stage.told("reached") or {}
     stage.mark(stage.play.facts["state"])
     stage.wait_for_end()
-    stage.wait_for("the permission to grow old", lambda: time.time() - reached["time"] > PERMISSION_SECONDS)
+    stage.wait_for("the permission to grow old", lambda: time.time() - reached["time"] > FENCE_MAX_AGE)
     wake(stage, stopped)
 
 
