@@ -276,7 +276,7 @@ def _new_session(base_url: str) -> requests.Session:
     return session
 
 
-def _causes(error: BaseException) -> list[BaseException]:
+def causes(error: BaseException) -> list[BaseException]:
     """Return an error and what it wraps; urllib3 keeps the cause in ``reason``, requests in ``args``."""
     found: list[BaseException] = []
     queue: list[Any] = [error]
@@ -290,7 +290,7 @@ def _causes(error: BaseException) -> list[BaseException]:
 
 def _root_cause(error: Exception) -> str:
     """Return the innermost cause's own words; the outer ones print the pool and the object's address."""
-    return str(_causes(error)[-1]) or type(error).__name__
+    return str(causes(error)[-1]) or type(error).__name__
 
 
 def _without_request(error: Exception) -> Exception:

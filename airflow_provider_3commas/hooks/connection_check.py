@@ -27,13 +27,14 @@ from airflow_provider_3commas.api.errors import (
     RateLimitExceeded,
     ThreeCommasError,
 )
+from airflow_provider_3commas.api.transport import causes
 from airflow_provider_3commas.budget import Reason, WaitForBudget
 from airflow_provider_3commas.hooks.connection import client_from, secrets_of, unknown_extra
 from airflow_provider_3commas.hooks.gates import sleeping_gate
 from airflow_provider_3commas.in_words import describe_duration
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from airflow.sdk import Connection
 
@@ -270,13 +271,13 @@ def _ban(error: ThreeCommasError, _: _Check) -> str:
 def _no_connection(error: ThreeCommasError, check: _Check) -> str:
     from requests.exceptions import ProxyError
 
-    causes = list(_causes(error))
+    chain = causes(error)
     url = check.client.base_url
-    reason = next((str(cause) for cause in reversed(causes) if str(cause)), type(error).__name__)
-    if any(isinstance(cause, ProxyError) for cause in causes):
+    reason = next((str(cause) for cause in reversed(chain) if str(cause)), type(error).__name__)
+    if any(isinstance(cause, ProxyError) for cause in chain):
         return f"Host unreachable: the proxy on the way to {url} fails ({reason}). Check HTTPS_PROXY and NO_PROXY."
     for kind, explain in _NETWORK.items():
-        for cause in causes:
+        for cause in chain:
             if isinstance(cause, kind):
                 return explain(cause, url, check.client.timeouts)
     return f"Host unreachable: no connection to {url} ({reason})."
@@ -353,14 +354,6 @@ _NETWORK: dict[type[BaseException], Callable[[BaseException, str, tuple[float, f
     ConnectionRefusedError: _connection_refused,
     TimeoutError: _timeout,
 }
-
-
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error and the chain of its causes."""
-    cause: BaseException | None = error
-    while cause is not None:
-        yield cause
-        cause = cause.__cause__ or cause.__context__
 
 
 def _code(error: ThreeCommasError) -> str:
