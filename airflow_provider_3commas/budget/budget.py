@@ -56,7 +56,7 @@ class BudgetStatus:
     :param remaining_for_sells: requests left to sells.
     :param waiting: requests in the queue.
     :param paused_for: seconds that nothing may be sent.
-    :param trouble: why this process counts alone, or ``None``.
+    :param store_error: why this process counts alone, or ``None``.
     """
 
     limit: int
@@ -65,7 +65,7 @@ class BudgetStatus:
     remaining_for_sells: int
     waiting: int
     paused_for: float
-    trouble: str | None
+    store_error: str | None
 
 
 class RequestBudget:
@@ -101,11 +101,11 @@ class RequestBudget:
         self.identity = hashlib.sha256(f"{check_base_url(base_url)}\n{api_key}".encode()).hexdigest()[:32]
         self._clock = clock or time.time
         self._store: Store = make_store(url, path, self.identity, clock)
-        self._alone: MemoryStore | None = None
-        self._trouble: str | None = None
+        self._fallback: MemoryStore | None = None
+        self._store_error: str | None = None
         self._retry_at = 0.0
-        self._known = Ledger()
-        self._offset = 0.0
+        self._last_ledger = Ledger()
+        self._clock_offset = 0.0
         self._lock = threading.Lock()
         #: Who is liquidating which account.
         self.claims = Claims(self)
@@ -139,8 +139,8 @@ class RequestBudget:
         if not isinstance(error, (RateLimitExceeded, IpBanned)):
             return 0.0
         ban = isinstance(error, IpBanned)
-        said = RATE_LIMIT_PAUSE if error.retry_after is None else error.retry_after
-        seconds = self._update(lambda ledger, now: ledger.pause(said, now, ban=ban))
+        seconds_asked = RATE_LIMIT_PAUSE if error.retry_after is None else error.retry_after
+        seconds = self._update(lambda ledger, now: ledger.pause(seconds_asked, now, ban=ban))
         _logger.warning(
             "3Commas answered %s: nothing is sent with this API key, by any process, for %.0f s.",
             error.status_code or ("418" if ban else "429"),
@@ -160,8 +160,8 @@ class RequestBudget:
 
         :return: how it is at this moment.
         """
-        used, polls, sells, waiting, paused = self._update(self._look)
-        return BudgetStatus(self.limits.limit, used, polls, sells, waiting, paused, self._trouble)
+        used, polls, sells, waiting, paused = self._update(self._figures)
+        return BudgetStatus(self.limits.limit, used, polls, sells, waiting, paused, self._store_error)
 
     @property
     def reach(self) -> Reach:
@@ -179,7 +179,7 @@ class RequestBudget:
         """
         with self._lock:
             result, now = self._store.swap(name, change)
-            self._offset = now / 1000 - self._clock()
+            self._clock_offset = now / 1000 - self._clock()
             return result, now
 
     def now(self) -> int:
@@ -187,14 +187,14 @@ class RequestBudget:
 
         :return: milliseconds.
         """
-        return milliseconds(self._clock() + self._offset)
+        return milliseconds(self._clock() + self._clock_offset)
 
     def close(self) -> None:
         """Close files and connections; the next call opens them again."""
         with self._lock:
             self._store.close()
 
-    def _look(self, ledger: Ledger, now: int) -> tuple[int, int, int, int, float]:
+    def _figures(self, ledger: Ledger, now: int) -> tuple[int, int, int, int, float]:
         ledger.advance(now, self.limits)
         return (
             len(ledger.granted),
@@ -206,43 +206,43 @@ class RequestBudget:
 
     def _update(self, change: Callable[[Ledger, int], T]) -> T:
         with self._lock:
-            alone = self._alone
-            if alone is None or time.monotonic() >= self._retry_at:
+            fallback = self._fallback
+            if fallback is None or time.monotonic() >= self._retry_at:
                 try:
-                    result, ledger, now = self._store.update(change, alone.ledger if alone else None)
-                except StoreUnavailable as trouble:
-                    alone = self._fall_back_to_memory(str(trouble))
+                    result, ledger, now = self._store.update(change, fallback.ledger if fallback else None)
+                except StoreUnavailable as error:
+                    fallback = self._fall_back_to_memory(str(error))
                 else:
-                    self._known, self._offset = ledger, now / 1000 - self._clock()
+                    self._last_ledger, self._clock_offset = ledger, now / 1000 - self._clock()
                     self._reconnected()
                     return result
-            return alone.update(change)[0]
+            return fallback.update(change)[0]
 
-    def _fall_back_to_memory(self, trouble: str) -> MemoryStore:
+    def _fall_back_to_memory(self, error: str) -> MemoryStore:
         self._retry_at = time.monotonic() + RETRY_STORE_AFTER
-        if self._alone is not None:
-            return self._alone
-        self._trouble = trouble
-        offset = self._offset
-        self._alone = MemoryStore(self.identity, lambda: self._clock() + offset, self._known)
+        if self._fallback is not None:
+            return self._fallback
+        self._store_error = error
+        offset = self._clock_offset
+        self._fallback = MemoryStore(self.identity, lambda: self._clock() + offset, self._last_ledger)
         _logger.warning(
             "The request budget is not shared at the moment: %s Until it can be used again, this process counts its "
             "own requests only, so that several together may exceed the limit.",
-            trouble,
+            error,
         )
-        return self._alone
+        return self._fallback
 
     def _reconnected(self) -> None:
-        if self._alone is not None:
-            self._alone = self._trouble = None
+        if self._fallback is not None:
+            self._fallback = self._store_error = None
             _logger.warning("The request budget is shared again.")
 
     def _after_fork(self) -> None:
         """Start with a connection and locks of its own in a child process."""
         self._lock = threading.Lock()
         self._store.after_fork()
-        if self._alone is not None:
-            self._alone.after_fork()
+        if self._fallback is not None:
+            self._fallback.after_fork()
 
 
 def make_store(url: str | None, path: Path | None, identity: str, clock: Callable[[], float] | None) -> Store:
@@ -262,7 +262,7 @@ def make_store(url: str | None, path: Path | None, identity: str, clock: Callabl
         return MemoryStore(identity, clock or time.time)
     if scheme == "sqlite":
         return SqliteStore(_sqlite_path(url, rest), identity, clock or time.time)
-    if scheme in ("redis", "rediss", "unix") and _names_server(url):
+    if scheme in ("redis", "rediss", "unix") and _has_valid_server(url):
         return RedisStore(url, identity, clock)
     raise ConfigurationError(
         f"budget_url {describe_url(url)} cannot be used. Expected redis://[:PASSWORD@]HOST[:PORT][/DATABASE], "
@@ -279,7 +279,7 @@ def _sqlite_path(url: str, rest: str) -> Path:
     return Path(unquote(rest[1:]))
 
 
-def _names_server(url: str) -> bool:
+def _has_valid_server(url: str) -> bool:
     try:
         parts = urlsplit(url)
         if parts.scheme == "unix":

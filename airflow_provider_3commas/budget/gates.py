@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 #: A wait longer than this is worth a line in the log, in seconds.
 LOG_AFTER = 5.0
 #: Longest sleep in one piece, so that a long wait says from time to time what is left of it.
-LONGEST_SLEEP = 60.0
+MAX_SLEEP = 60.0
 
 _logger = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ class WaitForBudget(ThreeCommasError):
     """
 
     def __init__(self, reservation: Reservation) -> None:
-        super().__init__(_sentence(reservation), retry_after=reservation.wait)
+        super().__init__(_describe(reservation), retry_after=reservation.wait)
         self.seconds = reservation.wait
         self.reason = reservation.reason
 
@@ -110,7 +110,7 @@ class SleepingGate(_Gate):
     :param time_left: seconds that the caller may still wait, asked whenever it matters; ``None`` for no end.
     :param max_wait: seconds from now in which requests may wait, for a person who would rather be told how long.
     :param sleep: sleeps so many seconds.
-    :param logger: where a wait of more than 5 s is told.
+    :param logger: where a wait of more than 5 s is logged.
     :param observer: hears of waits and pauses.
     """
 
@@ -127,7 +127,7 @@ class SleepingGate(_Gate):
     ) -> None:
         super().__init__(budget, priority, observer)
         self._time_left = time_left
-        self._until = None if max_wait is None else time.monotonic() + max_wait
+        self._deadline = None if max_wait is None else time.monotonic() + max_wait
         self._sleep = sleep or time.sleep
         self._logger = logger
 
@@ -138,32 +138,32 @@ class SleepingGate(_Gate):
         :raises WaitForBudget: that would take longer than ``max_wait``.
         """
         waited = 0.0
-        told_at, told = -LONGEST_SLEEP, None
+        logged_at, logged_reason = -MAX_SLEEP, None
         reservation = self._reserve(None)
         while not reservation.granted:
-            left = self._left(reservation, waited)
+            left = self._check_time_left(reservation, waited)
             if reservation.wait > LOG_AFTER and (
-                reservation.reason is not told or waited - told_at >= LONGEST_SLEEP - 1
+                reservation.reason is not logged_reason or waited - logged_at >= MAX_SLEEP - 1
             ):
-                self._logger.info("Request not sent yet: %s", _sentence(reservation))
-                told_at, told = waited, reservation.reason
-            nap = min(reservation.wait, LONGEST_SLEEP, left)
-            self._sleep(nap)
-            waited += nap
+                self._logger.info("Request not sent yet: %s", _describe(reservation))
+                logged_at, logged_reason = waited, reservation.reason
+            delay = min(reservation.wait, MAX_SLEEP, left)
+            self._sleep(delay)
+            waited += delay
             reservation = self._reserve(reservation.ticket)
         if waited > LOG_AFTER:
             self._logger.info("Request sent after waiting %.0f s.", waited)
         self._admitted(waited, reservation)
 
-    def _left(self, reservation: Reservation, waited: float) -> float:
-        if self._until is not None and time.monotonic() + reservation.wait > self._until:
+    def _check_time_left(self, reservation: Reservation, waited: float) -> float:
+        if self._deadline is not None and time.monotonic() + reservation.wait > self._deadline:
             self._withdraw(reservation)
             raise WaitForBudget(reservation)
-        left = LONGEST_SLEEP if self._time_left is None else self._time_left()
+        left = MAX_SLEEP if self._time_left is None else self._time_left()
         if left <= 0:
             self._withdraw(reservation)
             raise BudgetTimeout(
-                f"Request not sent: the time to wait for it was over after {waited:.0f} s. {_sentence(reservation)}",
+                f"Request not sent: the time to wait for it was over after {waited:.0f} s. {_describe(reservation)}",
                 retry_after=reservation.wait,
             )
         return left
@@ -194,7 +194,7 @@ class RaisingGate(_Gate):
 
         :raises WaitForBudget: it may not; nothing was counted.
         """
-        reservation = self._reserve(self._take())
+        reservation = self._reserve(self._take_due_ticket())
         if reservation.granted:
             self._admitted(0.0, reservation)
             return
@@ -203,7 +203,7 @@ class RaisingGate(_Gate):
                 self._tickets[reservation.ticket] = time.monotonic() + reservation.wait
         raise WaitForBudget(reservation)
 
-    def _take(self) -> int | None:
+    def _take_due_ticket(self) -> int | None:
         """Return the longest-held place that is due: whoever holds it is about to ask again."""
         # An event loop may wake a sleeper a little early.
         now = time.monotonic() + 0.05
@@ -215,7 +215,7 @@ class RaisingGate(_Gate):
             return ticket
 
 
-def _sentence(reservation: Reservation) -> str:
+def _describe(reservation: Reservation) -> str:
     if reservation.reason is Reason.PAUSE:
         return f"{reservation.reason}; {reservation.wait:.0f} s left."
     return f"{reservation.reason}; asking again in {reservation.wait:.1f} s."

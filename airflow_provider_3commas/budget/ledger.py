@@ -23,7 +23,6 @@ from enum import StrEnum
 import msgspec
 
 from airflow_provider_3commas.budget.limits import (
-    CATCH_UP,
     LONGEST_PAUSE,
     MAX_WAITERS,
     PAUSE_SLACK,
@@ -65,9 +64,9 @@ class Reservation:
 class Waiter(msgspec.Struct, array_like=True):
     """Hold a place in the queue."""
 
-    place: int
+    ticket: int
     sells: bool
-    due: int
+    turn_at: int
 
 
 class Ledger(msgspec.Struct, omit_defaults=True):
@@ -92,11 +91,11 @@ class Ledger(msgspec.Struct, omit_defaults=True):
         :param limits: the limits.
         """
         if now < self.seen:
-            self._move(now - self.seen)
+            self._shift_times(now - self.seen)
         self.seen = now
         start = now - limits.effective_window
         self.granted = [at for at in self.granted if at > start]
-        self.waiters = [waiter for waiter in self.waiters if waiter.due + limits.turn_grace > now]
+        self.waiters = [waiter for waiter in self.waiters if waiter.turn_at + limits.turn_grace > now]
 
     def reserve(self, limits: Limits, priority: Priority, ticket: int | None, now: int) -> Reservation:
         """Count one request, or say when to ask again.
@@ -109,26 +108,28 @@ class Ledger(msgspec.Struct, omit_defaults=True):
         """
         self.advance(now, limits)
         sells = priority is Priority.SELL
-        self.waiters = [waiter for waiter in self.waiters if waiter.place != ticket]
-        ahead = sum(1 for waiter in self.waiters if waiter.sells == sells and (ticket is None or waiter.place < ticket))
-        due, reason = self._due(limits, priority, ahead, now)
+        self.waiters = [waiter for waiter in self.waiters if waiter.ticket != ticket]
+        ahead = sum(
+            1 for waiter in self.waiters if waiter.sells == sells and (ticket is None or waiter.ticket < ticket)
+        )
+        grant_at, reason = self._earliest_grant(limits, priority, ahead, now)
         if sells:
             self.last_sell = now
-        if due <= now:
+        if grant_at <= now:
             self._grant(limits, now, sells=sells)
             return Reservation(0.0, remaining=self.remaining(limits, priority, now))
         if self.paused_until > now:
             reason = Reason.PAUSE
         else:
-            due = min(due, now + limits.max_recheck)
-        return Reservation((due - now) / 1000, reason, self._enqueue(ticket, due, sells=sells))
+            grant_at = min(grant_at, now + limits.max_recheck)
+        return Reservation((grant_at - now) / 1000, reason, self._enqueue(ticket, grant_at, sells=sells))
 
     def withdraw(self, ticket: int) -> None:
         """Give up a place.
 
         :param ticket: the place.
         """
-        self.waiters = [waiter for waiter in self.waiters if waiter.place != ticket]
+        self.waiters = [waiter for waiter in self.waiters if waiter.ticket != ticket]
 
     def pause(self, seconds: float, now: int, *, ban: bool) -> float:
         """Let nobody send for a while.
@@ -175,25 +176,28 @@ class Ledger(msgspec.Struct, omit_defaults=True):
         self.bans = max(self.bans, other.bans)
         self.last_sell = max(self.last_sell, other.last_sell)
 
-    def _move(self, by: int) -> None:
+    def _shift_times(self, by: int) -> None:
         self.granted = [at + by for at in self.granted]
         for waiter in self.waiters:
-            waiter.due += by
+            waiter.turn_at += by
         for name in ("paused_until", "banned_until", "last_sell", "paced"):
             setattr(self, name, getattr(self, name) + by)
 
-    def _due(self, limits: Limits, priority: Priority, ahead: int, now: int) -> tuple[int, Reason]:
+    def _earliest_grant(self, limits: Limits, priority: Priority, ahead: int, now: int) -> tuple[int, Reason]:
         """Return when a request with so many ahead of it can be granted, and what it waits for until then."""
         start = max(now, self.paused_until)
-        found = [(self.paused_until, Reason.PAUSE), (self._slot(limits, limits.cap(priority), ahead), Reason.BUDGET)]
+        candidates = [
+            (self.paused_until, Reason.PAUSE),
+            (self._slot_free_at(limits, limits.cap(priority), ahead), Reason.BUDGET),
+        ]
         if priority is Priority.POLL:
-            found += [
-                (self._turn(limits, ahead, start), Reason.BUDGET),
-                (self._sells_are_through(limits, ahead), Reason.SELL),
+            candidates += [
+                (self._poll_turn_at(limits, ahead, start), Reason.BUDGET),
+                (self._sells_done_at(limits, ahead), Reason.SELL),
             ]
-        return max(found, key=lambda item: item[0])
+        return max(candidates, key=lambda item: item[0])
 
-    def _slot(self, limits: Limits, cap: int, ahead: int) -> int:
+    def _slot_free_at(self, limits: Limits, cap: int, ahead: int) -> int:
         """Return when the cap has room for one more than those ahead, each of whom leaves the window in its turn."""
         index = len(self.granted) + ahead - cap
         if index < 0:
@@ -206,34 +210,34 @@ class Ledger(msgspec.Struct, omit_defaults=True):
             return self.seen + (windows - 1) * limits.effective_window
         return self.granted[index] + windows * limits.effective_window
 
-    def _turn(self, limits: Limits, ahead: int, start: int) -> int:
+    def _poll_turn_at(self, limits: Limits, ahead: int, start: int) -> int:
         """Return when it is a poll's turn, if polls are being spaced."""
         beyond = len(self.granted) + ahead - limits.burst
         if beyond < 0:
             return 0
-        return max(self.paced, start - CATCH_UP * limits.poll_spacing) + min(beyond, ahead) * limits.poll_spacing
+        return max(self.paced, start - limits.max_burst_debt) + min(beyond, ahead) * limits.poll_spacing
 
-    def _sells_are_through(self, limits: Limits, ahead: int) -> int:
+    def _sells_done_at(self, limits: Limits, ahead: int) -> int:
         """Return until when polls stand back: while a sell waits, and between a sell's requests if slots are rare."""
-        waiting = max((waiter.due + limits.turn_grace for waiter in self.waiters if waiter.sells), default=0)
+        waiting = max((waiter.turn_at + limits.turn_grace for waiter in self.waiters if waiter.sells), default=0)
         scarce = len(self.granted) + ahead >= limits.scarce
         return max(waiting, self.last_sell + limits.sell_hold_off if scarce else 0)
 
     def _grant(self, limits: Limits, now: int, *, sells: bool) -> None:
         """Count a request; a sell's, too, delays the next poll, so that the cap is not reached before slots return."""
         if len(self.granted) >= limits.burst:
-            self.paced = max(self.paced, now - CATCH_UP * limits.poll_spacing) + limits.poll_spacing
+            self.paced = max(self.paced, now - limits.max_burst_debt) + limits.poll_spacing
             if sells:
                 self.paced = min(self.paced, now + limits.max_recheck)
         self.granted.append(now)
 
-    def _enqueue(self, ticket: int | None, due: int, *, sells: bool) -> int | None:
+    def _enqueue(self, ticket: int | None, grant_at: int, *, sells: bool) -> int | None:
         if ticket is None:
             if sum(waiter.sells == sells for waiter in self.waiters) >= MAX_WAITERS:
                 return None
             self.places += 1
             ticket = self.places
-        self.waiters.append(Waiter(ticket, sells, due))
+        self.waiters.append(Waiter(ticket, sells, grant_at))
         return ticket
 
 

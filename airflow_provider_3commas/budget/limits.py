@@ -9,15 +9,15 @@ from airflow_provider_3commas.api import pauses
 from airflow_provider_3commas.api.errors import ConfigurationError
 
 #: Of this many requests that are allowed, one is the sells' alone.
-RESERVED_FOR_SELLS = 10
+SELL_RESERVE_DIVISOR = 10
 #: Of this many requests that are allowed, one is never used: some reach the server even later than expected.
-UNUSED = 50
+SPARE_DIVISOR = 50
 #: A request may reach the server this part of the window late (2 s of a minute).
-LATE = 30
+LATE_ARRIVAL_DIVISOR = 30
 #: So many wait in order; whoever comes when the queue is longer asks again later, without a place.
 MAX_WAITERS = 500
-#: Polls that were late for their turn may catch up by so many.
-CATCH_UP = 4
+#: So many polls that were late for their turn may catch up at once.
+MAX_LATE_POLLS = 4
 
 #: The longest pause, whatever a reply says.
 LONGEST_PAUSE = round(pauses.LONGEST_PAUSE * 1000)
@@ -57,17 +57,17 @@ class Limits:
     @property
     def effective_window(self) -> int:
         """Time in which the caps hold: the server's window and a margin for requests that arrive late."""
-        return self.window + self.window // LATE
+        return self.window + self.window // LATE_ARRIVAL_DIVISOR
 
     @property
     def sell_cap(self) -> int:
         """Most requests in an effective window."""
-        return self.limit - self.limit // UNUSED
+        return self.limit - self.limit // SPARE_DIVISOR
 
     @property
     def poll_cap(self) -> int:
         """Most requests in an effective window before polls wait."""
-        return self.limit - max(1, self.limit // RESERVED_FOR_SELLS)
+        return self.limit - max(1, self.limit // SELL_RESERVE_DIVISOR)
 
     @property
     def burst(self) -> int:
@@ -78,6 +78,11 @@ class Limits:
     def poll_spacing(self) -> int:
         """Time between polls that are spaced."""
         return self.effective_window // self.poll_cap
+
+    @property
+    def max_burst_debt(self) -> int:
+        """Time that polls may be behind their spacing and still catch up."""
+        return MAX_LATE_POLLS * self.poll_spacing
 
     @property
     def scarce(self) -> int:

@@ -38,7 +38,7 @@ Change: TypeAlias = "Callable[[Ledger, int], T]"
 Swap: TypeAlias = "Callable[[bytes, int], tuple[T, bytes]]"
 
 #: Longest that a store may keep its caller before it counts as trouble, in seconds.
-PATIENCE = 2.0
+STORE_TIMEOUT = 2.0
 #: Seconds between two attempts to use a store that failed.
 RETRY_STORE_AFTER = 60.0
 
@@ -47,7 +47,7 @@ _texts: dict[str, bytes] = {}
 _texts_lock = threading.Lock()
 
 #: Connections of a parent process, kept from being closed when they would be collected.
-PARENTS: list[object] = []
+INHERITED_CONNECTIONS: list[object] = []
 
 
 class StoreUnavailable(Exception):
@@ -164,7 +164,7 @@ class SqliteStore:
 
     def update(self, change: Change[T], pending: Ledger | None = None) -> tuple[T, Ledger, int]:
         """Apply a change; see ``Store``."""
-        (result, ledger), now = self._swap(self._LEDGERS, self._identity, of_ledger(change, pending))
+        (result, ledger), now = self._swap(self._LEDGERS, self._identity, swap_of(change, pending))
         return result, ledger, now
 
     def swap(self, name: str, change: Swap[T]) -> tuple[T, int]:
@@ -178,11 +178,11 @@ class SqliteStore:
             connection = self._connected()
             with _transaction(connection):
                 found = connection.execute(table.read, (row,)).fetchone()
-                held = found[0] if found else b""
+                old = found[0] if found else b""
                 now = milliseconds(self._clock())
-                result, kept = change(held, now)
-                if kept != held:
-                    connection.execute(table.write, (row, kept))
+                result, new = change(old, now)
+                if new != old:
+                    connection.execute(table.write, (row, new))
         except (sqlite3.Error, OSError) as error:
             self.close()
             raise StoreUnavailable(self._explain(error)) from error
@@ -197,7 +197,7 @@ class SqliteStore:
 
     def after_fork(self) -> None:
         """Forget the connection; see ``Store``."""
-        PARENTS.append(self._connection)
+        INHERITED_CONNECTIONS.append(self._connection)
         self._connection = None
 
     def _connected(self) -> sqlite3.Connection:
@@ -213,7 +213,7 @@ class SqliteStore:
         connection = sqlite3.connect(self._path, timeout=0, isolation_level=None, check_same_thread=False)
         try:
             # SQLite does not wait for this one when several processes make the file at the same time.
-            _when_free(connection, "PRAGMA journal_mode = WAL")
+            _execute_when_unlocked(connection, "PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
             with _transaction(connection):
                 connection.execute("CREATE TABLE IF NOT EXISTS budget (id TEXT PRIMARY KEY, ledger BLOB NOT NULL)")
@@ -235,7 +235,7 @@ class SqliteStore:
 
 @contextlib.contextmanager
 def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    _when_free(connection, "BEGIN IMMEDIATE")
+    _execute_when_unlocked(connection, "BEGIN IMMEDIATE")
     try:
         yield
     except BaseException:
@@ -245,11 +245,11 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
     connection.execute("COMMIT")
 
 
-def _when_free(connection: sqlite3.Connection, statement: str) -> None:
+def _execute_when_unlocked(connection: sqlite3.Connection, statement: str) -> None:
     """Execute, and keep asking while another process writes; SQLite's own way of waiting sleeps longer."""
     import sqlite3
 
-    until = time.monotonic() + PATIENCE
+    until = time.monotonic() + STORE_TIMEOUT
     while True:
         try:
             connection.execute(statement)
@@ -261,11 +261,11 @@ def _when_free(connection: sqlite3.Connection, statement: str) -> None:
             return
 
 
-def of_ledger(change: Change[T], pending: Ledger | None) -> Swap[tuple[T, Ledger]]:
+def swap_of(change: Change[T], pending: Ledger | None) -> Swap[tuple[T, Ledger]]:
     """Make a change of a ledger one of the bytes that it is kept as."""
 
-    def swap(held: bytes, now: int) -> tuple[tuple[T, Ledger], bytes]:
-        ledger = decode_ledger(held)
+    def swap(old: bytes, now: int) -> tuple[tuple[T, Ledger], bytes]:
+        ledger = decode_ledger(old)
         result = _apply(change, pending, ledger, now)
         return (result, ledger), msgspec.json.encode(ledger)
 
