@@ -1,8 +1,8 @@
-"""The rule of one liquidation at a time, and what is remembered of an account to apply it: no I/O, no clock.
+"""The rule of one liquidation at a time, on the claims that are kept of an account: no I/O, no clock.
 
-Each task instance has a claim of its own among those of an account; nobody's claim overwrites another's, so that
-whoever gives one up leaves behind what was there before. Nothing is forgotten by time: the rule asks how old a claim
-is, and a clock that is wrong for a moment must not erase one. Only the number is bounded.
+Each task instance has a claim of its own among those of an account; no claim overwrites another task's, so that
+giving one up leaves behind what was there before. Nothing is forgotten by time: the rule asks how old a claim is, and
+a clock that is wrong for a moment must not erase one. Only the number is bounded.
 
 All times are milliseconds of one clock, that of the store. Clocks of several writers may differ, and one may be set
 back: a claim from the future counts as made now, so that it holds longer and never shorter.
@@ -20,11 +20,11 @@ import msgspec
 from airflow_provider_3commas.api.errors import ConfigurationError, LiquidationRefused
 from airflow_provider_3commas.in_words import describe_duration
 
-#: Claims that are kept of an account, the latest.
+#: So many claims are kept of an account, the latest.
 MAX_CLAIMS = 32
 #: Characters of a task's name: Airflow allows 250 for each of its parts.
 MAX_TASK_NAME = 1_000
-#: Characters of what tells two records of a task apart.
+#: Characters of ``Claimant.begun``.
 MAX_BEGUN = 100
 #: A text longer than this was not written by us, in bytes.
 MAX_STORED_BYTES = 500_000
@@ -36,7 +36,7 @@ MAX_TIME = int(datetime(9000, 1, 1, tzinfo=UTC).timestamp() * 1000)
 
 
 class Outcome(StrEnum):
-    """What became of a claimed sell."""
+    """What became of the sell-all of a claim."""
 
     UNDER_WAY = "under way"
     SOLD = "sold"
@@ -45,18 +45,13 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Claimant:
-    """Name the task instance that wants to liquidate an account.
+    """The task instance that wants to liquidate an account."""
 
-    :param task: ``dag_id/run_id/task_id[map_index]``: the same for every try, different for everything else that
-        shares the store.
-    :param try_number: which try.
-    :param begun: when its record began, the same for every try. A DAG run that is deleted and comes anew has tasks of
-        the same names, as another deployment may have: their record is another, and their claims are somebody else's.
-    :raises ConfigurationError: one of them cannot be used.
-    """
-
+    #: ``dag_id/run_id/task_id[map_index]``: the same for every try, different for all others that share the store.
     task: str
     try_number: int
+    #: When its journal began, the same for every try. A DAG run that is deleted and created anew has tasks of the same
+    #: names, as another deployment may have: their journals are others, and so are the claimants.
     begun: str = ""
 
     def __post_init__(self) -> None:
@@ -71,23 +66,18 @@ class Claimant:
 
 
 class Claim(msgspec.Struct, frozen=True):
-    """Hold what one task instance has done with an account, or is about to do.
-
-    :param task: its name.
-    :param try_number: which try.
-    :param at: the store's time of the claim, or at which the account was known to be sold.
-    :param outcome: what became of it.
-    :param begun: when the task's record began; empty from before this was kept.
-    """
+    """What one task instance has done with an account, or is about to do; ``task`` and ``begun`` as in ``Claimant``."""
 
     task: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_TASK_NAME)]
     try_number: Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
+    #: The store's time of the claim, or when the account was known to be sold.
     at: Annotated[int, msgspec.Meta(ge=0, le=MAX_TIME)]
     outcome: Outcome
+    #: Empty in claims from before this was kept.
     begun: Annotated[str, msgspec.Meta(max_length=MAX_BEGUN)] = ""
 
     def __post_init__(self) -> None:
-        # It may come from a store that anybody writes to, and goes into messages.
+        # It may come from a store that anything may write to, and goes into messages.
         if not self.task.isprintable():
             raise ValueError("the name of a task is printable")
 
@@ -97,7 +87,7 @@ class Claim(msgspec.Struct, frozen=True):
         return _time(self.at)
 
     def is_of(self, claimant: Claimant) -> bool:
-        """Whether a try of the same task made it, with the same record."""
+        """Whether a try of the same task made it, with the same journal."""
         return (self.task, self.begun) == (claimant.task, claimant.begun)
 
     def belongs_to(self, claimant: Claimant) -> bool:
@@ -127,7 +117,7 @@ class AccountTaken(LiquidationRefused):
 
 
 def blocking_claim(history: History, claimant: Claimant, not_within: float | None, now: int) -> Claim | None:
-    """Return the claim that keeps a task from liquidating: a later try's, or the latest of another task's."""
+    """Return the claim that keeps a task from liquidating: a later try's, or another task's within so many seconds."""
     own = [claim for claim in history if claim.is_of(claimant) and claim.try_number > claimant.try_number]
     if own or not_within is None:
         return latest(own)
@@ -135,22 +125,22 @@ def blocking_claim(history: History, claimant: Claimant, not_within: float | Non
 
 
 def latest(claims: History | list[Claim]) -> Claim | None:
-    """Return the last claim made; of several in one millisecond the last written."""
+    """Return the last claim made; of several in the same millisecond the last written."""
     return max(reversed(claims), key=lambda claim: claim.at, default=None)
 
 
 def with_claim(history: History, claimant: Claimant, now: int) -> History:
-    """Add a claim, in place of one that earlier asking or an earlier try left open."""
+    """Add a claim, in place of one that an earlier call or try left open."""
     return (*without_open_claims(history, claimant), _claim(claimant, now, Outcome.UNDER_WAY))
 
 
 def without_open_claims(history: History, claimant: Claimant) -> History:
-    """Take back what the claimant and its earlier tries left open; sales stay."""
+    """Remove what the claimant and its earlier tries left open; sales stay."""
     return tuple(claim for claim in history if not claim.is_open_claim_of(claimant))
 
 
 def with_sale(history: History, claimant: Claimant, now: int) -> History:
-    """Make of the open claim a sale; a sale that was recorded before is not made later by recording it again."""
+    """Turn the open claim into a sale; recording a sale again does not make it later."""
     own = [claim for claim in history if claim.belongs_to(claimant)]
     if own and all(claim.outcome is Outcome.SOLD for claim in own):
         return history
@@ -159,7 +149,7 @@ def with_sale(history: History, claimant: Claimant, now: int) -> History:
 
 
 def with_unknown_outcome(history: History, claimant: Claimant, now: int) -> History:
-    """Record that nobody knows what became of the open claim; the sell left when that was made, at the latest."""
+    """Mark the open claim's outcome as unknown, and keep its time: the sell-all was sent soon after, if at all."""
     opened = [claim for claim in history if claim.is_open_claim_of(claimant)]
     at = max((claim.at for claim in opened), default=now)
     return (*without_open_claims(history, claimant), _claim(claimant, at, Outcome.UNKNOWN))
@@ -170,7 +160,7 @@ def _claim(claimant: Claimant, at: int, outcome: Outcome) -> Claim:
 
 
 def normalized(history: History, now: int) -> History:
-    """Return each claim once, in order, not from too far ahead, and not too many."""
+    """Return the claims once each, sorted by time, none from too far ahead, and not too many."""
     kept = dict.fromkeys(
         claim if claim.at <= now + MAX_CLOCK_SKEW else msgspec.structs.replace(claim, at=now) for claim in history
     )
@@ -181,7 +171,7 @@ _decoder = msgspec.json.Decoder(History)
 
 
 def decode_history(text: bytes) -> History | None:
-    """Read what a store holds of an account, which anybody may have written; ``None`` if it can't be read."""
+    """Parse the claims of an account; ``None`` if that fails, because anything may write to a store."""
     if not text:
         return ()
     if len(text) > MAX_STORED_BYTES:
@@ -193,14 +183,14 @@ def decode_history(text: bytes) -> History | None:
 
 
 def encode_history(history: History) -> bytes:
-    """Write it as JSON."""
+    """Return the claims as JSON."""
     return msgspec.json.encode(history)
 
 
 def account_taken(
     account_id: int, claim: Claim, claimant: Claimant, not_within: float | None, now: int
 ) -> AccountTaken:
-    """Say who is in the way, until when, and what to do."""
+    """Build the error that says who is in the way, until when, and what to do."""
     ago = describe_duration(_age(claim, now))
     happened = f"{_describe_outcome(claim)} {ago} ago (at {claim.time.isoformat(timespec='seconds')})"
     if claim.is_of(claimant) or not_within is None:

@@ -1,4 +1,4 @@
-"""Who is liquidating an account, and when it was last sold, as a process sees it.
+"""The claims on accounts, as a process sees them: who is liquidating one, and when it was last sold.
 
 Kept in the store that counts the requests, one text for each account of an API key at one address, so that tasks, runs,
 DAGs and machines see one another.
@@ -28,13 +28,11 @@ _logger = logging.getLogger(__name__)
 
 
 class Claims:
-    """Let one task at a time liquidate an account, among all that use the same store.
+    """The lock on accounts: one task at a time may liquidate one, among all that use the budget's store.
 
     If the store can't be reached, one warning says that other tasks can't be seen, and the claims of this process
-    still exclude one another: the caller's other guards hold, and a sell is not held up. Can be shared by threads, and
-    survives a fork.
-
-    :param budget: the budget of the API key, whose ``claims`` this is: its store keeps them.
+    still exclude one another: the caller's other guards hold, and a sell-all is not held up. Can be shared by threads,
+    and survives a fork.
     """
 
     def __init__(self, budget: RequestBudget) -> None:
@@ -54,26 +52,18 @@ class Claims:
         return self.reach is Reach.MACHINES
 
     def check(self, account_id: int, claimant: Claimant, not_within: float | None) -> None:
-        """Ask whether an account could be claimed, and claim nothing.
+        """Raise ``AccountTaken`` if the account could not be claimed; claim nothing.
 
-        :param account_id: the account.
-        :param claimant: who asks.
-        :param not_within: seconds in which no other task may have liquidated it; ``None`` to allow any.
-        :raises AccountTaken: it could not.
+        ``not_within`` is the seconds in which no other task may have liquidated it; ``None`` allows any.
         """
         self._change_unless_taken(account_id, claimant, not_within, lambda claims, _now: claims)
 
     def claim(self, account_id: int, claimant: Claimant, not_within: float | None) -> None:
-        """Claim an account, as one step with the question whether it may be; to be called right before the sell leaves.
+        """Check and claim an account atomically, right before the sell-all is sent; see ``check``.
 
         The same claimant may call it again.
-
-        :param account_id: the account.
-        :param claimant: who asks.
-        :param not_within: seconds in which no other task may have liquidated it; ``None`` to allow any.
-        :raises AccountTaken: it may not; nothing was claimed.
         """
-        # Whoever asks again at once because the store took too long must not be kept waiting by it a second time.
+        # A caller that repeats this at once because the store took too long must not wait for it a second time.
         without_store = time.monotonic() < self._retry_claim_at
         self._change_unless_taken(
             account_id,
@@ -85,28 +75,17 @@ class Claims:
         self._retry_claim_at = 0.0 if self._store_error is None else time.monotonic() + RETRY_STORE_AFTER
 
     def sold(self, account_id: int, claimant: Claimant) -> None:
-        """Record that the claimant's sell was accepted or is proven to have been carried out.
-
-        :param account_id: the account.
-        :param claimant: whose sell.
-        """
+        """Record that the claimant's sell-all was accepted or is proven to have been carried out."""
         self._apply(account_id, lambda claims, now: (None, rules.with_sale(claims, claimant, now)))
 
     def unknown(self, account_id: int, claimant: Claimant) -> None:
-        """Record that it is unknown what became of the claimant's sell: the claim stays.
-
-        :param account_id: the account.
-        :param claimant: whose sell.
-        """
+        """Record that the outcome of the claimant's sell-all is unknown: the claim stays."""
         self._apply(account_id, lambda claims, now: (None, rules.with_unknown_outcome(claims, claimant, now)))
 
     def release(self, account_id: int, claimant: Claimant) -> None:
-        """Give up the claim of a sell that was not sent, refused for certain or proven to have had no effect.
+        """Give up the claim of a sell-all that was not sent, refused for certain or proven to have had no effect.
 
         What this task or another one has sold before stays.
-
-        :param account_id: the account.
-        :param claimant: whose claim.
         """
         self._apply(account_id, lambda claims, _now: (None, rules.without_open_claims(claims, claimant)))
         if self._store_error is not None:
@@ -117,11 +96,7 @@ class Claims:
             )
 
     def holder(self, account_id: int) -> Claim | None:
-        """Return the latest claim on an account, however old.
-
-        :param account_id: the account.
-        :return: the claim; ``None`` if there is none.
-        """
+        """Return the latest claim on an account, however old."""
         claim, _ = self._apply(account_id, lambda claims, _now: (rules.latest(claims), claims))
         return claim
 
@@ -194,22 +169,21 @@ class Claims:
 
 
 class _SwapResult(NamedTuple, Generic[T]):
-    """What a change in the store has come to."""
-
     result: T
     history: History
     readable: bool
 
 
 class _KnownClaims(NamedTuple):
-    """What this process knows of an account, and whether some of it could not be written to the store."""
+    """The claims on an account that this process has seen."""
 
     history: tuple[Claim, ...] = ()
+    #: Whether some of it could not be written to the store.
     unshared: bool = False
 
 
 class _ProcessClaims:
-    """Remember the claims that this process has seen, for when the store can't be reached."""
+    """The claims that this process has seen, for when the store can't be reached."""
 
     def __init__(self) -> None:
         self._accounts: dict[str, _KnownClaims] = {}
@@ -220,7 +194,7 @@ class _ProcessClaims:
             return self._accounts.setdefault(key, _KnownClaims())
 
     def replace(self, key: str, history: History, merged: _KnownClaims) -> None:
-        """Take over what the store holds now, unless another thread has failed to write to it meanwhile."""
+        """Keep what the store holds now, unless another thread has failed to write to it meanwhile."""
         with self.lock:
             if self._accounts[key] is merged or not self._accounts[key].unshared:
                 self._accounts[key] = _KnownClaims(history)

@@ -6,10 +6,10 @@ server's, fixed or sliding, wherever it starts, holds more than its limit. Polls
 everything that was granted: what lies between the caps is out of their reach, and comes back to the sells as soon as
 older requests leave it, because the polls wait until it has.
 
-Who has to wait gets a place in a queue and the time at which its turn comes, from the times at which earlier requests
-leave the window. It keeps that place if it asks again by then; one that was killed loses it shortly after. Once a burst
-has used up ``burst``, polls are spaced evenly, counting the sells, instead of being granted in step: so for a sell that
-needs one a slot comes free all the time and not once a minute.
+A caller that has to wait gets a ticket in a queue and the time at which its turn comes, from the times at which earlier
+requests leave the window. It keeps its turn if it asks again by then; one that was killed loses it shortly after. Once
+a burst has used up ``burst``, polls are spaced evenly, counting the sells, instead of being granted in step: so for a
+sell that needs one a slot comes free all the time and not once a minute.
 
 All times are milliseconds of one clock, that of the store.
 """
@@ -33,7 +33,7 @@ from airflow_provider_3commas.budget.limits import (
 
 
 class Reason(StrEnum):
-    """Why a request has to wait; the value is the middle of a sentence in the log."""
+    """Why a request has to wait; the value is part of a sentence in the log."""
 
     BUDGET = "the request budget of this API key is used up"
     PAUSE = "3Commas told this API key to pause"
@@ -42,17 +42,14 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """Say whether a request was counted and may be sent now.
+    """The answer to a request that is about to be sent: counted, or how long to wait."""
 
-    :param wait: seconds after which to ask again; 0 if the request was counted and may be sent.
-    :param reason: why it has to wait, or ``None``.
-    :param ticket: the place in the queue, to be handed in when asking again; ``None`` if there is none.
-    :param remaining: requests that may be granted at this moment to the same priority.
-    """
-
+    #: Seconds after which to ask again; 0 if the request was counted and may be sent.
     wait: float
     reason: Reason | None = None
+    #: The place in the queue, to be passed when asking again; ``None`` if granted, or if the queue is full.
     ticket: int | None = None
+    #: Requests that may be granted at this moment to the same priority.
     remaining: int = 0
 
     @property
@@ -62,7 +59,7 @@ class Reservation:
 
 
 class Waiter(msgspec.Struct, array_like=True):
-    """Hold a place in the queue."""
+    """A place in the queue."""
 
     ticket: int
     sells: bool
@@ -70,25 +67,28 @@ class Waiter(msgspec.Struct, array_like=True):
 
 
 class Ledger(msgspec.Struct, omit_defaults=True):
-    """Remember what was granted and who waits, for one key at one address."""
+    """What was granted and who waits, for one key at one address."""
 
+    #: When the ledger was last used.
     seen: int = 0
+    #: When each request of the effective window was granted.
     granted: list[int] = msgspec.field(default_factory=list)
     waiters: list[Waiter] = msgspec.field(default_factory=list)
+    #: The last ticket.
     places: int = 0
     paused_until: int = 0
     banned_until: int = 0
+    #: Bans in a row; each doubles the next.
     bans: int = 0
+    #: When a sell's request was last asked for.
     last_sell: int = 0
+    #: When the next poll's turn is, while polls are spaced.
     paced: int = 0
 
     def advance(self, now: int, limits: Limits) -> None:
-        """Forget what no longer counts.
+        """Drop what has left the window, and waiters who did not come back.
 
         A clock that was set back counts as one that stood still: every time in the ledger moves with it.
-
-        :param now: the store's time.
-        :param limits: the limits.
         """
         if now < self.seen:
             self._shift_times(now - self.seen)
@@ -98,14 +98,7 @@ class Ledger(msgspec.Struct, omit_defaults=True):
         self.waiters = [waiter for waiter in self.waiters if waiter.turn_at + limits.turn_grace > now]
 
     def reserve(self, limits: Limits, priority: Priority, ticket: int | None, now: int) -> Reservation:
-        """Count one request, or say when to ask again.
-
-        :param limits: the limits.
-        :param priority: who asks.
-        :param ticket: the place that an earlier answer gave, if there was one.
-        :param now: the store's time.
-        :return: the answer.
-        """
+        """Count one request, or return when to ask again; ``ticket`` is that of the last answer, if there was one."""
         self.advance(now, limits)
         sells = priority is Priority.SELL
         self.waiters = [waiter for waiter in self.waiters if waiter.ticket != ticket]
@@ -125,21 +118,13 @@ class Ledger(msgspec.Struct, omit_defaults=True):
         return Reservation((grant_at - now) / 1000, reason, self._enqueue(ticket, grant_at, sells=sells))
 
     def withdraw(self, ticket: int) -> None:
-        """Give up a place.
-
-        :param ticket: the place.
-        """
+        """Give up a place in the queue."""
         self.waiters = [waiter for waiter in self.waiters if waiter.ticket != ticket]
 
     def pause(self, seconds: float, now: int, *, ban: bool) -> float:
-        """Let nobody send for a while.
+        """Grant nothing for so many seconds, longer for a ban (418); return the seconds that the pause lasts from now.
 
         A ban that comes while one is in force answers a request that was sent before it, and does not count again.
-
-        :param seconds: what the server said, or what the documentation says.
-        :param now: the store's time.
-        :param ban: whether it was a 418.
-        :return: seconds that the pause lasts from now.
         """
         length = max(0, round(seconds * 1000))
         if ban:
@@ -154,22 +139,13 @@ class Ledger(msgspec.Struct, omit_defaults=True):
         return (self.paused_until - now) / 1000
 
     def remaining(self, limits: Limits, priority: Priority, now: int) -> int:
-        """Return how many requests may be granted at this moment.
-
-        :param limits: the limits.
-        :param priority: to whom.
-        :param now: the store's time.
-        :return: none during a pause.
-        """
+        """Return how many requests may be granted to a priority at this moment; 0 during a pause."""
         if self.paused_until > now:
             return 0
         return max(0, limits.cap(priority) - len(self.granted))
 
     def merge(self, other: Ledger) -> None:
-        """Add what was counted elsewhere while the store was out of reach.
-
-        :param other: a ledger that started as a copy of an earlier state of this one.
-        """
+        """Add what was counted while the store was out of reach, in a copy of an earlier state of this ledger."""
         self.granted = sorted((Counter(self.granted) | Counter(other.granted)).elements())
         self.paused_until = max(self.paused_until, other.paused_until)
         self.banned_until = max(self.banned_until, other.banned_until)
@@ -198,7 +174,7 @@ class Ledger(msgspec.Struct, omit_defaults=True):
         return max(candidates, key=lambda item: item[0])
 
     def _slot_free_at(self, limits: Limits, cap: int, ahead: int) -> int:
-        """Return when the cap has room for one more than those ahead, each of whom leaves the window in its turn."""
+        """Return when the cap has room for one more than those ahead, each of which leaves the window in its turn."""
         index = len(self.granted) + ahead - cap
         if index < 0:
             return 0
@@ -218,7 +194,7 @@ class Ledger(msgspec.Struct, omit_defaults=True):
         return max(self.paced, start - limits.max_burst_debt) + min(beyond, ahead) * limits.poll_spacing
 
     def _sells_done_at(self, limits: Limits, ahead: int) -> int:
-        """Return until when polls stand back: while a sell waits, and between a sell's requests if slots are rare."""
+        """Return until when polls stand back: while a sell waits, and between its requests if slots are scarce."""
         waiting = max((waiter.turn_at + limits.turn_grace for waiter in self.waiters if waiter.sells), default=0)
         scarce = len(self.granted) + ahead >= limits.scarce
         return max(waiting, self.last_sell + limits.sell_hold_off if scarce else 0)
@@ -243,12 +219,7 @@ class Ledger(msgspec.Struct, omit_defaults=True):
 
 @dataclass(frozen=True, slots=True)
 class Reserve:
-    """The operation ``Ledger.reserve`` as an object, so that ``RedisStore`` can run it as a Lua script.
-
-    :param limits: the limits.
-    :param priority: who asks.
-    :param ticket: the place that an earlier answer gave, if there was one.
-    """
+    """The operation ``Ledger.reserve`` as an object, so that ``RedisStore`` can run it as a Lua script."""
 
     limits: Limits
     priority: Priority

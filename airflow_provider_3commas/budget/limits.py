@@ -8,13 +8,13 @@ from enum import StrEnum
 from airflow_provider_3commas.api import pauses
 from airflow_provider_3commas.api.errors import ConfigurationError
 
-#: Of this many requests that are allowed, one is the sells' alone.
+#: One of so many allowed requests is reserved for sells.
 SELL_RESERVE_DIVISOR = 10
-#: Of this many requests that are allowed, one is never used: some reach the server even later than expected.
+#: One of so many allowed requests is never used: some reach the server even later than expected.
 SPARE_DIVISOR = 50
-#: A request may reach the server this part of the window late (2 s of a minute).
+#: A request may reach the server late by one of so many parts of the window (2 s of a minute).
 LATE_ARRIVAL_DIVISOR = 30
-#: So many wait in order; whoever comes when the queue is longer asks again later, without a place.
+#: Longest queue of each priority; a request beyond it asks again later, without a ticket.
 MAX_WAITERS = 500
 #: So many polls that were late for their turn may catch up at once.
 MAX_LATE_POLLS = 4
@@ -23,7 +23,7 @@ MAX_LATE_POLLS = 4
 LONGEST_PAUSE = round(pauses.LONGEST_PAUSE * 1000)
 #: The shortest pause after a 418; it doubles with every further ban.
 SHORTEST_BAN = round(pauses.BAN_PAUSE * 1000)
-#: A ``Retry-After`` is rounded down to whole seconds by whoever sent it.
+#: A ``Retry-After`` may have been rounded down to whole seconds.
 PAUSE_SLACK = 1_000
 
 
@@ -43,7 +43,7 @@ class Limits:
 
     @classmethod
     def of(cls, requests_per_minute: object, window_seconds: float = 60.0) -> Limits:
-        """Read the limit as a connection may hold it: a number, or its digits."""
+        """Parse the limit as a connection may hold it: a number, or its digits."""
         value = requests_per_minute
         if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit():
             value = int(value)

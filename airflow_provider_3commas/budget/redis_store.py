@@ -1,4 +1,4 @@
-"""The store that several machines share: a Redis server, and what it does by itself."""
+"""The store that several machines share: a Redis server, and the scripts that it runs."""
 
 from __future__ import annotations
 
@@ -152,12 +152,7 @@ _SCRIPTS = {"swap": _SWAP, "reserve": _RESERVE}
 
 
 class RedisStore:
-    """Keep the ledger as one key of a Redis server, whose clock counts for everybody, and each text as another.
-
-    :param url: ``redis://``, ``rediss://`` or ``unix://``.
-    :param identity: part of the key.
-    :param clock: replaces the server's clock.
-    """
+    """The ledger as one key of a Redis server, whose clock counts for everybody, and each text as another."""
 
     #: Bans are remembered for as long after their end as the longest one lasts.
     _LEDGER_EXPIRY = 3 * LONGEST_PAUSE
@@ -173,7 +168,7 @@ class RedisStore:
         self._scripts: dict[str, Any] = {}
 
     def update(self, change: Change[T], pending: Ledger | None = None) -> tuple[T, Ledger, int]:
-        """Apply a change; see ``Store``."""
+        """See ``Store``."""
         with self._errors_as_unavailable():
             if isinstance(change, Reserve) and pending is None:
                 return cast("tuple[T, Ledger, int]", self._reserve(change))
@@ -181,13 +176,13 @@ class RedisStore:
             return result, ledger, now
 
     def swap(self, name: str, change: Swap[T]) -> tuple[T, int]:
-        """Change a text; see ``Store``."""
+        """See ``Store``."""
         with self._errors_as_unavailable():
             return self._swap(f"{self._texts}:{name}", change, self._TEXT_EXPIRY)
 
     @property
     def reach(self) -> Reach:
-        """Who sees what is kept here: a server at a loopback address is another one on every machine."""
+        """See ``Store``; a server at a loopback address is another one on every machine."""
         host = urlsplit(self._url).hostname
         return Reach.MACHINES if host and not is_loopback(host) else Reach.MACHINE
 
@@ -286,11 +281,7 @@ class RedisStore:
 
 
 def describe_url(url: str) -> str:
-    """Return a URL for a message: without user, password and query.
-
-    :param url: a ``budget_url``.
-    :return: scheme, host, port and path.
-    """
+    """Return a ``budget_url`` for a message: without user, password and query."""
     try:
         parts = urlsplit(url)
         port = f":{parts.port}" if parts.port is not None else ""

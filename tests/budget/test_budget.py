@@ -390,7 +390,7 @@ def test_a_pause_that_was_known_or_is_learnt_without_the_store_holds(budgets, tm
     assert budget.reserve(SELL).reason is Reason.PAUSE
     assert budget.status().store_error
     budget.report(RateLimitExceeded("", retry_after=200))
-    assert budget.paused_for() == pytest.approx(201)
+    assert budget.status().paused_for == pytest.approx(201)
 
 
 def test_redis_without_its_package_counts_alone_and_says_what_to_install(monkeypatch, caplog):
@@ -436,7 +436,7 @@ def test_an_option_that_redis_does_not_know_counts_alone(caplog):
 def test_which_replies_make_everybody_pause(budgets, error, pause):
     assert budgets().report(error) == pytest.approx(pause)
     other = budgets()
-    assert other.paused_for() == pytest.approx(pause)
+    assert other.status().paused_for == pytest.approx(pause)
     assert other.reserve(SELL).granted is (pause == 0)
     assert budgets(api_key="another").reserve(SELL).granted
 
@@ -553,7 +553,7 @@ def test_callers_of_one_trigger_gate_each_have_a_place(budgets):
 def test_a_gate_without_observer_passes_replies_on(budgets):
     budget = budgets()
     RaisingGate(budget, POLL).report(IpBanned("", status_code=418))
-    assert budget.paused_for() == pytest.approx(601)
+    assert budget.status().paused_for == pytest.approx(601)
 
 
 def test_threads_share_a_sleeping_gate(budgets):

@@ -333,7 +333,7 @@ class TestBudget:
         simulator.fault("status", status=429, path="/ver1/accounts", headers={"Retry-After": "222"})
         tested = connection(simulator)
         diagnose(tested)
-        assert 200 < budget_of(tested).paused_for() <= 230
+        assert 200 < budget_of(tested).status().paused_for <= 230
 
     def test_both_requests_are_counted(self, simulator):
         tested = connection(simulator)
