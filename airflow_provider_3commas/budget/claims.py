@@ -10,7 +10,7 @@ import logging
 import os
 import threading
 import time
-from typing import TYPE_CHECKING, Generic, NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
 
 from airflow_provider_3commas.budget import claim_rules as rules
 from airflow_provider_3commas.budget.store import RETRY_STORE_AFTER, Reach, StoreUnavailable
@@ -124,24 +124,24 @@ class Claims:
             return _process_claims.change(key, change, self._budget.now())
         known = _process_claims.get(key)
 
-        def swap(old: bytes, now: int) -> tuple[_SwapResult[T], bytes]:
-            read = rules.decode_history(old)
-            history = read or ()
+        def swap(old: bytes, now: int) -> tuple[tuple[T, History, bool], bytes]:
+            stored = rules.decode_history(old)
+            history = stored or ()
             result, changed = change(rules.normalized(history + (known.history if known.unshared else ()), now), now)
             changed = rules.normalized(changed, now)
             new = old if changed == history else rules.encode_history(changed)
-            return _SwapResult(result, changed, readable=read is not None), new
+            return (result, changed, stored is not None), new
 
         try:
-            outcome, now = self._budget.swap(str(account_id), swap)
+            (result, history, readable), now = self._budget.swap(str(account_id), swap)
         except StoreUnavailable as error:
             self._warn_unavailable(account_id, str(error))
             return _process_claims.change(key, change, self._budget.now())
         self._reconnected()
-        if not outcome.readable:
+        if not readable:
             self._warn_unreadable(account_id)
-        _process_claims.replace(key, outcome.history, known)
-        return outcome.result, now
+        _process_claims.replace(key, history, known)
+        return result, now
 
     def _warn_unavailable(self, account_id: int, error: str) -> None:
         if self._store_error is None:
@@ -168,16 +168,10 @@ class Claims:
             )
 
 
-class _SwapResult(NamedTuple, Generic[T]):
-    result: T
-    history: History
-    readable: bool
-
-
 class _KnownClaims(NamedTuple):
     """The claims on an account that this process has seen."""
 
-    history: tuple[Claim, ...] = ()
+    history: History = ()
     #: Whether some of it could not be written to the store.
     unshared: bool = False
 
