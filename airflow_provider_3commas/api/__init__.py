@@ -10,76 +10,70 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from airflow_provider_3commas.api.account_ids import parse_account_id
-    from airflow_provider_3commas.api.balance_rows import BalanceRow
-    from airflow_provider_3commas.api.client import ThreeCommasClient
-    from airflow_provider_3commas.api.credentials import Credentials
+    # "X as X" tells type checkers that a name is exported; sorted, each would get a statement of its own.
+    from airflow_provider_3commas.api.account_ids import parse_account_id as parse_account_id  # noqa: I001
+    from airflow_provider_3commas.api.balance_rows import BalanceRow as BalanceRow
+    from airflow_provider_3commas.api.client import ThreeCommasClient as ThreeCommasClient
+    from airflow_provider_3commas.api.credentials import Credentials as Credentials
     from airflow_provider_3commas.api.errors import (
-        AccountNotFound,
-        AuthenticationError,
-        BalancesStalled,
-        BudgetTimeout,
-        ConfigurationError,
-        ConnectionFailed,
-        ExchangeKeysInvalid,
-        InvalidAccountId,
-        InvalidRequest,
-        IpBanned,
-        JournalUnusable,
-        LiquidationRefused,
-        OutcomeUnknown,
-        PermissionDenied,
-        PlanLimitReached,
-        PreflightFailed,
-        RateLimitExceeded,
-        RedirectRefused,
-        RequestRejected,
-        SellAllUnavailable,
-        SettlementFailed,
-        ThreeCommasError,
-        WrongAccountSold,
+        AccountNotFound as AccountNotFound,
+        AuthenticationError as AuthenticationError,
+        BalancesStalled as BalancesStalled,
+        BudgetTimeout as BudgetTimeout,
+        ConfigurationError as ConfigurationError,
+        ConnectionFailed as ConnectionFailed,
+        ExchangeKeysInvalid as ExchangeKeysInvalid,
+        InvalidAccountId as InvalidAccountId,
+        InvalidRequest as InvalidRequest,
+        IpBanned as IpBanned,
+        JournalUnusable as JournalUnusable,
+        LiquidationRefused as LiquidationRefused,
+        OutcomeUnknown as OutcomeUnknown,
+        PermissionDenied as PermissionDenied,
+        PlanLimitReached as PlanLimitReached,
+        PreflightFailed as PreflightFailed,
+        RateLimitExceeded as RateLimitExceeded,
+        RedirectRefused as RedirectRefused,
+        RequestRejected as RequestRejected,
+        SellAllUnavailable as SellAllUnavailable,
+        SettlementFailed as SettlementFailed,
+        ThreeCommasError as ThreeCommasError,
+        WrongAccountSold as WrongAccountSold,
     )
 
-__all__ = [
-    "AccountNotFound",
-    "AuthenticationError",
-    "BalanceRow",
-    "BalancesStalled",
-    "BudgetTimeout",
-    "ConfigurationError",
-    "ConnectionFailed",
-    "Credentials",
-    "ExchangeKeysInvalid",
-    "InvalidAccountId",
-    "InvalidRequest",
-    "IpBanned",
-    "JournalUnusable",
-    "LiquidationRefused",
-    "OutcomeUnknown",
-    "PermissionDenied",
-    "PlanLimitReached",
-    "PreflightFailed",
-    "RateLimitExceeded",
-    "RedirectRefused",
-    "RequestRejected",
-    "SellAllUnavailable",
-    "SettlementFailed",
-    "ThreeCommasClient",
-    "ThreeCommasError",
-    "WrongAccountSold",
-    "parse_account_id",
-]
-
-# Whatever is not listed is an error class.
 _HOMES = {
+    "AccountNotFound": "errors",
+    "AuthenticationError": "errors",
     "BalanceRow": "balance_rows",
+    "BalancesStalled": "errors",
+    "BudgetTimeout": "errors",
+    "ConfigurationError": "errors",
+    "ConnectionFailed": "errors",
     "Credentials": "credentials",
+    "ExchangeKeysInvalid": "errors",
+    "InvalidAccountId": "errors",
+    "InvalidRequest": "errors",
+    "IpBanned": "errors",
+    "JournalUnusable": "errors",
+    "LiquidationRefused": "errors",
+    "OutcomeUnknown": "errors",
+    "PermissionDenied": "errors",
+    "PlanLimitReached": "errors",
+    "PreflightFailed": "errors",
+    "RateLimitExceeded": "errors",
+    "RedirectRefused": "errors",
+    "RequestRejected": "errors",
+    "SellAllUnavailable": "errors",
+    "SettlementFailed": "errors",
     "ThreeCommasClient": "client",
+    "ThreeCommasError": "errors",
+    "WrongAccountSold": "errors",
     "parse_account_id": "account_ids",
 }
+__all__ = list(_HOMES)
 
 
 def __getattr__(name: str) -> Any:
-    if name in __all__:
-        return getattr(importlib.import_module(f"{__name__}.{_HOMES.get(name, 'errors')}"), name)
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 # The largest signed 64-bit integer has 19 digits; a longer id is a paste accident.
-_LONGEST = 19
+_MAX_DIGITS = 19
 
 
 def parse_account_id(value: object) -> int:
-    """Return the account id as a positive integer, or refuse it before anything is sent.
+    """Return the account id as a positive integer, or raise ``InvalidAccountId`` before anything is sent.
 
-    Templates render strings, so a string of ASCII digits is taken as well. Nothing else is: in several of the API's
-    paths ``summary`` stands for *all accounts*, and a sell must never get near it.
-
-    :param value: a positive ``int``, or a ``str`` of ASCII digits with optional surrounding blanks.
-    :return: the account id.
-    :raises InvalidAccountId: for everything else; the message shows what was given.
+    Templates render strings, so a string of ASCII digits is taken as well, with blanks around it. Nothing else is: in
+    several of the API's paths ``summary`` stands for *all accounts*, and a sell-all must never get near it.
     """
     number = 0
     if isinstance(value, int) and not isinstance(value, bool):
@@ -34,4 +30,4 @@ def parse_account_id(value: object) -> int:
 
 
 def _is_digits(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) <= _LONGEST
+    return text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS

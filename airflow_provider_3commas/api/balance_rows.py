@@ -9,7 +9,7 @@ from msgspec.structs import astuple
 
 
 class BalanceRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Hold one row of ``account_table_data``.
+    """One row of ``account_table_data``: what an account holds of a coin.
 
     Amounts are documented as strings and seen as JSON numbers too, in exponent form as well; both become the exact
     ``Decimal``. A field that the reply leaves out, sends as ``null`` or as something that is no finite number is
@@ -46,11 +46,9 @@ _AMOUNTS = tuple(name for name in BalanceRow.__struct_fields__ if name != "curre
 
 
 def decode_balance_rows(body: bytes) -> list[BalanceRow]:
-    """Decode the reply of ``account_table_data``.
+    """Decode the reply of ``account_table_data``: a row for each currency and wallet, in the reply's order.
 
-    :param body: the reply's bytes.
-    :return: one row a currency and wallet, in the reply's order.
-    :raises ValueError: the body is not a list of objects.
+    Raise ``ValueError`` if the body is not a list of objects.
     """
     try:
         rows = _decoder.decode(body)

@@ -12,11 +12,9 @@ DEFAULT_BASE_URL = "https://api.3commas.io"
 
 
 def check_base_url(url: str) -> str:
-    """Return scheme, host and port of a base URL, or refuse it before any key is sent there.
+    """Return ``https://HOST[:PORT]`` without a trailing slash, or refuse the URL before any key is sent there.
 
-    :param url: ``https://HOST[:PORT]``; ``http://`` only for a loopback address; no path, query or credentials.
-    :return: the URL without a trailing slash.
-    :raises ConfigurationError: the address cannot be used; the message says why.
+    ``http://`` is only for loopback addresses. No path, query or credentials.
     """
     example = f"Expected the form {DEFAULT_BASE_URL}."
     try:
@@ -43,11 +41,7 @@ def check_base_url(url: str) -> str:
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether a host name or address can only be this machine.
-
-    :param host: name or IP address, without brackets.
-    :return: ``True`` for ``localhost`` and loopback addresses.
-    """
+    """Return whether a host name or IP address (without brackets) can only be this machine."""
     if host == "localhost":
         return True
     try:

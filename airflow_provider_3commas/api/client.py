@@ -1,4 +1,4 @@
-"""The 3Commas REST API as methods: sign, send once, and say for certain what became of it."""
+"""The 3Commas REST API as methods: sign, send once, and know for certain what became of it."""
 
 from __future__ import annotations
 
@@ -34,18 +34,18 @@ _logger = logging.getLogger(__name__)
 
 
 class SellReply(NamedTuple):
-    """Hold what an accepted sell was answered with.
+    """The reply to an accepted sell-all."""
 
-    :param account: the Account when the orders were created, credentials replaced.
-    :param request_id: the reply's ``X-Request-Id``; ``None`` if it had none.
-    """
-
+    #: The Account when the orders were created, credentials replaced.
     account: dict[str, Any]
+    #: The reply's ``X-Request-Id``, if it had one.
     request_id: str | None
 
 
 class ThreeCommasClient:
-    """Talk to the 3Commas REST API with one API key, over one kept-alive session.
+    """A client of the 3Commas REST API for one API key, over one kept-alive session.
+
+    Its methods are those of ``ThreeCommasHook``, where parameters and return values are described.
 
     Nothing is ever sent twice: a failed request raises, and whether to repeat it is the caller's decision. Redirects
     are refused, certificates always verified, and credentials in replies replaced by ``***``. Can be shared by
@@ -93,7 +93,7 @@ class ThreeCommasClient:
 
     @property
     def api_key_hash(self) -> str:
-        """Tell API keys apart without naming them."""
+        """A hash that tells API keys apart without naming them."""
         return hashlib.sha256(self._api_key.encode()).hexdigest()[:16]
 
     def __repr__(self) -> str:
@@ -104,28 +104,20 @@ class ThreeCommasClient:
         self.transport.close()
 
     def validate(self) -> bool:
-        """Prove that the key and the signature are good (permission: none).
-
-        :return: what the API says of them; it answers 401 rather than ``False``.
-        :raises ThreeCommasError: the request failed.
-        """
+        """Check that the key and the signature are good; see ``ThreeCommasHook.validate``."""
         reply = self.transport.send("GET", "/ver1/validate")
-        body = _decoded(reply, dict)
+        body = _decode(reply, dict)
         if not isinstance(body.get("valid"), bool):
             raise reply.unknown("no 'valid' in the object")
         return bool(body["valid"])
 
     def list_accounts(self) -> list[dict[str, Any]]:
-        """Return every exchange account of the user in this mode, over as many pages as it takes.
-
-        :return: Accounts as the API sends them, credentials replaced.
-        :raises ThreeCommasError: a request failed.
-        """
+        """Return every exchange account in this mode, all pages; see ``ThreeCommasHook.list_accounts``."""
         accounts: dict[int, dict[str, Any]] = {}
         page = 1
         while True:
             reply = self.transport.send("GET", "/ver1/accounts", {"page": str(page), "per_page": str(PAGE_SIZE)})
-            batch = _decoded(reply, list)
+            batch = _decode(reply, list)
             known = len(accounts)
             accounts.update((_account_id(reply, account), redact_credentials(account)) for account in batch)
             # A server that ignores ``page`` would send the same page for ever.
@@ -134,33 +126,17 @@ class ThreeCommasClient:
             page += 1
 
     def get_account(self, account_id: int | str) -> dict[str, Any]:
-        """Return one exchange account.
-
-        :param account_id: the account's id.
-        :return: the Account, credentials replaced, fractional numbers as ``Decimal``.
-        :raises ThreeCommasError: the request failed, or the reply is not this account.
-        """
-        asked = parse_account_id(account_id)
-        return _account(self.transport.send("GET", f"/ver1/accounts/{asked}"), asked)
+        """Return one exchange account; see ``ThreeCommasHook.get_account``."""
+        account_id = parse_account_id(account_id)
+        return _account(self.transport.send("GET", f"/ver1/accounts/{account_id}"), account_id)
 
     def load_balances(self, account_id: int | str) -> dict[str, Any]:
-        """Ask 3Commas to fetch the account's balances from the exchange; the view may lag for a while after.
-
-        :param account_id: the account's id.
-        :return: the Account as 3Commas sees it now.
-        :raises ThreeCommasError: the request failed, or the reply is not this account.
-        """
-        asked = parse_account_id(account_id)
-        return _account(self.transport.send("POST", f"/ver1/accounts/{asked}/load_balances"), asked)
+        """Request a refresh of the account's balances; see ``ThreeCommasHook.load_balances``."""
+        account_id = parse_account_id(account_id)
+        return _account(self.transport.send("POST", f"/ver1/accounts/{account_id}/load_balances"), account_id)
 
     def get_balances(self, account_id: int | str) -> list[BalanceRow]:
-        """Return the account's holdings (``account_table_data``).
-
-        :param account_id: the account's id.
-        :return: one row a currency, what can't be read in it ``None``; empty if 3Commas has no view of the account at
-            the moment.
-        :raises ThreeCommasError: the request failed, or the reply is not a list of objects.
-        """
+        """Return the account's holdings; see ``ThreeCommasHook.get_balances``."""
         reply = self.transport.send("POST", f"/ver1/accounts/{parse_account_id(account_id)}/account_table_data")
         try:
             return decode_balance_rows(reply.body)
@@ -168,15 +144,9 @@ class ThreeCommasClient:
             raise reply.unknown(f"{describe_body(reply)} ({error})") from error
 
     def get_active_entities(self, account_id: int | str) -> dict[str, int | None]:
-        """Return how many bots, deals, SmartTrades, orders and grid bots are active on the account.
-
-        :param account_id: the account's id.
-        :return: the API's counts by name, e.g. ``{"active_bots_count": 5, ...}``; ``None`` for what is not a count,
-            which is not zero: nothing is known about it.
-        :raises ThreeCommasError: the request failed, or the reply holds no counts.
-        """
+        """Return how many bots, deals and orders are active; see ``ThreeCommasHook.get_active_entities``."""
         reply = self.transport.send("GET", f"/ver1/accounts/{parse_account_id(account_id)}/active_trading_entities")
-        counts = _decoded(reply, dict).get("data")
+        counts = _decode(reply, dict).get("data")
         if not isinstance(counts, dict) or not counts:
             raise reply.unknown("no counts under 'data'")
         return {name: count if type(count) is int and count >= 0 else None for name, count in counts.items()}
@@ -186,8 +156,8 @@ class ThreeCommasClient:
 
         Sent exactly once. 3Commas has no idempotency key, so after ``OutcomeUnknown`` look at the account first.
 
-        :param account_id: the account's id.
-        :param dry_run: send a read of the account in place of the sell.
+        :param account_id: id of the account, a positive integer.
+        :param dry_run: read the account instead, and send no sell-all.
         :return: the Account when the orders were created (not filled), credentials replaced.
         :raises RequestRejected: certainly not carried out.
         :raises ConnectionFailed: not sent.
@@ -196,13 +166,7 @@ class ThreeCommasClient:
         return self.sell_all(account_id, "BTC", dry_run=dry_run).account
 
     def sell_all_to_usd(self, account_id: int | str, *, dry_run: bool = False) -> dict[str, Any]:
-        """Sell everything on the account into USD, on most exchanges a dollar stablecoin. Can't be undone.
-
-        :param account_id: the account's id.
-        :param dry_run: send a read of the account in place of the sell.
-        :return: as ``sell_all_to_btc``.
-        :raises ThreeCommasError: as ``sell_all_to_btc``.
-        """
+        """Like ``sell_all_to_btc``, but into USD, on most exchanges a dollar stablecoin. Can't be undone."""
         return self.sell_all(account_id, "USD", dry_run=dry_run).account
 
     def sell_all(
@@ -213,32 +177,34 @@ class ThreeCommasClient:
         dry_run: bool = False,
         before_sending: Callable[[], None] | None = None,
     ) -> SellReply:
-        """Send the sell: the only place in this package that does, and so where a dry run stops.
+        """Send the sell-all: the only place in this package that does, and so where a dry run stops.
 
-        :param account_id: the account's id.
+        :param account_id: id of the account, a positive integer.
         :param target: ``BTC`` or ``USD``.
-        :param dry_run: send a read of the account in place of the sell.
+        :param dry_run: read the account instead, and send no sell-all.
         :param before_sending: called when the connection stands, with nothing between its return and the sending; an
             exception from it ends the call with nothing sent. Called again if it took too long to return. Not called
             in a dry run.
-        :return: the Account, and the reply's request id.
         :raises ThreeCommasError: as ``sell_all_to_btc``.
         """
-        asked = parse_account_id(account_id)
+        account_id = parse_account_id(account_id)
         if target not in TARGETS:
             raise ConfigurationError(f"target must be one of {', '.join(TARGETS)}, got {target!r}.")
         if not isinstance(dry_run, bool):
             raise ConfigurationError(f"dry_run must be True or False, got {dry_run!r}.")
         if dry_run:
-            _logger.warning("DRY RUN: the sell of account %s to %s is not sent.", asked, target)
-            return SellReply(self.get_account(asked), None)
+            _logger.warning("DRY RUN: the sell of account %s to %s is not sent.", account_id, target)
+            return SellReply(self.get_account(account_id), None)
         reply = self.transport.send(
-            "POST", f"/ver1/accounts/{asked}/sell_all_to_{target.lower()}", writes=True, before_sending=before_sending
+            "POST",
+            f"/ver1/accounts/{account_id}/sell_all_to_{target.lower()}",
+            writes=True,
+            before_sending=before_sending,
         )
-        return SellReply(_account(reply, asked), reply.headers.get("X-Request-Id"))
+        return SellReply(_account(reply, account_id), reply.headers.get("X-Request-Id"))
 
 
-def _decoded(reply: Reply, kind: type[Any]) -> Any:
+def _decode(reply: Reply, kind: type[Any]) -> Any:
     try:
         value = decode_json(reply.body)
     except (ValueError, ArithmeticError, RecursionError):
@@ -248,11 +214,11 @@ def _decoded(reply: Reply, kind: type[Any]) -> Any:
     return value
 
 
-def _account(reply: Reply, asked: int) -> dict[str, Any]:
-    account = _decoded(reply, dict)
-    got = _account_id(reply, account)
-    if got != asked:
-        raise reply.unknown(f"account {got} in place of {asked}")
+def _account(reply: Reply, expected_id: int) -> dict[str, Any]:
+    account = _decode(reply, dict)
+    actual_id = _account_id(reply, account)
+    if actual_id != expected_id:
+        raise reply.unknown(f"account {actual_id} in place of {expected_id}")
     try:
         redacted: dict[str, Any] = redact_credentials(account)
     except RecursionError:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 
 class Instant(NamedTuple):
-    """Hold one moment by both of the machine's clocks."""
+    """One moment by both of the machine's clocks."""
 
     monotonic: float
     wall: float

@@ -23,21 +23,14 @@ _WHERE = "Put an RSA private key in PEM (PKCS#1 or PKCS#8, not encrypted, 2048 o
 
 
 class Signer(Protocol):
-    """Sign a request's path and query the way the API key's type asks for."""
+    """Signs requests the way the API key's type asks for."""
 
     def sign(self, path_and_query: str) -> str:
-        """Return the value of the ``Signature`` header.
-
-        :param path_and_query: the path from the host on with, if there is one, ``?`` and the query, exactly as sent.
-        :return: the signature as text.
-        """
+        """Return the ``Signature`` header for the path after the host, with ``?`` and query if any, exactly as sent."""
 
 
 class HmacSigner:
-    """Sign with the secret of a system-generated key: hex of HMAC-SHA256.
-
-    :param secret: the API secret, case sensitive.
-    """
+    """Signs with the (case-sensitive) secret of a system-generated key: hex of HMAC-SHA256."""
 
     def __init__(self, secret: str) -> None:
         self._keyed = hmac.new(secret.encode(), digestmod=hashlib.sha256)
@@ -53,11 +46,7 @@ class HmacSigner:
 
 
 class RsaSigner:
-    """Sign with the private key of a self-generated key: Base64 of RSASSA-PKCS1-v1_5 with SHA-256.
-
-    :param pem: the private key in PEM; line breaks that a one-line form field took away are put back.
-    :raises ConfigurationError: the text is not an RSA private key that 3Commas takes; the message says what it is.
-    """
+    """Signs with the private key (PEM) of a self-generated key: Base64 of RSASSA-PKCS1-v1_5 with SHA-256."""
 
     def __init__(self, pem: str) -> None:
         from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
@@ -76,11 +65,11 @@ class RsaSigner:
 
 
 class Credentials:
-    """Hold an API key and the signer that goes with it, without ever showing either.
+    """An API key and the signer that goes with it; never shows either.
 
     :param api_key: the 3Commas API key.
     :param secret: the HMAC secret, or an RSA private key in PEM: which of the two is seen from the text.
-    :raises ConfigurationError: one of them is missing or cannot be what it should be.
+    :raises ConfigurationError: one of them is missing or malformed.
     """
 
     def __init__(self, api_key: str, secret: str) -> None:
@@ -100,10 +89,6 @@ def normalize_pem(text: str) -> str:
 
     One-line form fields replace line breaks by blanks, environment variables hold ``\n`` as two characters, and
     some tools drop them altogether.
-
-    :param text: the key as found in the connection.
-    :return: the same key as a PEM document.
-    :raises ConfigurationError: the text is something else; the message says what.
     """
     found = _PEM.search(text)
     if not found:
@@ -125,7 +110,7 @@ def normalize_pem(text: str) -> str:
 
 @functools.lru_cache(maxsize=16)
 def _load_rsa_key(pem: str) -> RSAPrivateKey:
-    """Parse the key once a process: that costs a hundred times what a signature does."""
+    """Parse the key once per process: that costs a hundred times what a signature does."""
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 

@@ -31,40 +31,29 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 _UNPRINTABLE = re.compile(r"[^\x20-\x7e\xa0-\U0010ffff]+")
-_PLAN = "subscription plan"
+_PLAN_LIMIT = "subscription plan"
 
 
 @dataclass(frozen=True)
 class Reply:
-    """Hold what the client needs of one HTTP reply.
-
-    :param method: method of the request.
-    :param path: its path below ``/public/api``, without the query.
-    :param status: HTTP status.
-    :param headers: reply headers, looked up without regard to case.
-    :param body: the bytes of the body.
-    :param writes: whether carrying out the request changes something that can't be undone, i.e. it is a sell.
-    :param hide: replaces the connection's secrets in a text.
-    """
+    """What the client needs of one HTTP reply."""
 
     method: str
+    #: Below ``/public/api``, without the query.
     path: str
     status: int
+    #: Looked up without regard to case.
     headers: Mapping[str, str]
     body: bytes
+    #: Whether the request changes something that can't be undone, i.e. it is a sell-all.
     writes: bool
+    #: Replaces the connection's secrets in a text.
     hide: Callable[[str], str]
 
     def error(self, kind: type[ThreeCommasError], what: str, **more: Any) -> ThreeCommasError:
-        """Build an error about this reply.
-
-        :param kind: its class.
-        :param what: the sentences after ``METHOD path answered STATUS``.
-        :param more: further attributes of the error.
-        :return: the error, not raised.
-        """
+        """Build an error about this reply; ``what`` goes on after ``METHOD path answered STATUS``."""
         request_id = self.headers.get("X-Request-Id")
-        suffix = f" (request id {self.hide(_line(request_id))})" if request_id else ""
+        suffix = f" (request id {self.hide(_printable_line(request_id))})" if request_id else ""
         return kind(
             f"{self.method} {self.path} answered {self.status}{what}{suffix}",
             method=self.method,
@@ -75,11 +64,7 @@ class Reply:
         )
 
     def unknown(self, what: str) -> ThreeCommasError:
-        """Build the error for a reply that proves neither success nor refusal.
-
-        :param what: what was seen, as the end of a sentence.
-        :return: an ``OutcomeUnknown``, not raised.
-        """
+        """Build the ``OutcomeUnknown`` for a reply that proves neither success nor refusal."""
         meaning = (
             "Whether the sell was carried out cannot be told from this; look at the account before selling again."
             if self.writes
@@ -89,40 +74,31 @@ class Reply:
 
 
 def decode_json(body: bytes) -> Any:
-    """Decode JSON with every fractional number as the exact ``Decimal``.
-
-    :param body: the reply's bytes.
-    :return: the decoded value.
-    :raises ValueError: the bytes are not JSON.
-    """
+    """Decode JSON with every fractional number as the exact ``Decimal``; ``ValueError`` if it is not JSON."""
     return json.loads(body, parse_float=Decimal, parse_constant=_refuse_constant)
 
 
 def error_for(reply: Reply) -> ThreeCommasError | None:
-    """Say what a reply's status means, by the API's error table.
+    """Return the error that a reply's status means by the API's error table, ``None`` for a 2xx.
 
     What is refused for certain is an allowlist: everything else outside 2xx leaves the outcome unknown.
-
-    :param reply: the reply.
-    :return: the error to raise, or ``None`` for a 2xx.
     """
     if 200 <= reply.status < 300:
         return None
     if 300 <= reply.status < 400:
         return _redirect(reply)
-    said = _Said.of(reply)
+    body = _ErrorBody.of(reply)
     build = _REFUSALS.get(reply.status)
-    error = build(reply, said) if build else None
+    error = build(reply, body) if build else None
     if error is not None:
         return error
-    return reply.unknown(said.text or f"no error object ({describe_body(reply)})")
+    return reply.unknown(body.text or f"no error object ({describe_body(reply)})")
 
 
 def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
-    """Return how long the server asks to wait.
+    """Return the ``Retry-After`` in seconds, at most three days; ``None`` if there is no usable one.
 
-    :param headers: reply headers; an HTTP date is measured against the reply's own ``Date``, not our clock.
-    :return: seconds, at most three days, or ``None`` if nothing usable was said.
+    An HTTP date is measured against the reply's own ``Date``, not our clock.
     """
     value = (headers.get("Retry-After") or "").strip()
     if not value:
@@ -136,11 +112,7 @@ def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
 
 
 def describe_body(reply: Reply) -> str:
-    """Say in a few words what kind of body came, without quoting it.
-
-    :param reply: the reply.
-    :return: e.g. ``an HTML page of 1520 bytes``.
-    """
+    """Return what kind of body came, without quoting it: ``an HTML page of 1520 bytes``."""
     if not reply.body:
         return "an empty body"
     start = reply.body[:200].lstrip().lower()
@@ -150,7 +122,7 @@ def describe_body(reply: Reply) -> str:
 
 
 @dataclass(frozen=True)
-class _Said:
+class _ErrorBody:
     """The API's error object, made safe to print."""
 
     code: str | None = None
@@ -158,7 +130,7 @@ class _Said:
     attributes: dict[str, Any] | None = None
 
     @classmethod
-    def of(cls, reply: Reply) -> _Said:
+    def of(cls, reply: Reply) -> _ErrorBody:
         try:
             body = json.loads(reply.body)
         except (ValueError, RecursionError):
@@ -167,8 +139,8 @@ class _Said:
             return cls()
         description, attributes = body.get("error_description"), body.get("error_attributes")
         return cls(
-            code=reply.hide(_line(body["error"])),
-            description=reply.hide(_line(description)) if isinstance(description, str) else None,
+            code=reply.hide(_printable_line(body["error"])),
+            description=reply.hide(_printable_line(description)) if isinstance(description, str) else None,
             attributes=(json.loads(reply.hide(json.dumps(attributes))) if isinstance(attributes, dict) else None),
         )
 
@@ -181,72 +153,72 @@ class _Said:
         return {"code": self.code, "description": self.description, "attributes": self.attributes}
 
 
-def _refused(kind: type[ThreeCommasError], advice: str) -> Callable[[Reply, _Said], ThreeCommasError | None]:
-    """Refuse with this class, if the reply is the API's own error object."""
+def _refusal(kind: type[ThreeCommasError], advice: str) -> Callable[[Reply, _ErrorBody], ThreeCommasError | None]:
+    """Return a builder of this error class for replies that hold the API's own error object."""
 
-    def build(reply: Reply, said: _Said) -> ThreeCommasError | None:
-        if said.code is None:
+    def build(reply: Reply, body: _ErrorBody) -> ThreeCommasError | None:
+        if body.code is None:
             return None
-        return reply.error(kind, f" {said.text}. {advice}", **said.as_attributes())
+        return reply.error(kind, f" {body.text}. {advice}", **body.as_attributes())
 
     return build
 
 
-def _forbidden(reply: Reply, said: _Said) -> ThreeCommasError | None:
-    if said.code and "unavailable for this account" in said.text.lower():
+def _forbidden(reply: Reply, body: _ErrorBody) -> ThreeCommasError | None:
+    if body.code and "unavailable for this account" in body.text.lower():
         return reply.error(
             SellAllUnavailable,
-            f" {said.text} Sell-all does not exist for this exchange account: close its positions on the exchange.",
-            **said.as_attributes(),
+            f" {body.text} Sell-all does not exist for this exchange account: close its positions on the exchange.",
+            **body.as_attributes(),
         )
-    return _refused(
+    return _refusal(
         PermissionDenied,
         "Give the API key the permission in 3Commas (ACCOUNTS_READ to read, ACCOUNTS_WRITE to sell).",
-    )(reply, said)
+    )(reply, body)
 
 
-def _unprocessable(reply: Reply, said: _Said) -> ThreeCommasError | None:
-    if said.code != "invalid_api_key":
+def _unprocessable(reply: Reply, body: _ErrorBody) -> ThreeCommasError | None:
+    if body.code != "invalid_api_key":
         return None
-    return _refused(
+    return _refusal(
         ExchangeKeysInvalid,
         "Renew the exchange's API keys in 3Commas, under the exchange account's settings.",
-    )(reply, said)
+    )(reply, body)
 
 
-def _bad_request(reply: Reply, said: _Said) -> ThreeCommasError | None:
-    if reply.writes and said.code != "record_invalid":
+def _bad_request(reply: Reply, body: _ErrorBody) -> ThreeCommasError | None:
+    if reply.writes and body.code != "record_invalid":
         return None
-    return _refused(InvalidRequest, "The parameters were refused.")(reply, said)
+    return _refusal(InvalidRequest, "The parameters were refused.")(reply, body)
 
 
-def _too_many(reply: Reply, said: _Said) -> ThreeCommasError:
-    if _PLAN in said.text.lower():
+def _too_many_requests(reply: Reply, body: _ErrorBody) -> ThreeCommasError:
+    if _PLAN_LIMIT in body.text.lower():
         return reply.error(
             PlanLimitReached,
-            f" {said.text}. Waiting does not help: the 3Commas plan has to allow this request.",
-            **said.as_attributes(),
+            f" {body.text}. Waiting does not help: the 3Commas plan has to allow this request.",
+            **body.as_attributes(),
         )
     pause = retry_after_seconds(reply.headers)
     pause = RATE_LIMIT_PAUSE if pause is None else pause
     return reply.error(
         RateLimitExceeded,
-        f" {said.text or 'rate limit'}. Everything that uses this API key has to pause for {pause:.0f} s: "
+        f" {body.text or 'rate limit'}. Everything that uses this API key has to pause for {pause:.0f} s: "
         "going on gets the IP address banned.",
         retry_after=pause,
-        **said.as_attributes(),
+        **body.as_attributes(),
     )
 
 
-def _banned(reply: Reply, said: _Said) -> ThreeCommasError:
+def _banned(reply: Reply, body: _ErrorBody) -> ThreeCommasError:
     pause = retry_after_seconds(reply.headers)
     pause = BAN_PAUSE if pause is None else pause
     return reply.error(
         IpBanned,
-        f" {said.text or 'banned'}. This IP address is banned for going on after a 429 (2 minutes at first, up to "
+        f" {body.text or 'banned'}. This IP address is banned for going on after a 429 (2 minutes at first, up to "
         f"3 days): send nothing for at least {pause:.0f} s.",
         retry_after=pause,
-        **said.as_attributes(),
+        **body.as_attributes(),
     )
 
 
@@ -260,23 +232,23 @@ def _redirect(reply: Reply) -> ThreeCommasError:
     )
 
 
-_REFUSALS: dict[int, Callable[[Reply, _Said], ThreeCommasError | None]] = {
+_REFUSALS: dict[int, Callable[[Reply, _ErrorBody], ThreeCommasError | None]] = {
     400: _bad_request,
-    401: _refused(
+    401: _refusal(
         AuthenticationError,
         "Either the API key is wrong or expired, the secret or private key does not belong to it, or this IP address "
         "is not on the key's list of allowed addresses.",
     ),
     403: _forbidden,
-    404: _refused(AccountNotFound, "Check the account id and the connection's mode (real or paper)."),
+    404: _refusal(AccountNotFound, "Check the account id and the connection's mode (real or paper)."),
     418: _banned,
     422: _unprocessable,
-    429: _too_many,
+    429: _too_many_requests,
 }
 
 
-def _line(text: str) -> str:
-    """Make one printable line of a text from outside, so that it can neither flood nor forge a log."""
+def _printable_line(text: str) -> str:
+    """Return a text from outside as one printable line, so that it can neither flood nor forge a log."""
     line = _UNPRINTABLE.sub(" ", text).strip()
     return line if len(line) <= 300 else line[:297] + "..."
 

@@ -25,35 +25,28 @@ if TYPE_CHECKING:
 
     from airflow_provider_3commas.api.credentials import Credentials
 
-#: A permission to send that took longer to get may have been overtaken by events, and is asked for again.
-PERMISSION_SECONDS = 5.0
-#: How often it is asked for.
-PERMISSION_TRIES = 3
+#: Seconds after which the fence's permission to send may have been overtaken by events, and is asked for again.
+FENCE_MAX_AGE = 5.0
+#: How often it is asked for at most.
+FENCE_TRIES = 3
 
 _PREFIX = "/public/api"
 
 
 class RequestGate(Protocol):
-    """Decide when a request may leave, and learn from the replies."""
+    """Decides when a request may be sent, and learns from the replies."""
 
     def admit(self) -> None:
         """Return when one more request may be sent, having counted it; raise if the caller must wait by itself."""
 
     def report(self, error: ThreeCommasError) -> None:
-        """Take note of an error that a reply brought, such as a rate limit.
-
-        :param error: the error about to be raised.
-        """
+        """Hear of the error that is about to be raised because of a reply, such as a rate limit."""
 
 
 class Transport:
-    """Sign and send requests with one API key. Sends nothing twice, follows no redirect, verifies every certificate.
+    """Signs and sends requests with one API key. Sends nothing twice, follows no redirect, verifies every certificate.
 
-    :param credentials: API key and signer.
-    :param base_url: scheme and host, as ``check_base_url`` returns them.
-    :param mode: value of the header ``Forced-Mode``.
-    :param timeouts: seconds to wait for a connection, and for each part of an answer.
-    :param gate: asked before each request; ``None`` sends at once.
+    ``mode`` is the header ``Forced-Mode``. ``gate`` is asked before each request; without one, requests leave at once.
     """
 
     def __init__(
@@ -64,13 +57,14 @@ class Transport:
         timeouts: tuple[float, float],
         gate: RequestGate | None,
     ) -> None:
+        #: Seconds to wait for a connection, and for each part of an answer.
         self.timeouts = timeouts
         #: Requests sent so far, for reports.
         self.requests_sent = 0
         self._credentials = credentials
         self._base_url = base_url
         self._gate = gate
-        self._session = _session(base_url)
+        self._session = _new_session(base_url)
         self._session.headers.update(
             {
                 "Accept": "application/json",
@@ -108,13 +102,13 @@ class Transport:
                 allow_redirects=False,
                 proxies=self._session.proxies,
             )
-        except _Stopped as stopped:
-            raise stopped.error from stopped.error.__cause__
+        except _Aborted as aborted:
+            raise aborted.error from aborted.error.__cause__
         except Exception as error:
             # Before it has left, anything but the network's errors is a defect, and says so itself.
             if not _in_flight.request_sent and not isinstance(error, (requests.RequestException, OSError)):
                 raise
-            raise self._no_reply(method, path, error, writes=writes) from _without_secrets(error)
+            raise self._error_without_reply(method, path, error, writes=writes) from _without_request(error)
         reply = Reply(method, path, response.status_code, response.headers, response.content, writes, self._hide)
         try:
             problem = error_for(reply)
@@ -134,7 +128,7 @@ class Transport:
         request.headers["Signature"] = self._credentials.signer.sign(request.path_url)
         return request
 
-    def _no_reply(self, method: str, path: str, error: Exception, *, writes: bool) -> ThreeCommasError:
+    def _error_without_reply(self, method: str, path: str, error: Exception, *, writes: bool) -> ThreeCommasError:
         what = f"{type(error).__name__}: {self._hide(_root_cause(error))}"
         if not _in_flight.request_sent:
             return ConnectionFailed(
@@ -158,7 +152,7 @@ class Transport:
 
 
 class _InFlight(threading.local):
-    """Follow the one request that a thread has under way."""
+    """How far the one request that a thread has under way has come."""
 
     def __init__(self) -> None:
         self.begin(None)
@@ -168,33 +162,33 @@ class _InFlight(threading.local):
         self.request_sent = False
         self.before_sending = before_sending
 
-    def leave(self) -> None:
-        """Ask the fence, again if it took too long: a process may be frozen meanwhile, and replaced."""
+    def on_send(self) -> None:
+        """Call the fence, again if it took too long: a process may be frozen meanwhile, and replaced."""
         if self.before_sending is not None:
-            for _ in range(PERMISSION_TRIES):
-                asked = clock.instant()
-                self._ask(self.before_sending)
-                if clock.passed_since(asked) < PERMISSION_SECONDS:
+            for _ in range(FENCE_TRIES):
+                started = clock.instant()
+                self._call_fence(self.before_sending)
+                if clock.passed_since(started) < FENCE_MAX_AGE:
                     break
             else:
-                raise _Stopped(
+                raise _Aborted(
                     ConnectionFailed(
-                        f"Not sent: it took longer than {PERMISSION_SECONDS:g} s to get ready for sending, "
-                        f"{PERMISSION_TRIES} times, and the permission to send was too old by then. Nothing was sent."
+                        f"Not sent: it took longer than {FENCE_MAX_AGE:g} s to get ready for sending, "
+                        f"{FENCE_TRIES} times, and the permission to send was too old by then. Nothing was sent."
                     )
                 )
         self.request_sent = True
 
     @staticmethod
-    def _ask(before_sending: Callable[[], None]) -> None:
+    def _call_fence(before_sending: Callable[[], None]) -> None:
         try:
             before_sending()
         except Exception as error:
-            raise _Stopped(error) from error
+            raise _Aborted(error) from error
 
 
-class _Stopped(Exception):
-    """Carry the caller's exception out; urllib3 swallows or wraps some that it takes for the network's."""
+class _Aborted(Exception):
+    """Carries the caller's exception out: urllib3 swallows or wraps some that it takes for the network's."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__()
@@ -204,8 +198,8 @@ class _Stopped(Exception):
 _in_flight = _InFlight()
 
 
-class _Tracked:
-    """Know when a request begins to leave, which no exception of ``requests`` tells reliably.
+class _TrackedConnection:
+    """A connection that marks when a request begins to leave, which no exception of ``requests`` tells reliably.
 
     A handshake that times out, for one, is a ``ReadTimeout`` like an answer that does not come.
     """
@@ -222,15 +216,15 @@ class _Tracked:
         if self.sock is None:
             self.connect()
         if not _in_flight.connecting and not _in_flight.request_sent:
-            _in_flight.leave()
+            _in_flight.on_send()
         super().send(data)  # type: ignore[misc]
 
 
-class _HttpConnection(_Tracked, HTTPConnection):
+class _HttpConnection(_TrackedConnection, HTTPConnection):
     pass
 
 
-class _HttpsConnection(_Tracked, HTTPSConnection):
+class _HttpsConnection(_TrackedConnection, HTTPSConnection):
     pass
 
 
@@ -243,7 +237,7 @@ class _HttpsPool(HTTPSConnectionPool):
 
 
 class _Adapter(HTTPAdapter):
-    """Open none but tracked connections, to the server or to a proxy on the way."""
+    """An adapter that opens none but tracked connections, to the server or to a proxy on the way."""
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
@@ -257,8 +251,8 @@ class _Adapter(HTTPAdapter):
 
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
         pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
-        if not issubclass(pool.ConnectionCls, _Tracked):
-            raise _Stopped(
+        if not issubclass(pool.ConnectionCls, _TrackedConnection):
+            raise _Aborted(
                 ConfigurationError(
                     "Nothing was sent: the way to the API leads through a proxy on which it can't be told when a "
                     "request leaves (SOCKS). Use an HTTP proxy in HTTPS_PROXY, or put the host into NO_PROXY."
@@ -271,18 +265,18 @@ class _Adapter(HTTPAdapter):
         manager.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
 
 
-def _session(base_url: str) -> requests.Session:
+def _new_session(base_url: str) -> requests.Session:
     """Return a session that has read the environment; ``requests`` itself would, at a cost, for every request."""
     session = requests.Session()
-    found = session.merge_environment_settings(base_url, {}, None, None, None)
+    settings = session.merge_environment_settings(base_url, {}, None, None, None)
     session.trust_env = False
-    session.proxies, session.verify = found["proxies"], found["verify"]
+    session.proxies, session.verify = settings["proxies"], settings["verify"]
     for scheme in ("https://", "http://"):
         session.mount(scheme, _Adapter())
     return session
 
 
-def _causes(error: BaseException) -> list[BaseException]:
+def causes(error: BaseException) -> list[BaseException]:
     """Return an error and what it wraps; urllib3 keeps the cause in ``reason``, requests in ``args``."""
     found: list[BaseException] = []
     queue: list[Any] = [error]
@@ -296,11 +290,11 @@ def _causes(error: BaseException) -> list[BaseException]:
 
 def _root_cause(error: Exception) -> str:
     """Return the innermost cause's own words; the outer ones print the pool and the object's address."""
-    return str(_causes(error)[-1]) or type(error).__name__
+    return str(causes(error)[-1]) or type(error).__name__
 
 
-def _without_secrets(error: Exception) -> Exception:
-    """Drop what a ``requests`` error carries of the signed request, in case something prints its attributes."""
+def _without_request(error: Exception) -> Exception:
+    """Return the error without the signed request that ``requests`` attaches, in case something prints it."""
     if isinstance(error, requests.RequestException):
         error.request = None
     return error

@@ -48,42 +48,33 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class BudgetStatus:
-    """Describe the budget at one moment.
+    """The budget at one moment."""
 
-    :param limit: requests that the server allows in a window.
-    :param used: requests that count at this moment.
-    :param remaining: requests left to polls.
-    :param remaining_for_sells: requests left to sells.
-    :param waiting: requests in the queue.
-    :param paused_for: seconds that nothing may be sent.
-    :param trouble: why this process counts alone, or ``None``.
-    """
-
+    #: Requests that the server allows in a window.
     limit: int
+    #: Requests of the window that ends now.
     used: int
+    #: Requests left to polls.
     remaining: int
     remaining_for_sells: int
+    #: Requests in the queue.
     waiting: int
+    #: Seconds in which nothing may be sent.
     paused_for: float
-    trouble: str | None
+    #: Why this process counts alone, if it does.
+    store_error: str | None
 
 
 class RequestBudget:
-    """Count the requests of one API key at one address, together with every process that uses the same store.
+    """The rate limit of one API key at one address, shared with every process that uses the same store.
 
-    No call blocks for longer than the store takes: who has to wait is told for how long. If the store fails, one
-    warning is logged and this process counts by itself, from what it last knew; the store is tried again every minute
-    and then learns what was counted meanwhile. Can be shared by threads, and survives a fork.
+    No call blocks for longer than the store takes: a request that has to wait gets the seconds to wait. If the store
+    fails, one warning is logged and this process counts by itself, from what it last knew; the store is tried again
+    every minute and then gets what was counted meanwhile. Can be shared by threads, and survives a fork.
 
-    :param api_key: the API key; only a hash of it is kept.
-    :param base_url: where the requests go.
-    :param requests_per_minute: what 3Commas allows: 100, or 5, 50 or 120 by plan.
-    :param url: the connection's ``budget_url``: ``redis://``, ``rediss://``, ``unix://``, ``sqlite:////PATH`` or
-        ``memory://``.
-    :param path: the SQLite file to use without a URL; without both, only this process is counted.
-    :param window_seconds: the server's window, for tests against a faster one.
-    :param clock: seconds since the epoch, for tests; otherwise the machine's or the Redis server's.
-    :raises ConfigurationError: a parameter cannot be used.
+    Of the key, only a hash is kept. ``url`` is the connection's ``budget_url``; ``path`` is the SQLite file to use
+    without one; without both, only this process is counted. ``window_seconds`` and ``clock`` (seconds since the epoch,
+    otherwise the machine's or the Redis server's) are for tests.
     """
 
     def __init__(
@@ -101,11 +92,11 @@ class RequestBudget:
         self.identity = hashlib.sha256(f"{check_base_url(base_url)}\n{api_key}".encode()).hexdigest()[:32]
         self._clock = clock or time.time
         self._store: Store = make_store(url, path, self.identity, clock)
-        self._alone: MemoryStore | None = None
-        self._trouble: str | None = None
+        self._fallback: MemoryStore | None = None
+        self._store_error: str | None = None
         self._retry_at = 0.0
-        self._known = Ledger()
-        self._offset = 0.0
+        self._last_ledger = Ledger()
+        self._clock_offset = 0.0
         self._lock = threading.Lock()
         #: Who is liquidating which account.
         self.claims = Claims(self)
@@ -115,32 +106,20 @@ class RequestBudget:
         return f"RequestBudget(identity={self.identity!r}, limit={self.limits.limit})"
 
     def reserve(self, priority: Priority, ticket: int | None = None) -> Reservation:
-        """Count one request that is about to be sent, or say when to ask again.
-
-        :param priority: what the request is for.
-        :param ticket: the place in the queue that the last answer gave, if there was one.
-        :return: granted, or seconds to wait, the reason and a place in the queue.
-        """
+        """Count one request that is about to be sent, or return how long to wait; see ``Ledger.reserve``."""
         return self._update(Reserve(self.limits, priority, ticket))
 
     def withdraw(self, ticket: int) -> None:
-        """Give up a place in the queue; one that nobody comes back for ends by itself.
-
-        :param ticket: the place.
-        """
+        """Give up a place in the queue; one that nobody comes back for expires by itself."""
         self._update(lambda ledger, _now: ledger.withdraw(ticket))
 
     def report(self, error: ThreeCommasError) -> float:
-        """Make every process pause if the reply said so: 429 and 418, but not the plan's 429.
-
-        :param error: what a reply meant.
-        :return: seconds that the whole key pauses; 0 if the error means no pause.
-        """
+        """Pause every process after a 429 or 418, but not the plan's 429; return the seconds, 0 without a pause."""
         if not isinstance(error, (RateLimitExceeded, IpBanned)):
             return 0.0
         ban = isinstance(error, IpBanned)
-        said = RATE_LIMIT_PAUSE if error.retry_after is None else error.retry_after
-        seconds = self._update(lambda ledger, now: ledger.pause(said, now, ban=ban))
+        seconds_asked = RATE_LIMIT_PAUSE if error.retry_after is None else error.retry_after
+        seconds = self._update(lambda ledger, now: ledger.pause(seconds_asked, now, ban=ban))
         _logger.warning(
             "3Commas answered %s: nothing is sent with this API key, by any process, for %.0f s.",
             error.status_code or ("418" if ban else "429"),
@@ -148,20 +127,10 @@ class RequestBudget:
         )
         return seconds
 
-    def paused_for(self) -> float:
-        """Return how long nothing may be sent.
-
-        :return: seconds; 0 if there is no pause.
-        """
-        return self.status().paused_for
-
     def status(self) -> BudgetStatus:
-        """Look at the budget, counting nothing.
-
-        :return: how it is at this moment.
-        """
-        used, polls, sells, waiting, paused = self._update(self._look)
-        return BudgetStatus(self.limits.limit, used, polls, sells, waiting, paused, self._trouble)
+        """Return the state of the budget, counting nothing."""
+        used, polls, sells, waiting, paused = self._update(self._figures)
+        return BudgetStatus(self.limits.limit, used, polls, sells, waiting, paused, self._store_error)
 
     @property
     def reach(self) -> Reach:
@@ -169,32 +138,25 @@ class RequestBudget:
         return self._store.reach
 
     def swap(self, name: str, change: Swap[T]) -> tuple[T, int]:
-        """Change a text that the store keeps beside the ledger, as one step; unlike a count, not without the store.
+        """Change a text that the store keeps beside the ledger; see ``Store.swap``.
 
-        :param name: which text.
-        :param change: gets the bytes that are kept, none at first, and the store's time in milliseconds; returns a
-            result and the bytes to keep. May be called more than once.
-        :return: the result, and the store's time.
-        :raises StoreUnavailable: nothing was changed, or it cannot be told.
+        Unlike a count, not without the store: raises ``StoreUnavailable``.
         """
         with self._lock:
             result, now = self._store.swap(name, change)
-            self._offset = now / 1000 - self._clock()
+            self._clock_offset = now / 1000 - self._clock()
             return result, now
 
     def now(self) -> int:
-        """Return the store's time, as far as it is known without asking.
-
-        :return: milliseconds.
-        """
-        return milliseconds(self._clock() + self._offset)
+        """Return the store's time in milliseconds, as far as it is known without asking."""
+        return milliseconds(self._clock() + self._clock_offset)
 
     def close(self) -> None:
         """Close files and connections; the next call opens them again."""
         with self._lock:
             self._store.close()
 
-    def _look(self, ledger: Ledger, now: int) -> tuple[int, int, int, int, float]:
+    def _figures(self, ledger: Ledger, now: int) -> tuple[int, int, int, int, float]:
         ledger.advance(now, self.limits)
         return (
             len(ledger.granted),
@@ -206,55 +168,47 @@ class RequestBudget:
 
     def _update(self, change: Callable[[Ledger, int], T]) -> T:
         with self._lock:
-            alone = self._alone
-            if alone is None or time.monotonic() >= self._retry_at:
+            fallback = self._fallback
+            if fallback is None or time.monotonic() >= self._retry_at:
                 try:
-                    result, ledger, now = self._store.update(change, alone.ledger if alone else None)
-                except StoreUnavailable as trouble:
-                    alone = self._fall_back_to_memory(str(trouble))
+                    result, ledger, now = self._store.update(change, fallback.ledger if fallback else None)
+                except StoreUnavailable as error:
+                    fallback = self._fall_back_to_memory(str(error))
                 else:
-                    self._known, self._offset = ledger, now / 1000 - self._clock()
+                    self._last_ledger, self._clock_offset = ledger, now / 1000 - self._clock()
                     self._reconnected()
                     return result
-            return alone.update(change)[0]
+            return fallback.update(change)[0]
 
-    def _fall_back_to_memory(self, trouble: str) -> MemoryStore:
+    def _fall_back_to_memory(self, error: str) -> MemoryStore:
         self._retry_at = time.monotonic() + RETRY_STORE_AFTER
-        if self._alone is not None:
-            return self._alone
-        self._trouble = trouble
-        offset = self._offset
-        self._alone = MemoryStore(self.identity, lambda: self._clock() + offset, self._known)
+        if self._fallback is not None:
+            return self._fallback
+        self._store_error = error
+        offset = self._clock_offset
+        self._fallback = MemoryStore(self.identity, lambda: self._clock() + offset, self._last_ledger)
         _logger.warning(
             "The request budget is not shared at the moment: %s Until it can be used again, this process counts its "
             "own requests only, so that several together may exceed the limit.",
-            trouble,
+            error,
         )
-        return self._alone
+        return self._fallback
 
     def _reconnected(self) -> None:
-        if self._alone is not None:
-            self._alone = self._trouble = None
+        if self._fallback is not None:
+            self._fallback = self._store_error = None
             _logger.warning("The request budget is shared again.")
 
     def _after_fork(self) -> None:
-        """Start with a connection and locks of its own in a child process."""
+        """In a child process: take a new lock and let go of the parent's connection."""
         self._lock = threading.Lock()
         self._store.after_fork()
-        if self._alone is not None:
-            self._alone.after_fork()
+        if self._fallback is not None:
+            self._fallback.after_fork()
 
 
 def make_store(url: str | None, path: Path | None, identity: str, clock: Callable[[], float] | None) -> Store:
-    """Choose the store that a ``budget_url`` names; nothing is opened yet.
-
-    :param url: the connection's ``budget_url``; without it, the file at ``path``.
-    :param path: the default file; without it, this process.
-    :param identity: names the ledger in the store.
-    :param clock: replaces the store's own clock.
-    :return: the store.
-    :raises ConfigurationError: the URL cannot be used.
-    """
+    """Return the store of a ``budget_url``, or without one of the file at ``path``; nothing is opened yet."""
     if not url:
         return SqliteStore(path, identity, clock or time.time) if path else MemoryStore(identity, clock or time.time)
     scheme, _, rest = url.partition("://")
@@ -262,7 +216,7 @@ def make_store(url: str | None, path: Path | None, identity: str, clock: Callabl
         return MemoryStore(identity, clock or time.time)
     if scheme == "sqlite":
         return SqliteStore(_sqlite_path(url, rest), identity, clock or time.time)
-    if scheme in ("redis", "rediss", "unix") and _names_server(url):
+    if scheme in ("redis", "rediss", "unix") and _has_valid_server(url):
         return RedisStore(url, identity, clock)
     raise ConfigurationError(
         f"budget_url {describe_url(url)} cannot be used. Expected redis://[:PASSWORD@]HOST[:PORT][/DATABASE], "
@@ -279,7 +233,7 @@ def _sqlite_path(url: str, rest: str) -> Path:
     return Path(unquote(rest[1:]))
 
 
-def _names_server(url: str) -> bool:
+def _has_valid_server(url: str) -> bool:
     try:
         parts = urlsplit(url)
         if parts.scheme == "unix":
@@ -303,16 +257,7 @@ def shared_budget(
     url: str | None = None,
     path: Path | None = None,
 ) -> RequestBudget:
-    """Return this process's budget for these parameters: the same one every time.
-
-    :param api_key: see ``RequestBudget``.
-    :param base_url: see ``RequestBudget``.
-    :param requests_per_minute: see ``RequestBudget``.
-    :param url: see ``RequestBudget``.
-    :param path: see ``RequestBudget``.
-    :return: the budget.
-    :raises ConfigurationError: a parameter cannot be used.
-    """
+    """Return this process's ``RequestBudget`` for these parameters: the same one every time."""
     budget = RequestBudget(api_key, base_url, requests_per_minute=requests_per_minute, url=url, path=path)
     with _shared_lock:
         return _shared.setdefault((budget.identity, budget.limits, url, path), budget)

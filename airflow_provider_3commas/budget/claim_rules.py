@@ -1,8 +1,8 @@
-"""The rule of one liquidation at a time, and what is remembered of an account to apply it: no I/O, no clock.
+"""The rule of one liquidation at a time, on the claims that are kept of an account: no I/O, no clock.
 
-Each task instance has a claim of its own among those of an account; nobody's claim overwrites another's, so that
-whoever gives one up leaves behind what was there before. Nothing is forgotten by time: the rule asks how old a claim
-is, and a clock that is wrong for a moment must not erase one. Only the number is bounded.
+Each task instance has a claim of its own among those of an account; no claim overwrites another task's, so that
+giving one up leaves behind what was there before. Nothing is forgotten by time: the rule asks how old a claim is, and
+a clock that is wrong for a moment must not erase one. Only the number is bounded.
 
 All times are milliseconds of one clock, that of the store. Clocks of several writers may differ, and one may be set
 back: a claim from the future counts as made now, so that it holds longer and never shorter.
@@ -20,23 +20,23 @@ import msgspec
 from airflow_provider_3commas.api.errors import ConfigurationError, LiquidationRefused
 from airflow_provider_3commas.in_words import describe_duration
 
-#: Claims that are kept of an account, the latest.
-MOST = 32
+#: So many claims are kept of an account, the latest.
+MAX_CLAIMS = 32
 #: Characters of a task's name: Airflow allows 250 for each of its parts.
-LONGEST_NAME = 1_000
-#: Characters of what tells two records of a task apart.
-LONGEST_BEGUN = 100
+MAX_TASK_NAME = 1_000
+#: Characters of ``Claimant.begun``.
+MAX_BEGUN = 100
 #: A text longer than this was not written by us, in bytes.
-LONGEST_TEXT = 500_000
+MAX_STORED_BYTES = 500_000
 #: Clocks may differ by so much, in milliseconds; a claim from further ahead is written anew as made now, or it would
 #: never grow old.
-CLOCKS_DIFFER = 3_600_000
+MAX_CLOCK_SKEW = 3_600_000
 #: No time is later: the end of the year 8999, which can still be printed after something was added to it.
-LATEST = int(datetime(9000, 1, 1, tzinfo=UTC).timestamp() * 1000)
+MAX_TIME = int(datetime(9000, 1, 1, tzinfo=UTC).timestamp() * 1000)
 
 
 class Outcome(StrEnum):
-    """What became of a claimed sell."""
+    """What became of the sell-all of a claim."""
 
     UNDER_WAY = "under way"
     SOLD = "sold"
@@ -45,49 +45,39 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Claimant:
-    """Name the task instance that wants to liquidate an account.
+    """The task instance that wants to liquidate an account."""
 
-    :param task: ``dag_id/run_id/task_id[map_index]``: the same for every try, different for everything else that
-        shares the store.
-    :param try_number: which try.
-    :param begun: when its record began, the same for every try. A DAG run that is deleted and comes anew has tasks of
-        the same names, as another deployment may have: their record is another, and their claims are somebody else's.
-    :raises ConfigurationError: one of them cannot be used.
-    """
-
+    #: ``dag_id/run_id/task_id[map_index]``: the same for every try, different for all others that share the store.
     task: str
     try_number: int
+    #: When its journal began, the same for every try. A DAG run that is deleted and created anew has tasks of the same
+    #: names, as another deployment may have: their journals are others, and so are the claimants.
     begun: str = ""
 
     def __post_init__(self) -> None:
-        if not isinstance(self.task, str) or not 0 < len(self.task) <= LONGEST_NAME or not self.task.isprintable():
+        if not isinstance(self.task, str) or not 0 < len(self.task) <= MAX_TASK_NAME or not self.task.isprintable():
             raise ConfigurationError(
-                f"A task that liquidates is named by 1 to {LONGEST_NAME} printable characters, got {self.task!r:.100}."
+                f"A task that liquidates is named by 1 to {MAX_TASK_NAME} printable characters, got {self.task!r:.100}."
             )
         if type(self.try_number) is not int or not 0 <= self.try_number < 2**31:
             raise ConfigurationError(f"A try has a whole number from 0, got {self.try_number!r:.100}.")
-        if not isinstance(self.begun, str) or len(self.begun) > LONGEST_BEGUN or not self.begun.isprintable():
+        if not isinstance(self.begun, str) or len(self.begun) > MAX_BEGUN or not self.begun.isprintable():
             raise ConfigurationError(f"A record began at a time, as a short text, got {self.begun!r:.100}.")
 
 
 class Claim(msgspec.Struct, frozen=True):
-    """Hold what one task instance has done with an account, or is about to do.
+    """What one task instance has done with an account, or is about to do; ``task`` and ``begun`` as in ``Claimant``."""
 
-    :param task: its name.
-    :param try_number: which try.
-    :param at: the store's time of the claim, or at which the account was known to be sold.
-    :param outcome: what became of it.
-    :param begun: when the task's record began; empty from before this was kept.
-    """
-
-    task: Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST_NAME)]
+    task: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_TASK_NAME)]
     try_number: Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
-    at: Annotated[int, msgspec.Meta(ge=0, le=LATEST)]
+    #: The store's time of the claim, or when the account was known to be sold.
+    at: Annotated[int, msgspec.Meta(ge=0, le=MAX_TIME)]
     outcome: Outcome
-    begun: Annotated[str, msgspec.Meta(max_length=LONGEST_BEGUN)] = ""
+    #: Empty in claims from before this was kept.
+    begun: Annotated[str, msgspec.Meta(max_length=MAX_BEGUN)] = ""
 
     def __post_init__(self) -> None:
-        # It may come from a store that anybody writes to, and goes into messages.
+        # It may come from a store that anything may write to, and goes into messages.
         if not self.task.isprintable():
             raise ValueError("the name of a task is printable")
 
@@ -97,14 +87,14 @@ class Claim(msgspec.Struct, frozen=True):
         return _time(self.at)
 
     def is_of(self, claimant: Claimant) -> bool:
-        """Whether a try of the same task made it, with the same record."""
+        """Whether a try of the same task made it, with the same journal."""
         return (self.task, self.begun) == (claimant.task, claimant.begun)
 
     def belongs_to(self, claimant: Claimant) -> bool:
         """Whether this try or an earlier one of the same task made it."""
         return self.is_of(claimant) and self.try_number <= claimant.try_number
 
-    def opened_by(self, claimant: Claimant) -> bool:
+    def is_open_claim_of(self, claimant: Claimant) -> bool:
         """Whether it belongs to the claimant, and is not known to have ended in a sale."""
         return self.belongs_to(claimant) and self.outcome is not Outcome.SOLD
 
@@ -126,8 +116,8 @@ class AccountTaken(LiquidationRefused):
         self.until = until
 
 
-def in_the_way(history: History, claimant: Claimant, not_within: float | None, now: int) -> Claim | None:
-    """Return the claim that keeps a task from liquidating: a later try's, or the latest of another task's."""
+def blocking_claim(history: History, claimant: Claimant, not_within: float | None, now: int) -> Claim | None:
+    """Return the claim that keeps a task from liquidating: a later try's, or another task's within so many seconds."""
     own = [claim for claim in history if claim.is_of(claimant) and claim.try_number > claimant.try_number]
     if own or not_within is None:
         return latest(own)
@@ -135,22 +125,22 @@ def in_the_way(history: History, claimant: Claimant, not_within: float | None, n
 
 
 def latest(claims: History | list[Claim]) -> Claim | None:
-    """Return the last claim made; of several in one millisecond the last written."""
+    """Return the last claim made; of several in the same millisecond the last written."""
     return max(reversed(claims), key=lambda claim: claim.at, default=None)
 
 
-def claimed(history: History, claimant: Claimant, now: int) -> History:
-    """Add a claim, in place of one that earlier asking or an earlier try left open."""
-    return (*released(history, claimant), _claim(claimant, now, Outcome.UNDER_WAY))
+def with_claim(history: History, claimant: Claimant, now: int) -> History:
+    """Add a claim, in place of one that an earlier call or try left open."""
+    return (*without_open_claims(history, claimant), _claim(claimant, now, Outcome.UNDER_WAY))
 
 
-def released(history: History, claimant: Claimant) -> History:
-    """Take back what the claimant and its earlier tries left open; sales stay."""
-    return tuple(claim for claim in history if not claim.opened_by(claimant))
+def without_open_claims(history: History, claimant: Claimant) -> History:
+    """Remove what the claimant and its earlier tries left open; sales stay."""
+    return tuple(claim for claim in history if not claim.is_open_claim_of(claimant))
 
 
-def sold(history: History, claimant: Claimant, now: int) -> History:
-    """Make of the open claim a sale; a sale that was recorded before is not made later by recording it again."""
+def with_sale(history: History, claimant: Claimant, now: int) -> History:
+    """Turn the open claim into a sale; recording a sale again does not make it later."""
     own = [claim for claim in history if claim.belongs_to(claimant)]
     if own and all(claim.outcome is Outcome.SOLD for claim in own):
         return history
@@ -158,33 +148,33 @@ def sold(history: History, claimant: Claimant, now: int) -> History:
     return (*others, _claim(claimant, now, Outcome.SOLD))
 
 
-def left_unknown(history: History, claimant: Claimant, now: int) -> History:
-    """Record that nobody knows what became of the open claim; the sell left when that was made, at the latest."""
-    opened = [claim for claim in history if claim.opened_by(claimant)]
+def with_unknown_outcome(history: History, claimant: Claimant, now: int) -> History:
+    """Mark the open claim's outcome as unknown, and keep its time: the sell-all was sent soon after, if at all."""
+    opened = [claim for claim in history if claim.is_open_claim_of(claimant)]
     at = max((claim.at for claim in opened), default=now)
-    return (*released(history, claimant), _claim(claimant, at, Outcome.UNKNOWN))
+    return (*without_open_claims(history, claimant), _claim(claimant, at, Outcome.UNKNOWN))
 
 
 def _claim(claimant: Claimant, at: int, outcome: Outcome) -> Claim:
     return Claim(claimant.task, claimant.try_number, at, outcome, claimant.begun)
 
 
-def tidied(history: History, now: int) -> History:
-    """Return each claim once, in order, not from too far ahead, and not too many."""
+def normalized(history: History, now: int) -> History:
+    """Return the claims once each, sorted by time, none from too far ahead, and not too many."""
     kept = dict.fromkeys(
-        claim if claim.at <= now + CLOCKS_DIFFER else msgspec.structs.replace(claim, at=now) for claim in history
+        claim if claim.at <= now + MAX_CLOCK_SKEW else msgspec.structs.replace(claim, at=now) for claim in history
     )
-    return tuple(sorted(kept, key=lambda claim: claim.at)[-MOST:])
+    return tuple(sorted(kept, key=lambda claim: claim.at)[-MAX_CLAIMS:])
 
 
 _decoder = msgspec.json.Decoder(History)
 
 
 def decode_history(text: bytes) -> History | None:
-    """Read what a store holds of an account, which anybody may have written; ``None`` if it can't be read."""
+    """Parse the claims of an account; ``None`` if that fails, because anything may write to a store."""
     if not text:
         return ()
-    if len(text) > LONGEST_TEXT:
+    if len(text) > MAX_STORED_BYTES:
         return None
     try:
         return _decoder.decode(text)
@@ -193,27 +183,30 @@ def decode_history(text: bytes) -> History | None:
 
 
 def encode_history(history: History) -> bytes:
-    """Write it as JSON."""
+    """Return the claims as JSON."""
     return msgspec.json.encode(history)
 
 
-def refusal(account_id: int, claim: Claim, claimant: Claimant, not_within: float | None, now: int) -> AccountTaken:
-    """Say who is in the way, until when, and what to do."""
-    said = f"{_did(claim)} {describe_duration(_age(claim, now))} ago (at {claim.time.isoformat(timespec='seconds')})"
+def account_taken(
+    account_id: int, claim: Claim, claimant: Claimant, not_within: float | None, now: int
+) -> AccountTaken:
+    """Build the error that says who is in the way, until when, and what to do."""
+    ago = describe_duration(_age(claim, now))
+    happened = f"{_describe_outcome(claim)} {ago} ago (at {claim.time.isoformat(timespec='seconds')})"
     if claim.is_of(claimant) or not_within is None:
         return AccountTaken(
             f"Nothing was sent for account {account_id}: a later try of this task (try {claim.try_number}; this is try "
-            f"{claimant.try_number}) is at work: it {said}. This process has been replaced and must not sell; see the "
-            "later try's log.",
+            f"{claimant.try_number}) is at work: it {happened}. This process has been replaced and must not sell; see "
+            "the later try's log.",
             claim=claim,
             until=None,
         )
-    until = _time(min(claim.at + round(min(not_within, LATEST) * 1000), LATEST) // 1000 * 1000 + 1000)
+    until = _time(min(claim.at + round(min(not_within, MAX_TIME) * 1000), MAX_TIME) // 1000 * 1000 + 1000)
     # Who deletes a DAG run that has sold deletes its record, and the scheduler may make the run anew at once.
     namesake = "this task, in a DAG run of the same id that was deleted or is another deployment's,"
     who = namesake if claim.task == claimant.task else "another task"
     return AccountTaken(
-        f"Nothing was sent for account {account_id}: {who} ({claim.task}, try {claim.try_number}) {said}. So "
+        f"Nothing was sent for account {account_id}: {who} ({claim.task}, try {claim.try_number}) {happened}. So "
         f"this task may not sell it before {until.isoformat(timespec='seconds')}. If it should be sold again all "
         f"the same, lift this with a shorter not_within on the operator (now {not_within:g} s), or not_within=None.",
         claim=claim,
@@ -221,7 +214,7 @@ def refusal(account_id: int, claim: Claim, claimant: Claimant, not_within: float
     )
 
 
-def _did(claim: Claim) -> str:
+def _describe_outcome(claim: Claim) -> str:
     if claim.outcome is Outcome.SOLD:
         return "sold it"
     if claim.outcome is Outcome.UNKNOWN:

@@ -1,4 +1,4 @@
-"""Who is liquidating an account, and when it was last sold, as a process sees it.
+"""The claims on accounts, as a process sees them: who is liquidating one, and when it was last sold.
 
 Kept in the store that counts the requests, one text for each account of an API key at one address, so that tasks, runs,
 DAGs and machines see one another.
@@ -10,7 +10,7 @@ import logging
 import os
 import threading
 import time
-from typing import TYPE_CHECKING, Generic, NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
 
 from airflow_provider_3commas.budget import claim_rules as rules
 from airflow_provider_3commas.budget.store import RETRY_STORE_AFTER, Reach, StoreUnavailable
@@ -28,25 +28,23 @@ _logger = logging.getLogger(__name__)
 
 
 class Claims:
-    """Let one task at a time liquidate an account, among all that use the same store.
+    """The lock on accounts: one task at a time may liquidate one, among all that use the budget's store.
 
     If the store can't be reached, one warning says that other tasks can't be seen, and the claims of this process
-    still exclude one another: the caller's other guards hold, and a sell is not held up. Can be shared by threads, and
-    survives a fork.
-
-    :param budget: the budget of the API key, whose ``claims`` this is: its store keeps them.
+    still exclude one another: the caller's other guards hold, and a sell-all is not held up. Can be shared by threads,
+    and survives a fork.
     """
 
     def __init__(self, budget: RequestBudget) -> None:
         self._budget = budget
-        self._trouble: str | None = None
+        self._store_error: str | None = None
         self._retry_claim_at = 0.0
         self._unreadable: set[int] = set()
 
     @property
     def reach(self) -> Reach:
         """Among whom a claim holds: all machines, this machine, or only this process."""
-        return self._budget.reach if self._trouble is None else Reach.PROCESS
+        return self._budget.reach if self._store_error is None else Reach.PROCESS
 
     @property
     def shared_between_machines(self) -> bool:
@@ -54,58 +52,43 @@ class Claims:
         return self.reach is Reach.MACHINES
 
     def check(self, account_id: int, claimant: Claimant, not_within: float | None) -> None:
-        """Ask whether an account could be claimed, and claim nothing.
+        """Raise ``AccountTaken`` if the account could not be claimed; claim nothing.
 
-        :param account_id: the account.
-        :param claimant: who asks.
-        :param not_within: seconds in which no other task may have liquidated it; ``None`` to allow any.
-        :raises AccountTaken: it could not.
+        ``not_within`` is the seconds in which no other task may have liquidated it; ``None`` allows any.
         """
-        self._unless_taken(account_id, claimant, not_within, lambda claims, _now: claims)
+        self._change_unless_taken(account_id, claimant, not_within, lambda claims, _now: claims)
 
     def claim(self, account_id: int, claimant: Claimant, not_within: float | None) -> None:
-        """Claim an account, as one step with the question whether it may be; to be called right before the sell leaves.
+        """Check and claim an account atomically, right before the sell-all is sent; see ``check``.
 
         The same claimant may call it again.
-
-        :param account_id: the account.
-        :param claimant: who asks.
-        :param not_within: seconds in which no other task may have liquidated it; ``None`` to allow any.
-        :raises AccountTaken: it may not; nothing was claimed.
         """
-        # Whoever asks again at once because the store took too long must not be kept waiting by it a second time.
-        alone = time.monotonic() < self._retry_claim_at
-        self._unless_taken(
-            account_id, claimant, not_within, lambda claims, now: rules.claimed(claims, claimant, now), alone=alone
+        # A caller that repeats this at once because the store took too long must not wait for it a second time.
+        without_store = time.monotonic() < self._retry_claim_at
+        self._change_unless_taken(
+            account_id,
+            claimant,
+            not_within,
+            lambda claims, now: rules.with_claim(claims, claimant, now),
+            without_store=without_store,
         )
-        self._retry_claim_at = 0.0 if self._trouble is None else time.monotonic() + RETRY_STORE_AFTER
+        self._retry_claim_at = 0.0 if self._store_error is None else time.monotonic() + RETRY_STORE_AFTER
 
     def sold(self, account_id: int, claimant: Claimant) -> None:
-        """Record that the claimant's sell was accepted or is proven to have been carried out.
-
-        :param account_id: the account.
-        :param claimant: whose sell.
-        """
-        self._change(account_id, lambda claims, now: (None, rules.sold(claims, claimant, now)))
+        """Record that the claimant's sell-all was accepted or is proven to have been carried out."""
+        self._apply(account_id, lambda claims, now: (None, rules.with_sale(claims, claimant, now)))
 
     def unknown(self, account_id: int, claimant: Claimant) -> None:
-        """Record that it is unknown what became of the claimant's sell: the claim stays.
-
-        :param account_id: the account.
-        :param claimant: whose sell.
-        """
-        self._change(account_id, lambda claims, now: (None, rules.left_unknown(claims, claimant, now)))
+        """Record that the outcome of the claimant's sell-all is unknown: the claim stays."""
+        self._apply(account_id, lambda claims, now: (None, rules.with_unknown_outcome(claims, claimant, now)))
 
     def release(self, account_id: int, claimant: Claimant) -> None:
-        """Give up the claim of a sell that was not sent, refused for certain or proven to have had no effect.
+        """Give up the claim of a sell-all that was not sent, refused for certain or proven to have had no effect.
 
         What this task or another one has sold before stays.
-
-        :param account_id: the account.
-        :param claimant: whose claim.
         """
-        self._change(account_id, lambda claims, _now: (None, rules.released(claims, claimant)))
-        if self._trouble is not None:
+        self._apply(account_id, lambda claims, _now: (None, rules.without_open_claims(claims, claimant)))
+        if self._store_error is not None:
             _logger.warning(
                 "The claim on account %s may still stand in the store: then other tasks are refused until their "
                 "not_within is over.",
@@ -113,73 +96,69 @@ class Claims:
             )
 
     def holder(self, account_id: int) -> Claim | None:
-        """Return the latest claim on an account, however old.
-
-        :param account_id: the account.
-        :return: the claim; ``None`` if there is none.
-        """
-        claim, _ = self._change(account_id, lambda claims, _now: (rules.latest(claims), claims))
+        """Return the latest claim on an account, however old."""
+        claim, _ = self._apply(account_id, lambda claims, _now: (rules.latest(claims), claims))
         return claim
 
-    def _unless_taken(
+    def _change_unless_taken(
         self,
         account_id: int,
         claimant: Claimant,
         not_within: float | None,
         change: Callable[[History, int], History],
         *,
-        alone: bool = False,
+        without_store: bool = False,
     ) -> None:
-        def step(claims: History, now: int) -> tuple[Claim | None, History]:
-            found = rules.in_the_way(claims, claimant, not_within, now)
+        def change_if_free(claims: History, now: int) -> tuple[Claim | None, History]:
+            found = rules.blocking_claim(claims, claimant, not_within, now)
             return found, claims if found else change(claims, now)
 
-        found, now = self._change(account_id, step, alone=alone)
+        found, now = self._apply(account_id, change_if_free, without_store=without_store)
         if found is not None:
-            raise rules.refusal(account_id, found, claimant, not_within, now)
+            raise rules.account_taken(account_id, found, claimant, not_within, now)
 
-    def _change(self, account_id: int, change: Change[T], *, alone: bool = False) -> tuple[T, int]:
+    def _apply(self, account_id: int, change: Change[T], *, without_store: bool = False) -> tuple[T, int]:
         """Apply a change in the store, or in this process if that can't be."""
         key = f"{self._budget.identity}:{account_id}"
-        if alone:
-            return _process.change(key, change, self._budget.now())
-        known = _process.known(key)
+        if without_store:
+            return _process_claims.change(key, change, self._budget.now())
+        known = _process_claims.get(key)
 
-        def swap(held: bytes, now: int) -> tuple[_Step[T], bytes]:
-            read = rules.decode_history(held)
-            history = read or ()
-            result, changed = change(rules.tidied(history + (known.history if known.unshared else ()), now), now)
-            changed = rules.tidied(changed, now)
-            kept = held if changed == history else rules.encode_history(changed)
-            return _Step(result, changed, readable=read is not None), kept
+        def swap(old: bytes, now: int) -> tuple[tuple[T, History, bool], bytes]:
+            stored = rules.decode_history(old)
+            history = stored or ()
+            result, changed = change(rules.normalized(history + (known.history if known.unshared else ()), now), now)
+            changed = rules.normalized(changed, now)
+            new = old if changed == history else rules.encode_history(changed)
+            return (result, changed, stored is not None), new
 
         try:
-            step, now = self._budget.swap(str(account_id), swap)
-        except StoreUnavailable as trouble:
-            self._warn_of_trouble(account_id, str(trouble))
-            return _process.change(key, change, self._budget.now())
+            (result, history, readable), now = self._budget.swap(str(account_id), swap)
+        except StoreUnavailable as error:
+            self._warn_unavailable(account_id, str(error))
+            return _process_claims.change(key, change, self._budget.now())
         self._reconnected()
-        if not step.readable:
-            self._warn_of_rubbish(account_id)
-        _process.learn(key, step.history, known)
-        return step.result, now
+        if not readable:
+            self._warn_unreadable(account_id)
+        _process_claims.replace(key, history, known)
+        return result, now
 
-    def _warn_of_trouble(self, account_id: int, trouble: str) -> None:
-        if self._trouble is None:
+    def _warn_unavailable(self, account_id: int, error: str) -> None:
+        if self._store_error is None:
             _logger.warning(
                 "Whether another task is liquidating account %s can't be seen at the moment: %s Until the store can be "
                 "used again, only tasks of this process exclude one another; see to it that no other one sells it.",
                 account_id,
-                trouble,
+                error,
             )
-        self._trouble = trouble
+        self._store_error = error
 
     def _reconnected(self) -> None:
-        if self._trouble is not None:
+        if self._store_error is not None:
             _logger.warning("Other tasks that liquidate can be seen again.")
-        self._trouble = None
+        self._store_error = None
 
-    def _warn_of_rubbish(self, account_id: int) -> None:
+    def _warn_unreadable(self, account_id: int) -> None:
         if account_id not in self._unreadable:
             self._unreadable.add(account_id)
             _logger.warning(
@@ -189,53 +168,48 @@ class Claims:
             )
 
 
-class _Step(NamedTuple, Generic[T]):
-    """What a change in the store has come to."""
+class _KnownClaims(NamedTuple):
+    """The claims on an account that this process has seen."""
 
-    result: T
-    history: History
-    readable: bool
-
-
-class _Known(NamedTuple):
-    """What this process knows of an account, and whether some of it could not be written to the store."""
-
-    history: tuple[Claim, ...] = ()
+    history: History = ()
+    #: Whether some of it could not be written to the store.
     unshared: bool = False
 
 
-class _Process:
-    """Remember the claims that this process has seen, for when the store can't be reached."""
+class _ProcessClaims:
+    """The claims that this process has seen, for when the store can't be reached."""
 
     def __init__(self) -> None:
-        self._accounts: dict[str, _Known] = {}
+        self._accounts: dict[str, _KnownClaims] = {}
         self.lock = threading.Lock()
 
-    def known(self, key: str) -> _Known:
+    def get(self, key: str) -> _KnownClaims:
         with self.lock:
-            return self._accounts.setdefault(key, _Known())
+            return self._accounts.setdefault(key, _KnownClaims())
 
-    def learn(self, key: str, history: History, merged: _Known) -> None:
-        """Take over what the store holds now, unless another thread has failed to write to it meanwhile."""
+    def replace(self, key: str, history: History, merged: _KnownClaims) -> None:
+        """Keep what the store holds now, unless another thread has failed to write to it meanwhile."""
         with self.lock:
             if self._accounts[key] is merged or not self._accounts[key].unshared:
-                self._accounts[key] = _Known(history)
+                self._accounts[key] = _KnownClaims(history)
 
     def change(self, key: str, change: Change[T], now: int) -> tuple[T, int]:
         """Apply a change without the store."""
         with self.lock:
-            known = self._accounts.setdefault(key, _Known())
-            result, changed = change(rules.tidied(known.history, now), now)
-            self._accounts[key] = _Known(rules.tidied(changed, now), known.unshared or changed != known.history)
+            known = self._accounts.setdefault(key, _KnownClaims())
+            result, changed = change(rules.normalized(known.history, now), now)
+            self._accounts[key] = _KnownClaims(
+                rules.normalized(changed, now), known.unshared or changed != known.history
+            )
             return result, now
 
 
-_process = _Process()
+_process_claims = _ProcessClaims()
 
 
 def _after_fork() -> None:
     """Replace a lock that a thread of the parent may hold for ever."""
-    _process.lock = threading.Lock()
+    _process_claims.lock = threading.Lock()
 
 
 os.register_at_fork(after_in_child=_after_fork)

@@ -1,4 +1,4 @@
-"""How a client waits for its budget: a task sleeps, a trigger is told for how long to."""
+"""How a client waits for the request budget: a task sleeps, a trigger gets an exception with the seconds to wait."""
 
 from __future__ import annotations
 
@@ -17,76 +17,51 @@ if TYPE_CHECKING:
     from airflow_provider_3commas.budget.ledger import Reservation
     from airflow_provider_3commas.budget.limits import Priority
 
-#: A wait longer than this is worth a line in the log, in seconds.
+#: A wait of more than so many seconds is logged.
 LOG_AFTER = 5.0
-#: Longest sleep in one piece, so that a long wait says from time to time what is left of it.
-LONGEST_SLEEP = 60.0
+#: Longest sleep in one piece, in seconds: a long wait logs from time to time what is left of it.
+MAX_SLEEP = 60.0
 
 _logger = logging.getLogger(__name__)
 
 
 class WaitForBudget(ThreeCommasError):
-    """The request was not sent: ask again after ``seconds``, which the caller sleeps in its own way.
-
-    :param reservation: what the budget answered.
-    """
+    """The request was not sent: ask again after ``seconds``, which the caller sleeps in its own way."""
 
     def __init__(self, reservation: Reservation) -> None:
-        super().__init__(_sentence(reservation), retry_after=reservation.wait)
+        super().__init__(_describe(reservation), retry_after=reservation.wait)
         self.seconds = reservation.wait
         self.reason = reservation.reason
 
 
 class InfoLog(Protocol):
-    """Log a line: the standard library's logger does, and Airflow's does."""
+    """What the standard library's loggers and Airflow's have in common."""
 
     def info(self, event: Any, /, *args: Any) -> Any:
-        """Log a line at level INFO.
-
-        :param event: the line, with ``%s`` for each of the arguments.
-        :param args: the arguments.
-        """
+        """Log a line with ``%s`` for each argument."""
 
 
 class GateObserver(Protocol):
-    """Hear what happens at a gate, to count it."""
+    """Receives what happens at a gate, for metrics."""
 
     def admitted(self, priority: Priority, waited: float, remaining: int) -> None:
-        """Take note that a request may be sent.
-
-        :param priority: what it is for.
-        :param waited: seconds since it was asked for; for a ``RaisingGate`` 0.
-        :param remaining: requests left at this moment to this priority.
-        """
+        """Record a request that may be sent after ``waited`` seconds (0 at a ``RaisingGate``)."""
 
     def waiting(self, priority: Priority, seconds: float, reason: Reason | None) -> None:
-        """Take note that a request has to wait.
-
-        :param priority: what it is for.
-        :param seconds: how long, as far as is known now.
-        :param reason: why.
-        """
+        """Record a request that has to wait, for so long as far as is known now."""
 
     def paused(self, seconds: float) -> None:
-        """Take note that a reply made the whole key pause.
-
-        :param seconds: how long.
-        """
+        """Record that a reply made the whole key pause."""
 
 
 class _Gate:
-    """Pass on what replies say."""
-
     def __init__(self, budget: RequestBudget, priority: Priority, observer: GateObserver | None) -> None:
         self._budget = budget
         self._priority = priority
         self._observer = observer
 
     def report(self, error: ThreeCommasError) -> None:
-        """Make everything that uses the key pause, if that is what the reply means.
-
-        :param error: the error about to be raised.
-        """
+        """Pause everything that uses the key, if the error means that."""
         seconds = self._budget.report(error)
         if seconds and self._observer is not None:
             self._observer.paused(seconds)
@@ -103,15 +78,11 @@ class _Gate:
 
 
 class SleepingGate(_Gate):
-    """Sleep until the request may be sent: for tasks, which have a process of their own. Threads can share it.
+    """Sleeps until the request may be sent: for tasks, which have a process of their own. Threads can share it.
 
-    :param budget: the budget.
-    :param priority: what the requests are for.
-    :param time_left: seconds that the caller may still wait, asked whenever it matters; ``None`` for no end.
-    :param max_wait: seconds from now in which requests may wait, for a person who would rather be told how long.
-    :param sleep: sleeps so many seconds.
-    :param logger: where a wait of more than 5 s is told.
-    :param observer: hears of waits and pauses.
+    ``time_left`` returns the seconds that the caller may still wait, and is called whenever it matters; without it
+    there is no end. ``max_wait`` is the seconds from now that requests may wait, for a person who would rather be told
+    how long it takes.
     """
 
     def __init__(
@@ -127,43 +98,42 @@ class SleepingGate(_Gate):
     ) -> None:
         super().__init__(budget, priority, observer)
         self._time_left = time_left
-        self._until = None if max_wait is None else time.monotonic() + max_wait
+        self._deadline = None if max_wait is None else time.monotonic() + max_wait
         self._sleep = sleep or time.sleep
         self._logger = logger
 
     def admit(self) -> None:
         """Return when one more request may be sent, having counted it.
 
-        :raises BudgetTimeout: the caller's time was over before.
-        :raises WaitForBudget: that would take longer than ``max_wait``.
+        Raise ``BudgetTimeout`` if ``time_left`` was over before, ``WaitForBudget`` if it would exceed ``max_wait``.
         """
         waited = 0.0
-        told_at, told = -LONGEST_SLEEP, None
+        logged_at, logged_reason = -MAX_SLEEP, None
         reservation = self._reserve(None)
         while not reservation.granted:
-            left = self._left(reservation, waited)
+            left = self._check_time_left(reservation, waited)
             if reservation.wait > LOG_AFTER and (
-                reservation.reason is not told or waited - told_at >= LONGEST_SLEEP - 1
+                reservation.reason is not logged_reason or waited - logged_at >= MAX_SLEEP - 1
             ):
-                self._logger.info("Request not sent yet: %s", _sentence(reservation))
-                told_at, told = waited, reservation.reason
-            nap = min(reservation.wait, LONGEST_SLEEP, left)
-            self._sleep(nap)
-            waited += nap
+                self._logger.info("Request not sent yet: %s", _describe(reservation))
+                logged_at, logged_reason = waited, reservation.reason
+            delay = min(reservation.wait, MAX_SLEEP, left)
+            self._sleep(delay)
+            waited += delay
             reservation = self._reserve(reservation.ticket)
         if waited > LOG_AFTER:
             self._logger.info("Request sent after waiting %.0f s.", waited)
         self._admitted(waited, reservation)
 
-    def _left(self, reservation: Reservation, waited: float) -> float:
-        if self._until is not None and time.monotonic() + reservation.wait > self._until:
+    def _check_time_left(self, reservation: Reservation, waited: float) -> float:
+        if self._deadline is not None and time.monotonic() + reservation.wait > self._deadline:
             self._withdraw(reservation)
             raise WaitForBudget(reservation)
-        left = LONGEST_SLEEP if self._time_left is None else self._time_left()
+        left = MAX_SLEEP if self._time_left is None else self._time_left()
         if left <= 0:
             self._withdraw(reservation)
             raise BudgetTimeout(
-                f"Request not sent: the time to wait for it was over after {waited:.0f} s. {_sentence(reservation)}",
+                f"Request not sent: the time to wait for it was over after {waited:.0f} s. {_describe(reservation)}",
                 retry_after=reservation.wait,
             )
         return left
@@ -174,27 +144,20 @@ class SleepingGate(_Gate):
 
 
 class RaisingGate(_Gate):
-    """Raise ``WaitForBudget`` when the request may not be sent yet: for triggers, which must not block.
+    """Raises ``WaitForBudget`` when the request may not be sent yet: for triggers, which must not block.
 
     Threads and coroutines can share it; the places in the queue belong to all of them together.
-
-    :param budget: the budget.
-    :param priority: what the requests are for.
-    :param observer: hears of waits and pauses.
     """
 
     def __init__(self, budget: RequestBudget, priority: Priority, *, observer: GateObserver | None = None) -> None:
         super().__init__(budget, priority, observer)
         self._lock = threading.Lock()
-        #: Time at which each place is due, on this process's monotonic clock.
+        #: When each ticket's turn comes, on this process's monotonic clock.
         self._tickets: dict[int, float] = {}
 
     def admit(self) -> None:
-        """Return if one more request may be sent now, having counted it.
-
-        :raises WaitForBudget: it may not; nothing was counted.
-        """
-        reservation = self._reserve(self._take())
+        """Return if one more request may be sent now, having counted it; else raise, with nothing counted."""
+        reservation = self._reserve(self._take_due_ticket())
         if reservation.granted:
             self._admitted(0.0, reservation)
             return
@@ -203,8 +166,8 @@ class RaisingGate(_Gate):
                 self._tickets[reservation.ticket] = time.monotonic() + reservation.wait
         raise WaitForBudget(reservation)
 
-    def _take(self) -> int | None:
-        """Return the longest-held place that is due: whoever holds it is about to ask again."""
+    def _take_due_ticket(self) -> int | None:
+        """Return the oldest ticket whose turn has come: the caller that got it is about to ask again."""
         # An event loop may wake a sleeper a little early.
         now = time.monotonic() + 0.05
         with self._lock:
@@ -215,7 +178,7 @@ class RaisingGate(_Gate):
             return ticket
 
 
-def _sentence(reservation: Reservation) -> str:
+def _describe(reservation: Reservation) -> str:
     if reservation.reason is Reason.PAUSE:
         return f"{reservation.reason}; {reservation.wait:.0f} s left."
     return f"{reservation.reason}; asking again in {reservation.wait:.1f} s."

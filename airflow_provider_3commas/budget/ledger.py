@@ -6,10 +6,10 @@ server's, fixed or sliding, wherever it starts, holds more than its limit. Polls
 everything that was granted: what lies between the caps is out of their reach, and comes back to the sells as soon as
 older requests leave it, because the polls wait until it has.
 
-Who has to wait gets a place in a queue and the time at which its turn comes, from the times at which earlier requests
-leave the window. It keeps that place if it asks again by then; one that was killed loses it shortly after. Once a burst
-has used up ``burst``, polls are spaced evenly, counting the sells, instead of being granted in step: so for a sell that
-needs one a slot comes free all the time and not once a minute.
+A caller that has to wait gets a ticket in a queue and the time at which its turn comes, from the times at which earlier
+requests leave the window. It keeps its turn if it asks again by then; one that was killed loses it shortly after. Once
+a burst has used up ``burst``, polls are spaced evenly, counting the sells, instead of being granted in step: so for a
+sell that needs one a slot comes free all the time and not once a minute.
 
 All times are milliseconds of one clock, that of the store.
 """
@@ -23,7 +23,6 @@ from enum import StrEnum
 import msgspec
 
 from airflow_provider_3commas.budget.limits import (
-    CATCH_UP,
     LONGEST_PAUSE,
     MAX_WAITERS,
     PAUSE_SLACK,
@@ -34,7 +33,7 @@ from airflow_provider_3commas.budget.limits import (
 
 
 class Reason(StrEnum):
-    """Why a request has to wait; the value is the middle of a sentence in the log."""
+    """Why a request has to wait; the value is part of a sentence in the log."""
 
     BUDGET = "the request budget of this API key is used up"
     PAUSE = "3Commas told this API key to pause"
@@ -43,17 +42,14 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """Say whether a request was counted and may be sent now.
+    """The answer to a request that is about to be sent: counted, or how long to wait."""
 
-    :param wait: seconds after which to ask again; 0 if the request was counted and may be sent.
-    :param reason: why it has to wait, or ``None``.
-    :param ticket: the place in the queue, to be handed in when asking again; ``None`` if there is none.
-    :param remaining: requests that may be granted at this moment to the same priority.
-    """
-
+    #: Seconds after which to ask again; 0 if the request was counted and may be sent.
     wait: float
     reason: Reason | None = None
+    #: The place in the queue, to be passed when asking again; ``None`` if granted, or if the queue is full.
     ticket: int | None = None
+    #: Requests that may be granted at this moment to the same priority.
     remaining: int = 0
 
     @property
@@ -63,82 +59,72 @@ class Reservation:
 
 
 class Waiter(msgspec.Struct, array_like=True):
-    """Hold a place in the queue."""
+    """A place in the queue."""
 
-    place: int
+    ticket: int
     sells: bool
-    due: int
+    turn_at: int
 
 
 class Ledger(msgspec.Struct, omit_defaults=True):
-    """Remember what was granted and who waits, for one key at one address."""
+    """What was granted and who waits, for one key at one address."""
 
+    #: When the ledger was last used.
     seen: int = 0
+    #: When each request of the effective window was granted.
     granted: list[int] = msgspec.field(default_factory=list)
     waiters: list[Waiter] = msgspec.field(default_factory=list)
+    #: The last ticket.
     places: int = 0
     paused_until: int = 0
     banned_until: int = 0
+    #: Bans in a row; each doubles the next.
     bans: int = 0
+    #: When a sell's request was last asked for.
     last_sell: int = 0
+    #: When the next poll's turn is, while polls are spaced.
     paced: int = 0
 
     def advance(self, now: int, limits: Limits) -> None:
-        """Forget what no longer counts.
+        """Drop what has left the window, and waiters who did not come back.
 
         A clock that was set back counts as one that stood still: every time in the ledger moves with it.
-
-        :param now: the store's time.
-        :param limits: the limits.
         """
         if now < self.seen:
-            self._move(now - self.seen)
+            self._shift_times(now - self.seen)
         self.seen = now
         start = now - limits.effective_window
         self.granted = [at for at in self.granted if at > start]
-        self.waiters = [waiter for waiter in self.waiters if waiter.due + limits.turn_grace > now]
+        self.waiters = [waiter for waiter in self.waiters if waiter.turn_at + limits.turn_grace > now]
 
     def reserve(self, limits: Limits, priority: Priority, ticket: int | None, now: int) -> Reservation:
-        """Count one request, or say when to ask again.
-
-        :param limits: the limits.
-        :param priority: who asks.
-        :param ticket: the place that an earlier answer gave, if there was one.
-        :param now: the store's time.
-        :return: the answer.
-        """
+        """Count one request, or return when to ask again; ``ticket`` is that of the last answer, if there was one."""
         self.advance(now, limits)
         sells = priority is Priority.SELL
-        self.waiters = [waiter for waiter in self.waiters if waiter.place != ticket]
-        ahead = sum(1 for waiter in self.waiters if waiter.sells == sells and (ticket is None or waiter.place < ticket))
-        due, reason = self._due(limits, priority, ahead, now)
+        self.waiters = [waiter for waiter in self.waiters if waiter.ticket != ticket]
+        ahead = sum(
+            1 for waiter in self.waiters if waiter.sells == sells and (ticket is None or waiter.ticket < ticket)
+        )
+        grant_at, reason = self._earliest_grant(limits, priority, ahead, now)
         if sells:
             self.last_sell = now
-        if due <= now:
+        if grant_at <= now:
             self._grant(limits, now, sells=sells)
             return Reservation(0.0, remaining=self.remaining(limits, priority, now))
         if self.paused_until > now:
             reason = Reason.PAUSE
         else:
-            due = min(due, now + limits.max_recheck)
-        return Reservation((due - now) / 1000, reason, self._enqueue(ticket, due, sells=sells))
+            grant_at = min(grant_at, now + limits.max_recheck)
+        return Reservation((grant_at - now) / 1000, reason, self._enqueue(ticket, grant_at, sells=sells))
 
     def withdraw(self, ticket: int) -> None:
-        """Give up a place.
-
-        :param ticket: the place.
-        """
-        self.waiters = [waiter for waiter in self.waiters if waiter.place != ticket]
+        """Give up a place in the queue."""
+        self.waiters = [waiter for waiter in self.waiters if waiter.ticket != ticket]
 
     def pause(self, seconds: float, now: int, *, ban: bool) -> float:
-        """Let nobody send for a while.
+        """Grant nothing for so many seconds, longer for a ban (418); return the seconds that the pause lasts from now.
 
         A ban that comes while one is in force answers a request that was sent before it, and does not count again.
-
-        :param seconds: what the server said, or what the documentation says.
-        :param now: the store's time.
-        :param ban: whether it was a 418.
-        :return: seconds that the pause lasts from now.
         """
         length = max(0, round(seconds * 1000))
         if ban:
@@ -153,48 +139,42 @@ class Ledger(msgspec.Struct, omit_defaults=True):
         return (self.paused_until - now) / 1000
 
     def remaining(self, limits: Limits, priority: Priority, now: int) -> int:
-        """Return how many requests may be granted at this moment.
-
-        :param limits: the limits.
-        :param priority: to whom.
-        :param now: the store's time.
-        :return: none during a pause.
-        """
+        """Return how many requests may be granted to a priority at this moment; 0 during a pause."""
         if self.paused_until > now:
             return 0
         return max(0, limits.cap(priority) - len(self.granted))
 
     def merge(self, other: Ledger) -> None:
-        """Add what was counted elsewhere while the store was out of reach.
-
-        :param other: a ledger that started as a copy of an earlier state of this one.
-        """
+        """Add what was counted while the store was out of reach, in a copy of an earlier state of this ledger."""
         self.granted = sorted((Counter(self.granted) | Counter(other.granted)).elements())
         self.paused_until = max(self.paused_until, other.paused_until)
         self.banned_until = max(self.banned_until, other.banned_until)
         self.bans = max(self.bans, other.bans)
         self.last_sell = max(self.last_sell, other.last_sell)
 
-    def _move(self, by: int) -> None:
+    def _shift_times(self, by: int) -> None:
         self.granted = [at + by for at in self.granted]
         for waiter in self.waiters:
-            waiter.due += by
+            waiter.turn_at += by
         for name in ("paused_until", "banned_until", "last_sell", "paced"):
             setattr(self, name, getattr(self, name) + by)
 
-    def _due(self, limits: Limits, priority: Priority, ahead: int, now: int) -> tuple[int, Reason]:
+    def _earliest_grant(self, limits: Limits, priority: Priority, ahead: int, now: int) -> tuple[int, Reason]:
         """Return when a request with so many ahead of it can be granted, and what it waits for until then."""
         start = max(now, self.paused_until)
-        found = [(self.paused_until, Reason.PAUSE), (self._slot(limits, limits.cap(priority), ahead), Reason.BUDGET)]
+        candidates = [
+            (self.paused_until, Reason.PAUSE),
+            (self._slot_free_at(limits, limits.cap(priority), ahead), Reason.BUDGET),
+        ]
         if priority is Priority.POLL:
-            found += [
-                (self._turn(limits, ahead, start), Reason.BUDGET),
-                (self._sells_are_through(limits, ahead), Reason.SELL),
+            candidates += [
+                (self._poll_turn_at(limits, ahead, start), Reason.BUDGET),
+                (self._sells_done_at(limits, ahead), Reason.SELL),
             ]
-        return max(found, key=lambda item: item[0])
+        return max(candidates, key=lambda item: item[0])
 
-    def _slot(self, limits: Limits, cap: int, ahead: int) -> int:
-        """Return when the cap has room for one more than those ahead, each of whom leaves the window in its turn."""
+    def _slot_free_at(self, limits: Limits, cap: int, ahead: int) -> int:
+        """Return when the cap has room for one more than those ahead, each of which leaves the window in its turn."""
         index = len(self.granted) + ahead - cap
         if index < 0:
             return 0
@@ -206,45 +186,40 @@ class Ledger(msgspec.Struct, omit_defaults=True):
             return self.seen + (windows - 1) * limits.effective_window
         return self.granted[index] + windows * limits.effective_window
 
-    def _turn(self, limits: Limits, ahead: int, start: int) -> int:
+    def _poll_turn_at(self, limits: Limits, ahead: int, start: int) -> int:
         """Return when it is a poll's turn, if polls are being spaced."""
         beyond = len(self.granted) + ahead - limits.burst
         if beyond < 0:
             return 0
-        return max(self.paced, start - CATCH_UP * limits.poll_spacing) + min(beyond, ahead) * limits.poll_spacing
+        return max(self.paced, start - limits.max_burst_debt) + min(beyond, ahead) * limits.poll_spacing
 
-    def _sells_are_through(self, limits: Limits, ahead: int) -> int:
-        """Return until when polls stand back: while a sell waits, and between a sell's requests if slots are rare."""
-        waiting = max((waiter.due + limits.turn_grace for waiter in self.waiters if waiter.sells), default=0)
+    def _sells_done_at(self, limits: Limits, ahead: int) -> int:
+        """Return until when polls stand back: while a sell waits, and between its requests if slots are scarce."""
+        waiting = max((waiter.turn_at + limits.turn_grace for waiter in self.waiters if waiter.sells), default=0)
         scarce = len(self.granted) + ahead >= limits.scarce
         return max(waiting, self.last_sell + limits.sell_hold_off if scarce else 0)
 
     def _grant(self, limits: Limits, now: int, *, sells: bool) -> None:
         """Count a request; a sell's, too, delays the next poll, so that the cap is not reached before slots return."""
         if len(self.granted) >= limits.burst:
-            self.paced = max(self.paced, now - CATCH_UP * limits.poll_spacing) + limits.poll_spacing
+            self.paced = max(self.paced, now - limits.max_burst_debt) + limits.poll_spacing
             if sells:
                 self.paced = min(self.paced, now + limits.max_recheck)
         self.granted.append(now)
 
-    def _enqueue(self, ticket: int | None, due: int, *, sells: bool) -> int | None:
+    def _enqueue(self, ticket: int | None, grant_at: int, *, sells: bool) -> int | None:
         if ticket is None:
             if sum(waiter.sells == sells for waiter in self.waiters) >= MAX_WAITERS:
                 return None
             self.places += 1
             ticket = self.places
-        self.waiters.append(Waiter(ticket, sells, due))
+        self.waiters.append(Waiter(ticket, sells, grant_at))
         return ticket
 
 
 @dataclass(frozen=True, slots=True)
 class Reserve:
-    """The operation ``Ledger.reserve`` as an object, so that ``RedisStore`` can run it as a Lua script.
-
-    :param limits: the limits.
-    :param priority: who asks.
-    :param ticket: the place that an earlier answer gave, if there was one.
-    """
+    """The operation ``Ledger.reserve`` as an object, so that ``RedisStore`` can run it as a Lua script."""
 
     limits: Limits
     priority: Priority

@@ -8,22 +8,22 @@ from enum import StrEnum
 from airflow_provider_3commas.api import pauses
 from airflow_provider_3commas.api.errors import ConfigurationError
 
-#: Of this many requests that are allowed, one is the sells' alone.
-RESERVED_FOR_SELLS = 10
-#: Of this many requests that are allowed, one is never used: some reach the server even later than expected.
-UNUSED = 50
-#: A request may reach the server this part of the window late (2 s of a minute).
-LATE = 30
-#: So many wait in order; whoever comes when the queue is longer asks again later, without a place.
+#: One of so many allowed requests is reserved for sells.
+SELL_RESERVE_DIVISOR = 10
+#: One of so many allowed requests is never used: some reach the server even later than expected.
+SPARE_DIVISOR = 50
+#: A request may reach the server late by one of so many parts of the window (2 s of a minute).
+LATE_ARRIVAL_DIVISOR = 30
+#: Longest queue of each priority; a request beyond it asks again later, without a ticket.
 MAX_WAITERS = 500
-#: Polls that were late for their turn may catch up by so many.
-CATCH_UP = 4
+#: So many polls that were late for their turn may catch up at once.
+MAX_LATE_POLLS = 4
 
 #: The longest pause, whatever a reply says.
 LONGEST_PAUSE = round(pauses.LONGEST_PAUSE * 1000)
 #: The shortest pause after a 418; it doubles with every further ban.
 SHORTEST_BAN = round(pauses.BAN_PAUSE * 1000)
-#: A ``Retry-After`` is rounded down to whole seconds by whoever sent it.
+#: A ``Retry-After`` may have been rounded down to whole seconds.
 PAUSE_SLACK = 1_000
 
 
@@ -43,7 +43,7 @@ class Limits:
 
     @classmethod
     def of(cls, requests_per_minute: object, window_seconds: float = 60.0) -> Limits:
-        """Read the limit as a connection may hold it: a number, or its digits."""
+        """Parse the limit as a connection may hold it: a number, or its digits."""
         value = requests_per_minute
         if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit():
             value = int(value)
@@ -57,17 +57,17 @@ class Limits:
     @property
     def effective_window(self) -> int:
         """Time in which the caps hold: the server's window and a margin for requests that arrive late."""
-        return self.window + self.window // LATE
+        return self.window + self.window // LATE_ARRIVAL_DIVISOR
 
     @property
     def sell_cap(self) -> int:
         """Most requests in an effective window."""
-        return self.limit - self.limit // UNUSED
+        return self.limit - self.limit // SPARE_DIVISOR
 
     @property
     def poll_cap(self) -> int:
         """Most requests in an effective window before polls wait."""
-        return self.limit - max(1, self.limit // RESERVED_FOR_SELLS)
+        return self.limit - max(1, self.limit // SELL_RESERVE_DIVISOR)
 
     @property
     def burst(self) -> int:
@@ -78,6 +78,11 @@ class Limits:
     def poll_spacing(self) -> int:
         """Time between polls that are spaced."""
         return self.effective_window // self.poll_cap
+
+    @property
+    def max_burst_debt(self) -> int:
+        """Time that polls may be behind their spacing and still catch up."""
+        return MAX_LATE_POLLS * self.poll_spacing
 
     @property
     def scarce(self) -> int:

@@ -1,4 +1,4 @@
-"""The store that several machines share: a Redis server, and what it does by itself."""
+"""The store that several machines share: a Redis server, and the scripts that it runs."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from airflow_provider_3commas.budget.ledger import (
     Reservation,
     Reserve,
 )
-from airflow_provider_3commas.budget.limits import CATCH_UP, LONGEST_PAUSE, MAX_WAITERS
+from airflow_provider_3commas.budget.limits import LONGEST_PAUSE, MAX_WAITERS
 from airflow_provider_3commas.budget.store import (
-    PARENTS,
-    PATIENCE,
+    INHERITED_CONNECTIONS,
+    STORE_TIMEOUT,
     Change,
     Reach,
     StoreUnavailable,
     Swap,
     decode_ledger,
     milliseconds,
-    of_ledger,
+    swap_of,
 )
 
 if TYPE_CHECKING:
@@ -70,21 +70,21 @@ for _, at in ipairs(ledger.granted or {}) do
     if at + back > now - limits.effective_window then granted[#granted + 1] = at + back end
 end
 for _, waiter in ipairs(ledger.waiters or {}) do
-    local place, due = waiter[1], waiter[3] + back
-    if due + limits.turn_grace > now and place ~= ticket then
-        waiters[#waiters + 1] = {place, waiter[2], due}
-        if waiter[2] then selling = math.max(selling, due + limits.turn_grace) end
+    local waiting, turn_at = waiter[1], waiter[3] + back
+    if turn_at + limits.turn_grace > now and waiting ~= ticket then
+        waiters[#waiters + 1] = {waiting, waiter[2], turn_at}
+        if waiter[2] then selling = math.max(selling, turn_at + limits.turn_grace) end
         if waiter[2] == sells then
             alike = alike + 1
-            if not ticket or place < ticket then ahead = ahead + 1 end
+            if not ticket or waiting < ticket then ahead = ahead + 1 end
         end
     end
 end
 
--- _due
-local due, reason = ledger.paused_until, 'PAUSE'
+-- _earliest_grant
+local grant_at, reason = ledger.paused_until, 'PAUSE'
 local function wait_until(at, why)
-    if at > due then due, reason = at, why end
+    if at > grant_at then grant_at, reason = at, why end
 end
 local index, spans = #granted + ahead - limits.cap, 1
 if index >= 0 then
@@ -98,7 +98,7 @@ end
 local beyond = #granted + ahead - limits.burst
 if not sells then
     if beyond >= 0 then
-        local start = math.max(now, ledger.paused_until) - limits.catch_up
+        local start = math.max(now, ledger.paused_until) - limits.max_burst_debt
         wait_until(math.max(ledger.paced, start) + math.min(beyond, ahead) * limits.poll_spacing, 'BUDGET')
     end
     wait_until(selling, 'SELL')
@@ -109,9 +109,9 @@ end
 
 -- _grant or _enqueue
 local wait, remaining = 0, 0
-if due <= now then
+if grant_at <= now then
     if #granted >= limits.burst then
-        ledger.paced = math.max(ledger.paced, now - limits.catch_up) + limits.poll_spacing
+        ledger.paced = math.max(ledger.paced, now - limits.max_burst_debt) + limits.poll_spacing
         if sells then ledger.paced = math.min(ledger.paced, now + limits.max_recheck) end
     end
     granted[#granted + 1] = now
@@ -120,14 +120,14 @@ else
     if ledger.paused_until > now then
         reason = 'PAUSE'
     else
-        due = math.min(due, now + limits.max_recheck)
+        grant_at = math.min(grant_at, now + limits.max_recheck)
     end
-    wait = due - now
+    wait = grant_at - now
     if not ticket and alike < limits.max_waiters then
         ledger.places = (ledger.places or 0) + 1
         ticket = ledger.places
     end
-    if ticket then waiters[#waiters + 1] = {ticket, sells, due} end
+    if ticket then waiters[#waiters + 1] = {ticket, sells, grant_at} end
 end
 
 -- An empty table would be written as an object.
@@ -138,17 +138,21 @@ return {wait, reason, ticket or 0, remaining, text, now}
 """
 
 #: What the script needs of ``Limits``.
-_LIMITS = ("burst", "effective_window", "max_recheck", "poll_spacing", "scarce", "sell_hold_off", "turn_grace")
+_LIMITS = (
+    "burst",
+    "effective_window",
+    "max_burst_debt",
+    "max_recheck",
+    "poll_spacing",
+    "scarce",
+    "sell_hold_off",
+    "turn_grace",
+)
 _SCRIPTS = {"swap": _SWAP, "reserve": _RESERVE}
 
 
 class RedisStore:
-    """Keep the ledger as one key of a Redis server, whose clock counts for everybody, and each text as another.
-
-    :param url: ``redis://``, ``rediss://`` or ``unix://``.
-    :param identity: part of the key.
-    :param clock: replaces the server's clock.
-    """
+    """The ledger as one key of a Redis server, whose clock counts for everybody, and each text as another."""
 
     #: Bans are remembered for as long after their end as the longest one lasts.
     _LEDGER_EXPIRY = 3 * LONGEST_PAUSE
@@ -164,21 +168,21 @@ class RedisStore:
         self._scripts: dict[str, Any] = {}
 
     def update(self, change: Change[T], pending: Ledger | None = None) -> tuple[T, Ledger, int]:
-        """Apply a change; see ``Store``."""
-        with self._unavailable():
+        """See ``Store``."""
+        with self._errors_as_unavailable():
             if isinstance(change, Reserve) and pending is None:
                 return cast("tuple[T, Ledger, int]", self._reserve(change))
-            (result, ledger), now = self._swap(self._key, of_ledger(change, pending), self._LEDGER_EXPIRY)
+            (result, ledger), now = self._swap(self._key, swap_of(change, pending), self._LEDGER_EXPIRY)
             return result, ledger, now
 
     def swap(self, name: str, change: Swap[T]) -> tuple[T, int]:
-        """Change a text; see ``Store``."""
-        with self._unavailable():
+        """See ``Store``."""
+        with self._errors_as_unavailable():
             return self._swap(f"{self._texts}:{name}", change, self._TEXT_EXPIRY)
 
     @property
     def reach(self) -> Reach:
-        """Who sees what is kept here: a server at a loopback address is another one on every machine."""
+        """See ``Store``; a server at a loopback address is another one on every machine."""
         host = urlsplit(self._url).hostname
         return Reach.MACHINES if host and not is_loopback(host) else Reach.MACHINE
 
@@ -191,11 +195,11 @@ class RedisStore:
 
     def after_fork(self) -> None:
         """Forget the connection; see ``Store``."""
-        PARENTS.append(self._client)
+        INHERITED_CONNECTIONS.append(self._client)
         self._client = None
 
     @contextlib.contextmanager
-    def _unavailable(self) -> Iterator[None]:
+    def _errors_as_unavailable(self) -> Iterator[None]:
         """Turn what goes wrong with Redis into ``StoreUnavailable``."""
         try:
             import redis
@@ -209,42 +213,41 @@ class RedisStore:
         except (redis.RedisError, OSError, ValueError, TypeError) as error:
             # The last two are what redis says of an option in the URL that it does not know.
             self.close()
-            raise StoreUnavailable(f"{describe_url(self._url)} can't be used ({self._hide(error)}).") from None
+            raise StoreUnavailable(f"{describe_url(self._url)} can't be used ({self._redacted(error)}).") from None
 
     def _reserve(self, change: Reserve) -> tuple[Reservation, Ledger, int]:
         limits, priority = change.limits, change.priority
-        numbers = {name: getattr(limits, name) for name in _LIMITS} | {
+        limit_values = {name: getattr(limits, name) for name in _LIMITS} | {
             "cap": limits.cap(priority),
-            "catch_up": CATCH_UP * limits.poll_spacing,
             "max_waiters": MAX_WAITERS,
         }
         wait, reason, ticket, remaining, ledger, now = self._run(
             "reserve",
             self._key,
-            msgspec.json.encode(numbers),
+            msgspec.json.encode(limit_values),
             str(priority),
             change.ticket or "",
             "" if self._clock is None else milliseconds(self._clock()),
             self._LEDGER_EXPIRY,
         )
-        answer = Reservation(
+        reservation = Reservation(
             wait / 1000, Reason[reason.decode()] if wait else None, ticket or None, remaining if not wait else 0
         )
-        return answer, decode_ledger(ledger), now
+        return reservation, decode_ledger(ledger), now
 
     def _swap(self, key: str, change: Swap[T], expiry: int) -> tuple[T, int]:
-        until = time.monotonic() + PATIENCE
-        done, held, server_now = self._run("swap", key, "?", "", 0, expiry)
+        until = time.monotonic() + STORE_TIMEOUT
+        swapped, old, server_now = self._run("swap", key, "?", "", 0, expiry)
         while True:
             now = server_now if self._clock is None else milliseconds(self._clock())
-            result, kept = change(held, now)
-            if kept == held:
+            result, new = change(old, now)
+            if new == old:
                 return result, now
-            done, held, server_now = self._run("swap", key, held, kept, server_now, expiry)
-            if done:
+            swapped, old, server_now = self._run("swap", key, old, new, server_now, expiry)
+            if swapped:
                 return result, now
             if time.monotonic() > until:
-                raise TimeoutError(f"other processes changed the same key in between for {PATIENCE:.0f} s")
+                raise TimeoutError(f"other processes changed the same key in between for {STORE_TIMEOUT:.0f} s")
 
     def _run(self, name: str, key: str, *arguments: object) -> Any:
         if self._client is None:
@@ -259,8 +262,8 @@ class RedisStore:
 
         client = redis.Redis.from_url(
             self._url,
-            socket_timeout=PATIENCE,
-            socket_connect_timeout=PATIENCE,
+            socket_timeout=STORE_TIMEOUT,
+            socket_connect_timeout=STORE_TIMEOUT,
             # Once more at once: a connection that was idle for long may have been dropped on the way.
             retry=Retry(NoBackoff(), 1),
         )
@@ -268,7 +271,7 @@ class RedisStore:
         client.connection_pool.connection_kwargs["decode_responses"] = False
         return client
 
-    def _hide(self, error: Exception) -> str:
+    def _redacted(self, error: Exception) -> str:
         text = f"{type(error).__name__}: {error}"
         parts = urlsplit(self._url)
         for secret in (parts.password, *(value for _, value in parse_qsl(parts.query))):
@@ -278,11 +281,7 @@ class RedisStore:
 
 
 def describe_url(url: str) -> str:
-    """Return a URL for a message: without user, password and query.
-
-    :param url: a ``budget_url``.
-    :return: scheme, host, port and path.
-    """
+    """Return a ``budget_url`` for a message: without user, password and query."""
     try:
         parts = urlsplit(url)
         port = f":{parts.port}" if parts.port is not None else ""

@@ -38,7 +38,7 @@ Change: TypeAlias = "Callable[[Ledger, int], T]"
 Swap: TypeAlias = "Callable[[bytes, int], tuple[T, bytes]]"
 
 #: Longest that a store may keep its caller before it counts as trouble, in seconds.
-PATIENCE = 2.0
+STORE_TIMEOUT = 2.0
 #: Seconds between two attempts to use a store that failed.
 RETRY_STORE_AFTER = 60.0
 
@@ -47,7 +47,7 @@ _texts: dict[str, bytes] = {}
 _texts_lock = threading.Lock()
 
 #: Connections of a parent process, kept from being closed when they would be collected.
-PARENTS: list[object] = []
+INHERITED_CONNECTIONS: list[object] = []
 
 
 class StoreUnavailable(Exception):
@@ -55,7 +55,7 @@ class StoreUnavailable(Exception):
 
 
 class Reach(StrEnum):
-    """Who sees what is kept in a store; the value is the end of a sentence."""
+    """Who shares a store; the value is the end of a sentence."""
 
     MACHINES = "all machines that use the same Redis server"
     MACHINE = "this machine"
@@ -63,44 +63,36 @@ class Reach(StrEnum):
 
 
 class Store(Protocol):
-    """Keep one ledger, and texts beside it."""
+    """One ledger, and texts beside it, that can be changed atomically."""
 
     @property
     def reach(self) -> Reach:
-        """Who sees what is kept here."""
+        """Who shares this store."""
 
     def update(self, change: Change[T], pending: Ledger | None = None) -> tuple[T, Ledger, int]:
-        """Apply a change as one step.
+        """Change the ledger atomically; return what the change returned, the new ledger and the store's time.
 
-        :param change: gets the ledger and the store's time in milliseconds; may be called more than once.
-        :param pending: what was counted while the store was out of reach, to be added first.
-        :return: what the change returned, the ledger after it, and the store's time.
-        :raises StoreUnavailable: nothing was changed, or it cannot be told.
+        ``change`` gets the ledger and the store's time in milliseconds, and may be called more than once. ``pending``
+        is what was counted while the store was out of reach, to be added first. ``StoreUnavailable`` means that nothing
+        was changed, or that it is not known.
         """
 
     def swap(self, name: str, change: Swap[T]) -> tuple[T, int]:
-        """Change a text as one step.
+        """Change one of the ledger's texts atomically; return the result and the store's time.
 
-        :param name: which text, of those that belong to the ledger.
-        :param change: may be called more than once.
-        :return: what the change returned first, and the store's time.
-        :raises StoreUnavailable: nothing was changed, or it cannot be told.
+        ``change`` may be called more than once. ``StoreUnavailable`` means that nothing was changed, or that it is not
+        known.
         """
 
     def close(self) -> None:
         """Close files and connections."""
 
     def after_fork(self) -> None:
-        """In a child process: forget the parent's connection, which must not even be closed here."""
+        """In a child process: drop the parent's connection without closing it."""
 
 
 class MemoryStore:
-    """Keep the ledger in this object, and the texts in this process.
-
-    :param identity: whose texts.
-    :param clock: seconds since the epoch.
-    :param ledger: what to start with.
-    """
+    """The ledger in this object, and the texts in this process."""
 
     reach = Reach.PROCESS
 
@@ -111,13 +103,13 @@ class MemoryStore:
         self._lock = threading.Lock()
 
     def update(self, change: Change[T], pending: Ledger | None = None) -> tuple[T, Ledger, int]:
-        """Apply a change; see ``Store``."""
+        """See ``Store``."""
         with self._lock:
             now = milliseconds(self._clock())
             return _apply(change, pending, self.ledger, now), self.ledger, now
 
     def swap(self, name: str, change: Swap[T]) -> tuple[T, int]:
-        """Change a text; see ``Store``."""
+        """See ``Store``."""
         key = f"{self._identity}:{name}"
         with _texts_lock:
             now = milliseconds(self._clock())
@@ -125,7 +117,7 @@ class MemoryStore:
         return result, now
 
     def close(self) -> None:
-        """Do nothing: there is nothing to close."""
+        """Nothing to close."""
 
     def after_fork(self) -> None:
         """Replace a lock that a thread of the parent may hold for ever."""
@@ -140,14 +132,10 @@ class _Table(NamedTuple):
 
 
 class SqliteStore:
-    """Keep the ledger as a row of a SQLite file, and each text as a row of another table.
+    """The ledger as a row of a SQLite file, and each text as a row of another table.
 
-    The caller sees to it that one thread at a time is inside, and that an instance is not used on both sides of a
-    fork.
-
-    :param path: the file; it and its directory are made if missing.
-    :param identity: the row.
-    :param clock: seconds since the epoch.
+    The caller lets one thread at a time in, and does not use an instance on both sides of a fork. File and directory
+    are made if missing.
     """
 
     reach = Reach.MACHINE
@@ -163,12 +151,12 @@ class SqliteStore:
         self._inode = 0
 
     def update(self, change: Change[T], pending: Ledger | None = None) -> tuple[T, Ledger, int]:
-        """Apply a change; see ``Store``."""
-        (result, ledger), now = self._swap(self._LEDGERS, self._identity, of_ledger(change, pending))
+        """See ``Store``."""
+        (result, ledger), now = self._swap(self._LEDGERS, self._identity, swap_of(change, pending))
         return result, ledger, now
 
     def swap(self, name: str, change: Swap[T]) -> tuple[T, int]:
-        """Change a text; see ``Store``."""
+        """See ``Store``."""
         return self._swap(self._TEXTS, f"{self._identity}:{name}", change)
 
     def _swap(self, table: _Table, row: str, change: Swap[T]) -> tuple[T, int]:
@@ -178,11 +166,11 @@ class SqliteStore:
             connection = self._connected()
             with _transaction(connection):
                 found = connection.execute(table.read, (row,)).fetchone()
-                held = found[0] if found else b""
+                old = found[0] if found else b""
                 now = milliseconds(self._clock())
-                result, kept = change(held, now)
-                if kept != held:
-                    connection.execute(table.write, (row, kept))
+                result, new = change(old, now)
+                if new != old:
+                    connection.execute(table.write, (row, new))
         except (sqlite3.Error, OSError) as error:
             self.close()
             raise StoreUnavailable(self._explain(error)) from error
@@ -196,8 +184,8 @@ class SqliteStore:
                 connection.close()
 
     def after_fork(self) -> None:
-        """Forget the connection; see ``Store``."""
-        PARENTS.append(self._connection)
+        """See ``Store``."""
+        INHERITED_CONNECTIONS.append(self._connection)
         self._connection = None
 
     def _connected(self) -> sqlite3.Connection:
@@ -213,7 +201,7 @@ class SqliteStore:
         connection = sqlite3.connect(self._path, timeout=0, isolation_level=None, check_same_thread=False)
         try:
             # SQLite does not wait for this one when several processes make the file at the same time.
-            _when_free(connection, "PRAGMA journal_mode = WAL")
+            _execute_when_unlocked(connection, "PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
             with _transaction(connection):
                 connection.execute("CREATE TABLE IF NOT EXISTS budget (id TEXT PRIMARY KEY, ledger BLOB NOT NULL)")
@@ -235,7 +223,7 @@ class SqliteStore:
 
 @contextlib.contextmanager
 def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    _when_free(connection, "BEGIN IMMEDIATE")
+    _execute_when_unlocked(connection, "BEGIN IMMEDIATE")
     try:
         yield
     except BaseException:
@@ -245,11 +233,11 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
     connection.execute("COMMIT")
 
 
-def _when_free(connection: sqlite3.Connection, statement: str) -> None:
-    """Execute, and keep asking while another process writes; SQLite's own way of waiting sleeps longer."""
+def _execute_when_unlocked(connection: sqlite3.Connection, statement: str) -> None:
+    """Execute a statement, retrying while another process writes; SQLite's own busy handler sleeps longer."""
     import sqlite3
 
-    until = time.monotonic() + PATIENCE
+    until = time.monotonic() + STORE_TIMEOUT
     while True:
         try:
             connection.execute(statement)
@@ -261,11 +249,11 @@ def _when_free(connection: sqlite3.Connection, statement: str) -> None:
             return
 
 
-def of_ledger(change: Change[T], pending: Ledger | None) -> Swap[tuple[T, Ledger]]:
-    """Make a change of a ledger one of the bytes that it is kept as."""
+def swap_of(change: Change[T], pending: Ledger | None) -> Swap[tuple[T, Ledger]]:
+    """Turn a change of a ledger into a change of its JSON."""
 
-    def swap(held: bytes, now: int) -> tuple[tuple[T, Ledger], bytes]:
-        ledger = decode_ledger(held)
+    def swap(old: bytes, now: int) -> tuple[tuple[T, Ledger], bytes]:
+        ledger = decode_ledger(old)
         result = _apply(change, pending, ledger, now)
         return (result, ledger), msgspec.json.encode(ledger)
 
@@ -273,7 +261,7 @@ def of_ledger(change: Change[T], pending: Ledger | None) -> Swap[tuple[T, Ledger
 
 
 def decode_ledger(data: bytes) -> Ledger:
-    """Read a ledger, which anybody may have written; one that cannot be read is worth as much as none."""
+    """Parse a ledger; one that can't be parsed, because anything may write to a store, counts as empty."""
     if not data:
         return Ledger()
     try:

@@ -25,18 +25,18 @@ if TYPE_CHECKING:
 
     Row = dict[str, Any]
 
-#: Seconds to wait for the request budget; a person would rather be told than wait for longer.
-BUDGET_PATIENCE = 10.0
+#: Seconds to wait for the request budget; after that a person would rather be told how long it takes.
+MAX_BUDGET_WAIT = 10.0
 #: Longest text in a cell of a table; JSON and YAML have all of it.
-LONGEST_CELL = 60
+MAX_CELL_LENGTH = 60
 
-_REFUSED, _MISUSED = 1, 2
+_FAILED, _MISUSED = 1, 2
 # Places after the point in a table, by the end of the column's name; JSON and YAML have all of them.
 _PLACES = {"btc": 8, "usd": 2}
 
 
 def _exits_with_status(command: Callable[[argparse.Namespace], None]) -> Callable[[argparse.Namespace], None]:
-    """End a command that fails with one message on stderr and the status that says whose fault it is."""
+    """Wrap a command so that a failure becomes one message on stderr and an exit status."""
 
     @functools.wraps(command)
     def run(args: argparse.Namespace) -> None:
@@ -45,9 +45,9 @@ def _exits_with_status(command: Callable[[argparse.Namespace], None]) -> Callabl
         except (ConfigurationError, InvalidAccountId, AirflowNotFoundException) as error:
             _fail(_MISUSED, str(error))
         except WaitForBudget as error:
-            _fail(_REFUSED, f"Not sent: {error.reason}. Try again in {error.seconds:.0f} s.")
+            _fail(_FAILED, f"Not sent: {error.reason}. Try again in {error.seconds:.0f} s.")
         except ThreeCommasError as error:
-            _fail(_REFUSED, str(error))
+            _fail(_FAILED, str(error))
 
     return run
 
@@ -63,8 +63,8 @@ def validate(args: argparse.Namespace) -> None:
 
     ok, message = ThreeCommasHook(args.conn_id).test_connection()
     if not ok:
-        _fail(_REFUSED, message)
-    sys.stdout.write(f"{_text(message)}\n")
+        _fail(_FAILED, message)
+    sys.stdout.write(f"{_printable(message)}\n")
 
 
 @_exits_with_status
@@ -100,7 +100,7 @@ def balances(args: argparse.Namespace) -> None:
 
 
 def simulate(args: argparse.Namespace) -> NoReturn:
-    """Become the simulator, until a signal ends it.
+    """Run the simulator in place of this process, until a signal ends it.
 
     :param args: ``port``, ``scenario`` and ``speed``.
     """
@@ -115,7 +115,7 @@ def _hook(args: argparse.Namespace) -> ThreeCommasHook:
     from airflow_provider_3commas.hooks.gates import sleeping_gate
     from airflow_provider_3commas.hooks.threecommas import ThreeCommasHook
 
-    return ThreeCommasHook(args.conn_id, gate=lambda budget: sleeping_gate(budget, max_wait=BUDGET_PATIENCE))
+    return ThreeCommasHook(args.conn_id, gate=lambda budget: sleeping_gate(budget, max_wait=MAX_BUDGET_WAIT))
 
 
 def _account_row(account: dict[str, Any]) -> Row:
@@ -134,7 +134,7 @@ def _print(rows: list[Row], output: str) -> None:
     """Print rows in one of the forms that Airflow's own commands have."""
     console = AirflowConsole()
     if output in ("json", "yaml"):
-        document: Any = [{name: _exact(value) for name, value in row.items()} for row in rows]
+        document: Any = [{name: _json_value(value) for name, value in row.items()} for row in rows]
         (console.print_as_json if output == "json" else console.print_as_yaml)(document)
         return
     cells = [{name: _cell(name, value) for name, value in row.items()} for row in rows]
@@ -145,7 +145,7 @@ def _print(rows: list[Row], output: str) -> None:
         console.print_as_table([{name: escape(text) for name, text in row.items()} for row in cells])
 
 
-def _exact(value: Any) -> Any:
+def _json_value(value: Any) -> Any:
     return plain(value) if isinstance(value, Decimal) else value
 
 
@@ -157,15 +157,15 @@ def _cell(name: str, value: Any) -> str:
     if isinstance(value, Decimal):
         places = _PLACES.get(name.rpartition("_")[2])
         return plain(value) if places is None else rounded(value, places)
-    text = _text(str(value))
-    return text if len(text) <= LONGEST_CELL else f"{text[: LONGEST_CELL - 1]}…"
+    text = _printable(str(value))
+    return text if len(text) <= MAX_CELL_LENGTH else f"{text[: MAX_CELL_LENGTH - 1]}…"
 
 
-def _text(text: str) -> str:
-    """Show what a terminal would obey, such as escape sequences and changes of direction, in place of sending it."""
+def _printable(text: str) -> str:
+    """Escape what a terminal would obey, such as escape sequences and changes of text direction."""
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def _fail(status: int, message: str) -> NoReturn:
-    sys.stderr.write(f"{_text(message)}\n")
+    sys.stderr.write(f"{_printable(message)}\n")
     raise SystemExit(status)

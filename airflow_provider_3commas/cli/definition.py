@@ -1,4 +1,4 @@
-"""Which commands there are; imported at every start of ``airflow``, so what they do stands in ``commands``."""
+"""The definition of the commands; imported at every start of ``airflow``, so their code is in ``commands``."""
 
 from __future__ import annotations
 
@@ -11,10 +11,7 @@ _EXIT_STATUS = "Exit status: 0 if it worked, 1 if 3Commas refused or could not b
 
 
 def get_cli_commands() -> list[CLICommand]:
-    """Describe the commands to Airflow.
-
-    :return: the group ``threecommas``.
-    """
+    """Return the command group ``threecommas``."""
     from airflow.cli.cli_config import ARG_OUTPUT, ARG_VERBOSE, GroupCommand
 
     conn_id = _arg("--conn-id", help="connection to use (default: %(default)s)", default="threecommas_default")

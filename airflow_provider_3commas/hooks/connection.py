@@ -54,7 +54,7 @@ def client_from(connection: Connection, gate: GateFactory | None = None) -> Thre
 
 
 def unknown_extra(connection: Connection) -> list[str]:
-    """Return the keys in ``extra`` of which nothing is known."""
+    """Return the unknown keys in ``extra``."""
     return sorted(set(connection.extra_dejson) - EXTRA_KEYS)
 
 
@@ -72,7 +72,7 @@ def secrets_of(connection: Connection) -> list[str]:
 
 
 def _passwords(url: Any) -> list[str]:
-    """Return what must not be shown of a URL: it as a whole, and the password, as it is written and as it is meant."""
+    """Return the secrets in a URL with a password: the whole URL, and the password as written and percent-decoded."""
     try:
         password = urlsplit(url).password if isinstance(url, str) else None
     except ValueError:
@@ -128,7 +128,7 @@ def _base_url(connection: Connection) -> str:
 
 
 def _seconds(value: Any, name: str) -> float:
-    """Read a number that a form may have stored as text."""
+    """Parse a number that a form may have stored as text."""
     if isinstance(value, (int, float, str)) and not isinstance(value, bool):
         with suppress(ValueError):
             return float(value)

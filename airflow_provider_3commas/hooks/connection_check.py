@@ -27,13 +27,14 @@ from airflow_provider_3commas.api.errors import (
     RateLimitExceeded,
     ThreeCommasError,
 )
+from airflow_provider_3commas.api.transport import causes
 from airflow_provider_3commas.budget import Reason, WaitForBudget
 from airflow_provider_3commas.hooks.connection import client_from, secrets_of, unknown_extra
 from airflow_provider_3commas.hooks.gates import sleeping_gate
 from airflow_provider_3commas.in_words import describe_duration
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from airflow.sdk import Connection
 
@@ -43,13 +44,13 @@ if TYPE_CHECKING:
 #: Seconds after which the answer is given, whatever is still under way. A name server can take longer than that.
 DEADLINE = 9.0
 #: Seconds to wait for a connection, and for an answer; the connection's own timeout if that is shorter.
-PATIENCE = 4.0
+REQUEST_TIMEOUT = 4.0
 #: Seconds that the test waits for the request budget; after that it says how long the wait would be.
-BUDGET_PATIENCE = 2.0
+MAX_BUDGET_WAIT = 2.0
 #: Seconds by which the clocks may differ: rate limits and schedules count in minutes.
 CLOCK_TOLERANCE = 60.0
 
-_TIME = "/ver1/time"
+_TIME_PATH = "/ver1/time"
 # OpenSSL's numbers for what can be wrong with a certificate.
 _NOT_YET_VALID, _EXPIRED = 9, 10
 _WRONG_NAME = (62, 64)
@@ -61,39 +62,30 @@ class _NotTheApi(ThreeCommasError):
     """The host answers, but not as 3Commas does."""
 
 
-class _Examination(NamedTuple):
-    """Hold what is examined.
-
-    :param client: the connection's client.
-    :param gate: asked before each request.
-    :param signs_with: what the connection signs with.
-    """
-
+class _Check(NamedTuple):
     client: ThreeCommasClient
     gate: SleepingGate
+    #: ``API secret`` or ``RSA private key``.
     signs_with: str
 
 
 def diagnose(connection: Connection) -> tuple[bool, str]:
-    """Test a connection with two requests, neither of which changes anything.
+    """Test a connection with two read-only requests; return whether it works, and a message without secrets.
 
-    The first bears no key: whoever answers has to be 3Commas before the key goes there.
-
-    :param connection: the connection.
-    :return: whether it works, and sentences for the person who asked; no secret in them.
+    The first request bears no key: the host has to answer like 3Commas before the key is sent there.
     """
-    ok, message = _diagnose(connection)
+    ok, message = _diagnose_unmasked(connection)
     for secret in sorted(secrets_of(connection), key=len, reverse=True):
         if len(secret) >= _SHORTEST_SECRET:
             message = message.replace(secret, "***")
     return ok, message
 
 
-def _diagnose(connection: Connection) -> tuple[bool, str]:
+def _diagnose_unmasked(connection: Connection) -> tuple[bool, str]:
     gates: list[SleepingGate] = []
 
     def gate(budget: RequestBudget) -> SleepingGate:
-        gates.append(sleeping_gate(budget, max_wait=BUDGET_PATIENCE))
+        gates.append(sleeping_gate(budget, max_wait=MAX_BUDGET_WAIT))
         return gates[-1]
 
     try:
@@ -101,34 +93,34 @@ def _diagnose(connection: Connection) -> tuple[bool, str]:
     except ThreeCommasError as error:
         return False, f"Nothing was sent. {error}"
     connect, answer = client.timeouts
-    client.transport.timeouts = (min(connect, PATIENCE), min(answer, PATIENCE))
-    ok, message = _in_time(_Examination(client, gates[0], _signs_with(connection)))
+    client.transport.timeouts = (min(connect, REQUEST_TIMEOUT), min(answer, REQUEST_TIMEOUT))
+    ok, message = _run_until_deadline(_Check(client, gates[0], _signs_with(connection)))
     ignored = unknown_extra(connection)
     if ignored:
         message += f" Ignored, because nothing is known of them: the extra fields {', '.join(ignored)}."
     return ok, message
 
 
-def _in_time(examination: _Examination) -> tuple[bool, str]:
-    """Examine in a thread, because nothing can call off a name server that does not answer."""
+def _run_until_deadline(check: _Check) -> tuple[bool, str]:
+    """Run the check in a thread: a name server that does not answer can't be interrupted."""
     results: queue.SimpleQueue[tuple[bool, str]] = queue.SimpleQueue()
-    threading.Thread(target=lambda: results.put(_examine(examination)), daemon=True, name="connection-test").start()
+    threading.Thread(target=lambda: results.put(_run(check)), daemon=True, name="connection-test").start()
     try:
         return results.get(timeout=DEADLINE)
     except queue.Empty:
         return False, (
-            f"No result within {DEADLINE:g} s: {examination.client.base_url} answers too slowly, or its name can't be "
+            f"No result within {DEADLINE:g} s: {check.client.base_url} answers too slowly, or its name can't be "
             "resolved in that time."
         )
 
 
-def _examine(examination: _Examination) -> tuple[bool, str]:
-    client, clock = examination.client, ""
+def _run(check: _Check) -> tuple[bool, str]:
+    client, clock = check.client, ""
     try:
-        clock = _clock(_ask_the_time(examination))
+        clock = _clock_warning(_measure_clock_offset(check))
         accounts = client.list_accounts()
     except ThreeCommasError as error:
-        return False, _explain(error, examination) + clock
+        return False, _explain(error, check) + clock
     except Exception as error:  # Airflow would show it with whatever is in it
         return False, f"The test itself failed: {type(error).__name__}: {error}."
     finally:
@@ -137,7 +129,6 @@ def _examine(examination: _Examination) -> tuple[bool, str]:
 
 
 def _describe(client: ThreeCommasClient, accounts: list[dict[str, Any]]) -> str:
-    """Say what works."""
     other = "paper" if client.mode == "real" else "real"
     if not accounts:
         return (
@@ -152,21 +143,16 @@ def _describe(client: ThreeCommasClient, accounts: list[dict[str, Any]]) -> str:
     )
 
 
-def _ask_the_time(examination: _Examination) -> float:
-    """Ask for the server's time, without key or signature.
-
-    :return: seconds by which this machine's clock is ahead.
-    :raises _NotTheApi: the answer is not one that 3Commas gives.
-    :raises ThreeCommasError: there is no answer, or a refusal.
-    """
+def _measure_clock_offset(check: _Check) -> float:
+    """Request the server's time without key or signature; return the seconds by which this machine's clock is ahead."""
     import requests
 
-    client, gate = examination.client, examination.gate
+    client, gate = check.client, check.gate
     gate.admit()
     sent = time.time()
     try:
         response = requests.get(
-            f"{client.base_url}/public/api{_TIME}",
+            f"{client.base_url}/public/api{_TIME_PATH}",
             headers={"Accept": "application/json", "User-Agent": f"airflow-provider-3commas/{__version__}"},
             timeout=client.timeouts,
             allow_redirects=False,
@@ -175,7 +161,7 @@ def _ask_the_time(examination: _Examination) -> float:
         )
     except requests.RequestException as error:
         raise ConnectionFailed(f"No answer from {client.base_url}.") from error
-    reply = Reply("GET", _TIME, response.status_code, response.headers, response.content, False, str)
+    reply = Reply("GET", _TIME_PATH, response.status_code, response.headers, response.content, False, str)
     problem = error_for(reply)
     if problem is not None:
         gate.report(problem)
@@ -208,8 +194,8 @@ def _not_the_api(reply: Reply) -> _NotTheApi:
     return _NotTheApi(f"status {reply.status} and {what}", status_code=reply.status)
 
 
-def _clock(ahead: float) -> str:
-    """Say that the clock is far off; nothing if it is not."""
+def _clock_warning(ahead: float) -> str:
+    """Return a warning if the clock is far off, else an empty text."""
     if abs(ahead) <= CLOCK_TOLERANCE:
         return ""
     off = f"{describe_duration(abs(ahead))} {'ahead of' if ahead > 0 else 'behind'}"
@@ -219,15 +205,15 @@ def _clock(ahead: float) -> str:
     )
 
 
-def _explain(error: ThreeCommasError, examination: _Examination) -> str:
-    """Say what an error means for whoever set the connection up."""
+def _explain(error: ThreeCommasError, check: _Check) -> str:
+    """Return what an error means for the person who set the connection up."""
     for kind, explain in _EXPLANATIONS.items():
         if isinstance(error, kind):
-            return explain(error, examination)
+            return explain(error, check)
     return str(error)
 
 
-def _budget(error: ThreeCommasError, _: _Examination) -> str:
+def _budget_used_up(error: ThreeCommasError, _: _Check) -> str:
     left = describe_duration(error.retry_after or 0)
     if isinstance(error, WaitForBudget) and error.reason is Reason.PAUSE:
         return (
@@ -240,81 +226,81 @@ def _budget(error: ThreeCommasError, _: _Examination) -> str:
     )
 
 
-def _unauthorized(error: ThreeCommasError, examination: _Examination) -> str:
+def _unauthorized(error: ThreeCommasError, check: _Check) -> str:
     if error.code == "signature_invalid":
         return (
-            f"Wrong signature ({_said(error)}): 3Commas knows the API key, but the {examination.signs_with} does not "
+            f"Wrong signature ({_code(error)}): 3Commas knows the API key, but the {check.signs_with} does not "
             "belong to it, or is not complete. Copy it again, from the same API key. If it is right, see whether the "
             f"key is limited to IP addresses: the answer is a 401 then too, and this test ran on {_machine()}."
         )
     return (
-        f"API key refused ({_said(error)}). 3Commas gives the same answer for a wrong key, an expired one, and an IP "
+        f"API key refused ({_code(error)}). 3Commas gives the same answer for a wrong key, an expired one, and an IP "
         "address that is not on the key's list. Copy the key again, then check the list: this test ran on "
         f"{_machine()}, and workers may go out from other addresses."
     )
 
 
-def _forbidden(error: ThreeCommasError, _: _Examination) -> str:
+def _forbidden(error: ThreeCommasError, _: _Check) -> str:
     return (
-        f"Key and signature are good, but the key must not read accounts ({_said(error)}). In 3Commas, give it the "
+        f"Key and signature are good, but the key must not read accounts ({_code(error)}). In 3Commas, give it the "
         "permission ACCOUNTS_READ and, to sell, ACCOUNTS_WRITE."
     )
 
 
-def _plan(error: ThreeCommasError, _: _Examination) -> str:
+def _plan(error: ThreeCommasError, _: _Check) -> str:
     return (
-        f"The 3Commas subscription plan does not include this use of the API ({_said(error)}). Waiting does not help. "
+        f"The 3Commas subscription plan does not include this use of the API ({_code(error)}). Waiting does not help. "
         "Reading needs a plan with API access, selling one with write access."
     )
 
 
-def _rate_limit(error: ThreeCommasError, _: _Examination) -> str:
+def _rate_limit(error: ThreeCommasError, _: _Check) -> str:
     return (
-        f"Rate limit ({_said(error)}): {describe_duration(error.retry_after or 0)} left. Everything that uses this key "
+        f"Rate limit ({_code(error)}): {describe_duration(error.retry_after or 0)} left. Everything that uses this key "
         "pauses until then. If that happens again, something else uses the key too: lower the requests per minute."
     )
 
 
-def _ban(error: ThreeCommasError, _: _Examination) -> str:
+def _ban(error: ThreeCommasError, _: _Check) -> str:
     return (
-        f"The IP address of {_machine()} is banned for going on after a rate limit ({_said(error)}): at least "
+        f"The IP address of {_machine()} is banned for going on after a rate limit ({_code(error)}): at least "
         f"{describe_duration(error.retry_after or 0)} left. Send nothing until then; each try makes it longer."
     )
 
 
-def _no_connection(error: ThreeCommasError, examination: _Examination) -> str:
+def _no_connection(error: ThreeCommasError, check: _Check) -> str:
     from requests.exceptions import ProxyError
 
-    causes = list(_causes(error))
-    url = examination.client.base_url
-    reason = next((str(cause) for cause in reversed(causes) if str(cause)), type(error).__name__)
-    if any(isinstance(cause, ProxyError) for cause in causes):
+    chain = causes(error)
+    url = check.client.base_url
+    reason = next((str(cause) for cause in reversed(chain) if str(cause)), type(error).__name__)
+    if any(isinstance(cause, ProxyError) for cause in chain):
         return f"Host unreachable: the proxy on the way to {url} fails ({reason}). Check HTTPS_PROXY and NO_PROXY."
     for kind, explain in _NETWORK.items():
-        for cause in causes:
+        for cause in chain:
             if isinstance(cause, kind):
-                return explain(cause, url, examination.client.timeouts)
+                return explain(cause, url, check.client.timeouts)
     return f"Host unreachable: no connection to {url} ({reason})."
 
 
-def _no_answer(error: ThreeCommasError, examination: _Examination) -> str:
+def _no_answer(error: ThreeCommasError, check: _Check) -> str:
     if error.status_code is None:
-        return _no_connection(error, examination)
-    url = examination.client.base_url
+        return _no_connection(error, check)
+    url = check.client.base_url
     if error.status_code >= 500:
         return f"{url} has trouble of its own (status {error.status_code}). Try again in some minutes. {error}"
     return f"{url} answers, but not as the 3Commas API does. Check the host, and any proxy in between. {error}"
 
 
-def _wrong_host(error: ThreeCommasError, examination: _Examination) -> str:
+def _wrong_host(error: ThreeCommasError, check: _Check) -> str:
     return (
-        f"{examination.client.base_url} answers, but is not the 3Commas API: it sent {error}. The key was not sent "
+        f"{check.client.base_url} answers, but is not the 3Commas API: it sent {error}. The key was not sent "
         "there. Check the host (leave it empty for the real 3Commas), and any proxy or login page in between."
     )
 
 
-_EXPLANATIONS: dict[type[ThreeCommasError], Callable[[ThreeCommasError, _Examination], str]] = {
-    WaitForBudget: _budget,
+_EXPLANATIONS: dict[type[ThreeCommasError], Callable[[ThreeCommasError, _Check], str]] = {
+    WaitForBudget: _budget_used_up,
     AuthenticationError: _unauthorized,
     PermissionDenied: _forbidden,
     PlanLimitReached: _plan,
@@ -370,16 +356,8 @@ _NETWORK: dict[type[BaseException], Callable[[BaseException, str, tuple[float, f
 }
 
 
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error and, one after the other, what it came from."""
-    cause: BaseException | None = error
-    while cause is not None:
-        yield cause
-        cause = cause.__cause__ or cause.__context__
-
-
-def _said(error: ThreeCommasError) -> str:
-    """Repeat status and code of a refusal, by which it can be looked up."""
+def _code(error: ThreeCommasError) -> str:
+    """Return status and code of a refusal, by which it can be looked up."""
     return " ".join(str(part) for part in (error.status_code, error.code) if part)
 
 

@@ -1,4 +1,4 @@
-"""The gates at which this provider's requests wait for the budget, all of which report to Airflow's metrics."""
+"""The gates at which this provider's requests wait for the request budget; all of them send Airflow metrics."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def sleeping_gate(budget: RequestBudget, priority: Priority = Priority.POLL, **o
 
 
 def raising_gate(budget: RequestBudget) -> RaisingGate:
-    """Return a gate for a trigger, or for a sensor that leaves its worker: it says how long to wait."""
+    """Return a gate for a trigger, or for a sensor that leaves its worker: it raises how long to wait."""
     return RaisingGate(budget, Priority.POLL, observer=BudgetMetrics())
 
 
 class BudgetMetrics:
-    """Report what happens at a gate to Airflow's metrics: StatsD, Datadog or OpenTelemetry, as it is configured.
+    """Airflow metrics of a gate, sent to StatsD, Datadog or OpenTelemetry as configured.
 
     Names begin with ``threecommas.budget.``. For each priority, ``sell`` and ``poll``: ``remaining.PRIORITY`` (gauge),
     requests left at this moment; ``waited.PRIORITY`` (timer), how long a request had to wait; ``waits.PRIORITY``
@@ -35,20 +35,20 @@ class BudgetMetrics:
     """
 
     def admitted(self, priority: Priority, waited: float, remaining: int) -> None:
-        """Report that a request may be sent."""
+        """Record the remaining budget and the wait of a request that may be sent."""
         from airflow.providers.common.compat.sdk import Stats
 
         Stats.gauge(f"threecommas.budget.remaining.{priority}", remaining)
         Stats.timing(f"threecommas.budget.waited.{priority}", timedelta(seconds=waited))
 
     def waiting(self, priority: Priority, seconds: float, reason: Reason | None) -> None:
-        """Report that a request has to wait."""
+        """Count a request that has to wait."""
         from airflow.providers.common.compat.sdk import Stats
 
         Stats.incr(f"threecommas.budget.waits.{priority}")
 
     def paused(self, seconds: float) -> None:
-        """Report that the whole key pauses."""
+        """Record a pause of the whole key."""
         from airflow.providers.common.compat.sdk import Stats
 
         Stats.incr("threecommas.budget.pauses")

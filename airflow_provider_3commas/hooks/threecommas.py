@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class ThreeCommasHook(BaseHook):
-    """Manage a ``threecommas`` connection and sign requests to the 3Commas REST API with it.
+    """Sign requests to the 3Commas REST API with the credentials of a ``threecommas`` connection.
 
     The connection holds the API key in ``login``; the HMAC secret *or* the RSA private key (PEM) in ``password`` or,
     the private key only, in ``extra.private_key``; the base URL in ``host`` if it is not the real one; and in
@@ -29,7 +29,8 @@ class ThreeCommasHook(BaseHook):
     sleeps, and says so in the log.
 
     :param threecommas_conn_id: id of the connection.
-    :param gate: makes the gate at which requests wait for the budget; by default one that sleeps, behind the sells.
+    :param gate: builds the gate at which requests wait for the request budget; by default one that sleeps, with less
+        priority than sell-alls.
     """
 
     conn_name_attr = "threecommas_conn_id"
@@ -46,15 +47,13 @@ class ThreeCommasHook(BaseHook):
     def get_conn(self) -> ThreeCommasClient:
         """Return the client of this connection; the same one, with its kept-alive session, at every call.
 
-        :return: the client.
         :raises ConfigurationError: the connection cannot be used; nothing was sent.
         """
         return self._client
 
-    def conn_that_sells(self) -> ThreeCommasClient:
-        """Return the client of this connection, which has to be understood in full: a typo in ``mode`` would sell.
+    def get_conn_for_selling(self) -> ThreeCommasClient:
+        """Return the client of ``get_conn``, but refuse unknown keys in ``extra``: a typo in ``mode`` would sell.
 
-        :return: the same client as ``get_conn``.
         :raises ConfigurationError: the connection cannot be used, or has a key in ``extra`` that is not known.
         """
         client = self._client
@@ -77,16 +76,16 @@ class ThreeCommasHook(BaseHook):
     def test_connection(self) -> tuple[bool, str]:
         """Test the connection with read-only requests.
 
-        :return: whether it does, and sentences for the person who pressed the button; no secret in them.
+        :return: whether it works, and sentences for the person who pressed the button; no secret in them.
         """
         from airflow_provider_3commas.hooks.connection_check import diagnose
 
         return diagnose(self.get_connection(self.threecommas_conn_id))
 
     def validate(self) -> bool:
-        """Prove that the API key and the signature are good.
+        """Check that the API key and the signature are good; the key needs no permission.
 
-        :return: ``True``.
+        :return: ``True``; the API answers 401 rather than ``False``.
         :raises ThreeCommasError: they are not, or the request failed.
         """
         return self.get_conn().validate()
@@ -104,7 +103,7 @@ class ThreeCommasHook(BaseHook):
 
         :param account_id: id of the account, a positive integer.
         :return: the Account, credentials replaced, fractional JSON numbers as ``Decimal``.
-        :raises ThreeCommasError: the request failed.
+        :raises ThreeCommasError: the request failed, or the reply is not this account.
         """
         return self.get_conn().get_account(account_id)
 
@@ -114,26 +113,24 @@ class ThreeCommasHook(BaseHook):
         Sends at once, without preflight or journal: ``SellAllToBtcOperator`` is the safe way to do this in a DAG.
 
         :param account_id: id of the account, a positive integer.
-        :return: the Account when the orders were created, credentials replaced.
-        :raises ThreeCommasError: see ``airflow_provider_3commas.api.errors`` for what each class says of the sell.
+        :return: the Account when the orders were created (not filled), credentials replaced.
+        :raises RequestRejected: certainly not carried out.
+        :raises ConnectionFailed: not sent.
+        :raises OutcomeUnknown: may or may not have been carried out; look at the account before selling again.
+        :raises ThreeCommasError: see ``airflow_provider_3commas.api.errors`` for what the other classes mean.
         """
-        return self.conn_that_sells().sell_all_to_btc(account_id)
+        return self.get_conn_for_selling().sell_all_to_btc(account_id)
 
     def sell_all_to_usd(self, account_id: int | str) -> dict[str, Any]:
-        """Sell everything on the account into USD, on most exchanges a dollar stablecoin. Can't be undone.
-
-        :param account_id: id of the account, a positive integer.
-        :return: as ``sell_all_to_btc``.
-        :raises ThreeCommasError: as ``sell_all_to_btc``.
-        """
-        return self.conn_that_sells().sell_all_to_usd(account_id)
+        """Like ``sell_all_to_btc``, but into USD, on most exchanges a dollar stablecoin. Can't be undone."""
+        return self.get_conn_for_selling().sell_all_to_usd(account_id)
 
     def load_balances(self, account_id: int | str) -> dict[str, Any]:
-        """Ask 3Commas to fetch the account's balances from the exchange anew.
+        """Request that 3Commas fetches the account's balances from the exchange; its view may lag for a while after.
 
         :param account_id: id of the account, a positive integer.
         :return: the Account as 3Commas sees it at this moment.
-        :raises ThreeCommasError: the request failed.
+        :raises ThreeCommasError: the request failed, or the reply is not this account.
         """
         return self.get_conn().load_balances(account_id)
 
@@ -141,8 +138,9 @@ class ThreeCommasHook(BaseHook):
         """Return the account's holdings, the rows of ``account_table_data``, with ``Decimal`` amounts.
 
         :param account_id: id of the account, a positive integer.
-        :return: one row a currency.
-        :raises ThreeCommasError: the request failed.
+        :return: one row per currency and wallet, ``None`` for amounts that can't be read; empty if 3Commas has no view
+            of the account at the moment.
+        :raises ThreeCommasError: the request failed, or the reply is not a list of objects.
         """
         return self.get_conn().get_balances(account_id)
 
@@ -150,7 +148,8 @@ class ThreeCommasHook(BaseHook):
         """Return how many bots, deals, SmartTrades, orders and grid bots are active on the account.
 
         :param account_id: id of the account, a positive integer.
-        :return: counts by the API's names, e.g. ``active_bots_count``.
-        :raises ThreeCommasError: the request failed.
+        :return: counts by the API's names, e.g. ``{"active_bots_count": 5, ...}``; ``None`` for what is not a count,
+            which is not zero: nothing is known about it.
+        :raises ThreeCommasError: the request failed, or the reply holds no counts.
         """
         return self.get_conn().get_active_entities(account_id)

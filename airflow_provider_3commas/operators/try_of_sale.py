@@ -51,7 +51,7 @@ class TryOfSale:
                 raise LiquidationRefused(problem)
             sale = read_sale(operator)
             environment = Environment(
-                client=operator.hook.conn_that_sells(),
+                client=operator.hook.get_conn_for_selling(),
                 store=self._store,
                 claims=operator.claims(),
                 task_state=self._task_state,

@@ -39,7 +39,7 @@ def check(url: str, path: str, checks: int) -> list[float]:
         start = time.perf_counter_ns()
         answer = budget.reserve(Priority.POLL, answer.ticket)
         spent.append((time.perf_counter_ns() - start) / 1000)
-    if trouble := budget.status().trouble:
+    if trouble := budget.status().store_error:
         raise SystemExit(trouble)
     budget.close()
     return spent

@@ -13,6 +13,8 @@ from airflow_provider_3commas.api import Credentials
 from airflow_provider_3commas.api.client import ThreeCommasClient
 
 SECRET = "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j"
+#: The reply to a request for account 12.
+ACCOUNT = b'{"id": 12, "name": "Main", "api_key": "exchange-key", "total": {"amount": 6.365483686831153}}'
 
 
 class ScriptedServer:
@@ -71,6 +73,15 @@ class ScriptedServer:
 
     def close(self) -> None:
         self._listener.close()
+
+
+def headers_of(request: bytes) -> dict[str, str]:
+    lines = request.decode("latin-1").split("\r\n\r\n")[0].split("\r\n")[1:]
+    return dict(line.split(": ", 1) for line in lines)
+
+
+def target_of(request: bytes) -> str:
+    return request.split(b" ")[1].decode("ascii")
 
 
 def reply(body: bytes, status: str = "200 OK", *headers: str, length: int | None = None) -> bytes:

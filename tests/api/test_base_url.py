@@ -19,7 +19,7 @@ from airflow_provider_3commas.api.base_url import check_base_url
         ("http://[::1]:8080", "http://[::1]:8080"),
     ],
 )
-def test_usable(url, base):
+def test_a_usable_address_is_scheme_host_and_port(url, base):
     assert check_base_url(url) == base
 
 
@@ -39,7 +39,7 @@ def test_usable(url, base):
         ("https://[::1", "not an address"),
     ],
 )
-def test_refused(url, says):
+def test_an_address_that_cannot_be_meant_is_refused(url, says):
     with pytest.raises(ConfigurationError, match=says) as caught:
         check_base_url(url)
     assert "secret" not in str(caught.value).replace("secret into", "")

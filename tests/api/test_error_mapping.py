@@ -44,7 +44,7 @@ def client():
 
 @pytest.mark.parametrize("send", ["get_account", "sell_all_to_btc"])
 @pytest.mark.parametrize(("status", "body", "kind"), ROWS)
-def test_each_row_of_the_table(requests_mock, client, send, status, body, kind):
+def test_each_row_of_the_table_raises_its_class(requests_mock, client, send, status, body, kind):
     requests_mock.register_uri(
         "GET" if send == "get_account" else "POST",
         READ if send == "get_account" else SELL,
@@ -69,7 +69,7 @@ def test_each_row_of_the_table(requests_mock, client, send, status, body, kind):
 
 @pytest.mark.parametrize("status", [500, 502, 503, 504, 520, 521, 522, 523, 524, 408, 409, 451, 599])
 @pytest.mark.parametrize("body", [b"<html>Bad gateway</html>", b"", b'{"error": "unknown_error"}'])
-def test_gateways_and_faults_leave_it_unknown(requests_mock, client, status, body):
+def test_gateways_and_faults_leave_a_sell_all_unknown(requests_mock, client, status, body):
     requests_mock.post(SELL, status_code=status, content=body)
     with pytest.raises(api.OutcomeUnknown):
         client.sell_all_to_btc(12)
@@ -92,7 +92,7 @@ def test_a_refusal_of_a_sell_that_is_not_in_the_table_is_unknown(requests_mock, 
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_redirects(requests_mock, client, status):
+def test_a_redirect_is_refused_for_a_read_and_unknown_for_a_sell_all(requests_mock, client, status):
     away = {"Location": "https://elsewhere.example/"}
     requests_mock.get(READ, status_code=status, headers=away)
     requests_mock.post(SELL, status_code=status, headers=away)
@@ -120,7 +120,7 @@ def test_redirects(requests_mock, client, status):
         (503, {}, None),
     ],
 )
-def test_how_long_to_wait(requests_mock, client, status, headers, seconds):
+def test_retry_after_is_read_or_assumed_and_bounded(requests_mock, client, status, headers, seconds):
     requests_mock.get(READ, status_code=status, text="slow down", headers=headers)
     with pytest.raises(api.ThreeCommasError) as caught:
         client.get_account(12)

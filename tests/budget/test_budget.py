@@ -117,7 +117,7 @@ def test_status_counts_nothing(budgets):
     for _ in range(2):
         status = budget.status()
     assert (status.limit, status.used, status.remaining, status.remaining_for_sells) == (50, 1, 44, 48)
-    assert (status.waiting, status.paused_for, status.trouble) == (0, 0.0, None)
+    assert (status.waiting, status.paused_for, status.store_error) == (0, 0.0, None)
 
 
 def test_a_reservation_tells_what_is_left(budgets):
@@ -144,7 +144,7 @@ def test_a_process_has_one_budget_for_the_same_parameters():
 def test_without_url_and_path_only_this_process_is_counted(clock):
     budget = RequestBudget("key", REAL, clock=clock)
     assert use_up(budget, POLL) > 0
-    assert budget.status().trouble is None
+    assert budget.status().store_error is None
     budget.close()
 
 
@@ -174,7 +174,7 @@ for budget in budgets:
     budget._lock.release()
     budget.reserve(Priority.SELL)
 assert (budgets[0].status().used, budgets[1].status().used) == (3, 2)
-assert budgets[0].status().trouble is None
+assert budgets[0].status().store_error is None
 """
     root = Path(airflow_provider_3commas.__file__).parents[1]
     command = [sys.executable, "-W", "error", "-W", "ignore::DeprecationWarning", "-c", script]
@@ -263,7 +263,7 @@ def still_counts(budget: RequestBudget, caplog, *words: str) -> None:
     assert use_up(budget, SELL) <= 97
     assert len(warnings(caplog)) == 1
     assert all(word in warnings(caplog)[0] for word in words)
-    assert budget.status().trouble in warnings(caplog)[0]
+    assert budget.status().store_error in warnings(caplog)[0]
 
 
 def test_a_path_that_is_a_directory(budgets, tmp_path, caplog):
@@ -282,7 +282,7 @@ def test_a_corrupt_file_is_named_with_what_to_do_about_it(budgets, tmp_path, cap
     still_counts(budget, caplog, f"Delete {path}")
     path.unlink()
     monkeypatch.setattr(budget, "_retry_at", 0.0)
-    assert (budget.status().used, budget.status().trouble) == (98, None)
+    assert (budget.status().used, budget.status().store_error) == (98, None)
     assert warnings(caplog)[1:] == ["The request budget is shared again."]
     # What was counted alone is in the new file.
     assert not budgets(path=path).reserve(SELL).granted
@@ -319,7 +319,7 @@ def test_text_that_is_not_utf_8_is_begun_anew(budgets, tmp_path):
         connection.execute("UPDATE budget SET ledger = CAST(x'ff' AS TEXT)")
     connection.close()
     assert budget.reserve(SELL).granted
-    assert (budget.status().used, budget.status().trouble) == (1, None)
+    assert (budget.status().used, budget.status().store_error) == (1, None)
 
 
 def test_a_full_disk(budgets, caplog):
@@ -332,7 +332,7 @@ def test_a_full_disk(budgets, caplog):
 
 
 def test_a_file_that_is_locked_for_too_long(budgets, tmp_path, caplog, monkeypatch):
-    monkeypatch.setattr(store, "PATIENCE", 0.05)
+    monkeypatch.setattr(store, "STORE_TIMEOUT", 0.05)
     path = tmp_path / "budget.sqlite"
     budget = budgets(path=path)
     assert budget.reserve(SELL).granted
@@ -353,7 +353,7 @@ def test_a_file_that_was_deleted_is_made_again_and_shared_again(budgets, tmp_pat
     second.reserve(SELL)
     first.reserve(SELL)
     assert second.status().used == 2
-    assert first.status().trouble is None
+    assert first.status().store_error is None
 
 
 def test_many_that_make_the_file_at_the_same_moment(budgets, tmp_path):
@@ -367,7 +367,7 @@ def test_many_that_make_the_file_at_the_same_moment(budgets, tmp_path):
 
         with ThreadPoolExecutor(len(crowd)) as pool:
             assert all(pool.map(reserve, crowd))
-        assert [budget.status().trouble for budget in crowd] == [None] * len(crowd)
+        assert [budget.status().store_error for budget in crowd] == [None] * len(crowd)
         assert crowd[0].status().used == len(crowd)
 
 
@@ -389,9 +389,9 @@ def test_a_pause_that_was_known_or_is_learnt_without_the_store_holds(budgets, tm
     for file in tmp_path.iterdir():
         file.write_bytes(os.urandom(file.stat().st_size))
     assert budget.reserve(SELL).reason is Reason.PAUSE
-    assert budget.status().trouble
+    assert budget.status().store_error
     budget.report(RateLimitExceeded("", retry_after=200))
-    assert budget.paused_for() == pytest.approx(201)
+    assert budget.status().paused_for == pytest.approx(201)
 
 
 def test_redis_without_its_package_counts_alone_and_says_what_to_install(monkeypatch, caplog):
@@ -405,7 +405,7 @@ def test_redis_without_its_package_counts_alone_and_says_what_to_install(monkeyp
 def test_an_option_that_makes_redis_answer_with_text_changes_nothing(redis_url):
     budget = RequestBudget("key", REAL, url=f"{redis_url}?decode_responses=True", requests_per_minute=5)
     assert use_up(budget, SELL) == 5
-    assert (budget.status().used, budget.status().trouble) == (5, None)
+    assert (budget.status().used, budget.status().store_error) == (5, None)
     budget.close()
 
 
@@ -437,7 +437,7 @@ def test_an_option_that_redis_does_not_know_counts_alone(caplog):
 def test_which_replies_make_everybody_pause(budgets, error, pause):
     assert budgets().report(error) == pytest.approx(pause)
     other = budgets()
-    assert other.paused_for() == pytest.approx(pause)
+    assert other.status().paused_for == pytest.approx(pause)
     assert other.reserve(SELL).granted is (pause == 0)
     assert budgets(api_key="another").reserve(SELL).granted
 
@@ -554,7 +554,7 @@ def test_callers_of_one_trigger_gate_each_have_a_place(budgets):
 def test_a_gate_without_observer_passes_replies_on(budgets):
     budget = budgets()
     RaisingGate(budget, POLL).report(IpBanned("", status_code=418))
-    assert budget.paused_for() == pytest.approx(601)
+    assert budget.status().paused_for == pytest.approx(601)
 
 
 def test_threads_share_a_sleeping_gate(budgets):

@@ -54,7 +54,7 @@ while time.monotonic() < end:
         break
     except ThreeCommasError as error:
         print(type(error).__name__, flush=True)
-print("trouble" if budget.status().trouble else "fine", flush=True)
+print("trouble" if budget.status().store_error else "fine", flush=True)
 """
 
 
@@ -188,7 +188,7 @@ def test_redis_killed_in_the_middle_is_told_once_and_loses_no_sell(tmp_path, cap
             monkeypatch.setattr(budget, "_retry_at", 0.0)
             # Redis came back empty: what was counted meanwhile is written to it.
             assert budget.status().used == 5
-            assert budget.status().trouble is None
+            assert budget.status().store_error is None
             other = RequestBudget("key", "https://api.3commas.io", requests_per_minute=5, url=url)
             assert not other.reserve(Priority.SELL).granted
         finally:
@@ -202,13 +202,13 @@ def test_redis_gone_at_the_start_and_a_wrong_password_are_told_without_the_passw
     with redis_server(tmp_path) as (server, url):
         wrong = RequestBudget("key", "https://api.3commas.io", url=url.replace("a-pass-word", "other%20word"))
         assert wrong.reserve(Priority.SELL).granted
-        assert "username-password pair" in wrong.status().trouble
+        assert "username-password pair" in wrong.status().store_error
         wrong.close()
         server.kill()
         server.wait()
         budget = RequestBudget("key", "https://api.3commas.io", url=url)
         assert budget.reserve(Priority.SELL).granted
-        assert "refused" in budget.status().trouble
+        assert "refused" in budget.status().store_error
     assert not any(word in caplog.text for word in ("a-pass-word", "other%20word", "other word"))
 
 

@@ -17,7 +17,7 @@ import airflow_provider_3commas
 from airflow_provider_3commas.api import ConfigurationError
 from airflow_provider_3commas.api.errors import LiquidationRefused
 from airflow_provider_3commas.budget import AccountTaken, Claim, Claimant, Outcome, Reach, RequestBudget
-from airflow_provider_3commas.budget.claim_rules import CLOCKS_DIFFER, LONGEST_TEXT, MOST
+from airflow_provider_3commas.budget.claim_rules import MAX_CLAIMS, MAX_CLOCK_SKEW, MAX_STORED_BYTES
 from tests.budget.claiming import ACCOUNT, ANNA, BERT, CARL, REAL, START, WITHIN, later, read, refused
 
 # --- who may ---------------------------------------------------------------------------------------------------------
@@ -231,12 +231,12 @@ def test_nobody_else_can_give_a_claim_up(claims, others):
 
 
 def test_what_is_kept_of_an_account_is_bounded(stores, claims, clock):
-    for number in range(3 * MOST):
+    for number in range(3 * MAX_CLAIMS):
         clock.now += 1
         claims.claim(ACCOUNT, Claimant("x" * 990 + str(number), 1), None)
-    assert len(read(stores())) < LONGEST_TEXT
-    assert read(stores()).count(b'"task"') == MOST
-    assert claims.holder(ACCOUNT).task.endswith(str(3 * MOST - 1))
+    assert len(read(stores())) < MAX_STORED_BYTES
+    assert read(stores()).count(b'"task"') == MAX_CLAIMS
+    assert claims.holder(ACCOUNT).task.endswith(str(3 * MAX_CLAIMS - 1))
 
 
 @pytest.mark.parametrize(
@@ -291,10 +291,10 @@ def test_a_claim_from_far_ahead_grows_old_from_now_on(claims, others, clock):
 
 
 def test_a_claim_from_as_far_ahead_as_clocks_may_differ_keeps_its_time(claims, clock):
-    clock.now += CLOCKS_DIFFER / 1000
+    clock.now += MAX_CLOCK_SKEW / 1000
     claims.claim(ACCOUNT, ANNA, WITHIN)
     clock.now = START
-    assert claims.holder(ACCOUNT).at == START * 1000 + CLOCKS_DIFFER
+    assert claims.holder(ACCOUNT).at == START * 1000 + MAX_CLOCK_SKEW
 
 
 def test_the_clock_of_redis_counts_for_everybody(module_redis_url):
@@ -357,7 +357,7 @@ budgets = [RequestBudget("key", "https://api.3commas.io", path=Path(sys.argv[1])
            RequestBudget("key", "https://api.3commas.io", url="memory://")]
 for budget in budgets:
     budget.claims.claim(1, Claimant("parent", 1), 600)
-for lock in (budgets[0]._lock, claims._process.lock, store._texts_lock):
+for lock in (budgets[0]._lock, claims._process_claims.lock, store._texts_lock):
     lock.acquire()  # as another thread may have, at the moment of the fork
 if os.fork() == 0:
     refused = 0

@@ -9,7 +9,7 @@ import pytest
 
 from airflow_provider_3commas.budget import Claim, Outcome, Reach, RequestBudget
 from airflow_provider_3commas.budget import claims as claims_module
-from airflow_provider_3commas.budget.claim_rules import LONGEST_TEXT, encode_history
+from airflow_provider_3commas.budget.claim_rules import MAX_STORED_BYTES, encode_history
 from airflow_provider_3commas.budget.store import RETRY_STORE_AFTER, StoreUnavailable
 from tests.budget.claiming import ACCOUNT, ANNA, BERT, CARL, REAL, START, WITHIN, read, refused, warnings, write
 
@@ -31,7 +31,7 @@ RUBBISH = [
     b'[{"task": "a", "try_number": 1, "at": 1e400, "outcome": "sold"}]',
     b'[{"task": "a", "try_number": 1, "at": 300000000000000, "outcome": "sold"}]',
     b'[{"task": "a", "try_number": 1, "at": 1, "outcome": "eaten"}]',
-    b"[" + b" " * LONGEST_TEXT + b"]",
+    b"[" + b" " * MAX_STORED_BYTES + b"]",
 ]
 
 
@@ -231,7 +231,7 @@ def test_what_is_claimed_alone_has_the_stores_time_as_far_as_it_is_known(sqlite_
 def test_a_store_that_breaks_for_the_claims_goes_on_counting_requests(sqlite_budget, switch):
     switch.broken = True
     sqlite_budget.claims.claim(ACCOUNT, ANNA, WITHIN)
-    assert sqlite_budget.status().trouble is None
+    assert sqlite_budget.status().store_error is None
 
 
 def test_a_file_that_cannot_be_used(tmp_path, caplog):

@@ -50,7 +50,7 @@ def run(capsys):
 
 
 class TestAccounts:
-    def test_table(self, run, simulator):
+    def test_accounts_are_a_table_by_default(self, run, simulator):
         status, out, err = run("accounts")
         assert (status, err) == (0, "")
         for shown in ("id", "sell_all", "locked", "32402783", "My Binance US", "Binance US Spot", "yes", "no"):
@@ -66,17 +66,17 @@ class TestAccounts:
         assert Decimal(row["value_usd"]) > 1000
 
     @pytest.mark.parametrize("output", ["yaml", "plain"])
-    def test_other_forms_of_airflow(self, run, simulator, output):
+    def test_airflows_other_output_forms_work(self, run, simulator, output):
         status, out, _ = run("accounts", "-o", output)
         assert status == 0
         assert "My Binance US" in out
 
-    def test_all_pages(self, run, simulate):
+    def test_accounts_of_all_pages_are_listed(self, run, simulate):
         simulator = simulate({"extends": "fleet", "fleet": {"count": 130}})
         rows = json.loads(run("accounts", "-o", "json")[1])
         assert [row["id"] for row in rows] == [account["id"] for account in simulator.state()["accounts"]]
 
-    def test_none(self, run, simulate):
+    def test_no_accounts_is_an_empty_list(self, run, simulate):
         simulate({"extends": "calm", "accounts": []})
         assert run("accounts")[:2] == (0, "No data found\n")
         assert json.loads(run("accounts", "-o", "json")[1]) == []
@@ -105,7 +105,7 @@ class TestAccounts:
 
 
 class TestBalances:
-    def test_table_most_valuable_first(self, run, simulator):
+    def test_balances_are_a_table_with_the_most_valuable_first(self, run, simulator):
         status, out, err = run("balances", simulator.account_id)
         assert (status, err) == (0, "")
         lines = [line.split(" | ") for line in out.splitlines()]
@@ -125,7 +125,7 @@ class TestBalances:
         assert doge["value_btc"].startswith("0.0000")
         assert {row["currency"] for row in rows} == set(simulator.account()["holdings"])
 
-    def test_only_reads(self, run, simulator):
+    def test_the_commands_only_read(self, run, simulator):
         run("balances", simulator.account_id)
         run("accounts")
         run("validate")
@@ -143,19 +143,19 @@ class TestBalances:
         assert "positive integer" in err
         assert not simulator.journal()
 
-    def test_unknown_account(self, run, simulator):
+    def test_an_unknown_account_ends_with_status_1(self, run, simulator):
         status, out, err = run("balances", 99)
         assert (status, out) == (1, "")
         assert "404 not_found" in err
 
 
 class TestValidate:
-    def test_good(self, run, simulator):
+    def test_a_working_connection_ends_with_status_0(self, run, simulator):
         status, out, err = run("validate")
         assert (status, err) == (0, "")
         assert out.startswith("Connected in real mode")
 
-    def test_bad(self, run, simulator):
+    def test_a_connection_that_does_not_work_ends_with_status_1(self, run, simulator):
         simulator.put_key(simulator.api_key, permissions=[])
         status, out, err = run("validate")
         assert (status, out) == (1, "")
@@ -170,12 +170,12 @@ class TestFailures:
         assert "401" in err
         assert err.count("\n") == 1
 
-    def test_unknown_connection(self, run, simulator):
+    def test_an_unknown_connection_ends_with_status_2(self, run, simulator):
         status, out, err = run("accounts", "--conn-id", "not-there")
         assert (status, out) == (2, "")
         assert "not-there" in err
 
-    def test_connection_that_cannot_be_used(self, run, simulator, monkeypatch):
+    def test_a_connection_that_cannot_be_used_ends_with_status_2(self, run, simulator, monkeypatch):
         value = {**connection_to(simulator), "password": ""}
         monkeypatch.setenv("AIRFLOW_CONN_THREECOMMAS_DEFAULT", json.dumps(value))
         status, _, err = run("accounts")
@@ -191,7 +191,7 @@ class TestFailures:
         assert len(simulator.journal()) == 1
 
     @pytest.mark.parametrize("words", [("balances",), ("accounts", "--output", "xml"), ("sell",), ()])
-    def test_wrong_use(self, run, words):
+    def test_wrong_use_ends_with_status_2(self, run, words):
         assert run(*words)[0] == 2
 
     def test_unknown_extra_does_not_spoil_the_output(self, run, simulate):

@@ -27,7 +27,7 @@ def budget():
     return shared_budget("a-key-of-this-test", "https://api.3commas.io", url="memory://")
 
 
-def test_remaining_budget_and_waiting_time(stats, budget):
+def test_a_request_that_is_sent_reports_the_remaining_budget_and_its_wait(stats, budget):
     SleepingGate(budget, Priority.SELL, observer=BudgetMetrics()).admit()
     [gauge] = stats.gauge.call_args_list
     assert gauge.args[0] == "threecommas.budget.remaining.sell"
@@ -35,7 +35,7 @@ def test_remaining_budget_and_waiting_time(stats, budget):
     stats.timing.assert_called_once_with("threecommas.budget.waited.sell", timedelta(0))
 
 
-def test_pauses(stats, budget):
+def test_a_pause_is_counted_and_timed(stats, budget):
     gate = SleepingGate(budget, Priority.POLL, observer=BudgetMetrics())
     gate.report(RateLimitExceeded("slow down", retry_after=20))
     stats.incr.assert_called_once_with("threecommas.budget.pauses")
@@ -44,7 +44,7 @@ def test_pauses(stats, budget):
     assert timing.args[1] >= timedelta(seconds=20)
 
 
-def test_waits(stats):
+def test_a_wait_is_counted(stats):
     BudgetMetrics().waiting(Priority.POLL, 3.0, None)
     stats.incr.assert_called_once_with("threecommas.budget.waits.poll")
 

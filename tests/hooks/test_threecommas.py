@@ -9,21 +9,19 @@ from unittest import mock
 
 import pytest
 from airflow.sdk import Connection
-from cryptography.hazmat.primitives.asymmetric import rsa
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from airflow_provider_3commas import api
 from airflow_provider_3commas.hooks.connection import EXTRA_KEYS, client_from
 from airflow_provider_3commas.hooks.threecommas import ThreeCommasHook
 from tests.conftest import connection_to
+from tests.hooks.checking import rsa_pem
 
 SECRET = "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j"
 
 
 @pytest.fixture(scope="module")
 def pem():
-    key = rsa.generate_private_key(65537, 2048)
-    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+    return rsa_pem()
 
 
 def connection(**fields):
@@ -52,22 +50,22 @@ class TestConnection:
             ({"host": ""}, "https://api.3commas.io"),
         ],
     )
-    def test_host(self, fields, base_url):
+    def test_host_port_and_schema_become_the_base_url(self, fields, base_url):
         assert client_from(connection(**fields)).base_url == base_url
 
-    def test_uri_form_of_the_environment(self, monkeypatch):
+    def test_the_uri_form_of_the_environment_is_read(self, monkeypatch):
         monkeypatch.setenv("AIRFLOW_CONN_C", f"threecommas://the-key:{SECRET}@127.0.0.1:8080/http?mode=paper&timeout=7")
         client = ThreeCommasHook("c").get_conn()
         assert (client.base_url, client.mode, client.timeouts[1]) == ("http://127.0.0.1:8080", "paper", 7)
 
-    def test_json_form_of_the_environment(self, monkeypatch, pem):
+    def test_the_json_form_of_the_environment_is_read(self, monkeypatch, pem):
         value = {"conn_type": "threecommas", "login": "the-key", "extra": {"private_key": pem, "mode": "paper"}}
         monkeypatch.setenv("AIRFLOW_CONN_C", json.dumps(value))
         assert ThreeCommasHook("c").get_conn().mode == "paper"
 
     @pytest.mark.parametrize("where", ["password", "private_key"])
     @pytest.mark.parametrize("one_line", [False, True])
-    def test_rsa_key_in_either_field(self, pem, where, one_line):
+    def test_an_rsa_key_may_be_in_either_field(self, pem, where, one_line):
         text = pem.replace("\n", " ") if one_line else pem
         fields = {"password": text} if where == "password" else {"password": "", "extra": {"private_key": text}}
         assert "RsaSigner" in repr(client_from(connection(**fields)).transport._credentials)
@@ -93,7 +91,7 @@ class TestConnection:
             ({"password": "", "extra": {"private_key": "***"}}, "mask"),
         ],
     )
-    def test_unusable_one_is_refused_before_anything_is_sent(self, fields, says):
+    def test_an_unusable_connection_is_refused_before_anything_is_sent(self, fields, says):
         with pytest.raises(api.ConfigurationError, match=says) as caught:
             client_from(connection(**fields))
         assert SECRET not in str(caught.value)
@@ -128,14 +126,10 @@ class TestConnection:
 
 class TestMethods:
     @pytest.fixture
-    def simulator(self, simulate):
-        return simulate()
-
-    @pytest.fixture
     def hook(self, simulator):
         return ThreeCommasHook()
 
-    def test_each_fixed_method_speaks_to_its_endpoint(self, simulator, hook):
+    def test_each_method_calls_its_endpoint(self, simulator, hook):
         account_id = simulator.account_id
         assert hook.validate() is True
         assert [account["id"] for account in hook.list_accounts()] == [account_id]
@@ -148,7 +142,7 @@ class TestMethods:
         assert [sell["target"] for sell in simulator.sells()] == ["BTC", "USD"]
         assert len({entry["connection"] for entry in simulator.journal()}) == 1
 
-    def test_fixed_signatures(self):
+    def test_the_methods_have_their_fixed_signatures(self):
         about_one = ["get_account", "sell_all_to_btc", "sell_all_to_usd", "load_balances", "get_balances"]
         methods = {name: ["account_id"] for name in [*about_one, "get_active_entities"]}
         methods |= {name: [] for name in ["validate", "list_accounts", "test_connection", "get_conn"]}

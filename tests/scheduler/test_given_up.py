@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from airflow_provider_3commas.api.transport import PERMISSION_SECONDS
+from airflow_provider_3commas.api.transport import FENCE_MAX_AGE
 from tests.scheduler.cases import ANY, Case, CaseRun
 from tests.scheduler.kill_points import BEGINNINGS, IN_FLIGHT, ORPHANS, POINTS, SUPERVISOR_SECONDS, VICTIMS
 from tests.scheduler.steps import (
@@ -38,7 +38,7 @@ def mark(case_run: CaseRun) -> None:
     reached = case_run.reported_event("reached") or {}
     case_run.mark_task(case_run.case.parameters["state"])
     case_run.wait_for_end()
-    case_run.wait_for("the permission to grow old", lambda: time.time() - reached["time"] > PERMISSION_SECONDS)
+    case_run.wait_for("the permission to grow old", lambda: time.time() - reached["time"] > FENCE_MAX_AGE)
     resume(case_run, stopped)
 
 
