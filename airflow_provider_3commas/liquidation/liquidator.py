@@ -26,6 +26,7 @@ from airflow_provider_3commas.liquidation.journal import Journal, Phase, Subject
 from airflow_provider_3commas.liquidation.preflight import Preflight, refuse_if_too_late
 from airflow_provider_3commas.liquidation.watch import watch
 from airflow_provider_3commas.money import jsonable
+from airflow_provider_3commas.xcom_keys import HOLDINGS_KEY, OUTCOME_KEY
 
 if TYPE_CHECKING:
     from airflow_provider_3commas.liquidation.evidence import Reconciliation
@@ -34,10 +35,6 @@ if TYPE_CHECKING:
 
 #: Key of the journal in the task's state store.
 JOURNAL_KEY = "liquidation"
-#: XCom key of what became of the sale.
-OUTCOME_KEY = "liquidation"
-#: XCom key of the account before the sale.
-HOLDINGS_KEY = "holdings_before"
 
 #: Age in seconds beyond which the account is read again before the sell leaves.
 BASELINE_SECONDS = 60.0

@@ -11,9 +11,6 @@ if TYPE_CHECKING:
 
     from airflow.sdk import Context
 
-#: XCom key of where the report was written to.
-PATH_KEY = "report_path"
-
 _FORMATS = {"html": "html", "htm": "html", "md": "md", "markdown": "md", "json": "json"}
 
 
@@ -115,6 +112,7 @@ class LiquidationReportOperator(BaseOperator):
     def _report(self, ti: Any, states: dict[str, dict[int, str]], index: int) -> dict[str, Any]:
         """Report on one account."""
         from airflow_provider_3commas.report import build_report
+        from airflow_provider_3commas.xcom_keys import FACTS_KEY, HISTORY_KEY, HOLDINGS_KEY, OUTCOME_KEY
 
         def pull(task_id: str, key: str = "return_value") -> Any:
             there = index if index in states[task_id] else -1
@@ -126,11 +124,11 @@ class LiquidationReportOperator(BaseOperator):
         settlement = self.settlement or None
         return build_report(
             account=pull(self.liquidation),
-            holdings_before=pull(self.liquidation, "holdings_before"),
-            liquidation=pull(self.liquidation, "liquidation"),
+            holdings_before=pull(self.liquidation, HOLDINGS_KEY),
+            liquidation=pull(self.liquidation, OUTCOME_KEY),
             settlement=pull(settlement) if settlement else None,
-            history=pull(settlement, "settlement_history") if settlement else None,
-            facts=pull(settlement, "settlement_facts") if settlement else None,
+            history=pull(settlement, HISTORY_KEY) if settlement else None,
+            facts=pull(settlement, FACTS_KEY) if settlement else None,
             liquidation_state=state(self.liquidation),
             settlement_state=state(settlement) if settlement else None,
         )
@@ -138,12 +136,14 @@ class LiquidationReportOperator(BaseOperator):
     def _write(self, ti: Any, path: str, text: str) -> None:
         from airflow.sdk import ObjectStoragePath
 
+        from airflow_provider_3commas.xcom_keys import REPORT_PATH_KEY
+
         target = ObjectStoragePath(path, conn_id=self.conn_id)
         if target.protocol in ("", "file", "local"):
             target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(text.encode())
         self.log.info("Written to %s.", target)
-        ti.xcom_push(PATH_KEY, str(target))
+        ti.xcom_push(REPORT_PATH_KEY, str(target))
 
 
 def _task(source: Any) -> Any:
