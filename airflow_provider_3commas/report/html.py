@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from airflow_provider_3commas.report.charts import curve_chart, curve_shape, holdings_chart
-from airflow_provider_3commas.report.texts import FOOTER, NOTHING, describe, describe_fleet
+from airflow_provider_3commas.report.texts import FOOTER, UNKNOWN, describe, describe_fleet
 
 
 def render_html(report: dict[str, Any]) -> str:
@@ -135,7 +135,7 @@ def _assets(shown: dict[str, Any], heading: int) -> str:
 
 def _amounts(texts: list[str] | None) -> str:
     if texts is None:
-        return f'<td class="tc-right">{NOTHING}</td>'
+        return f'<td class="tc-right">{UNKNOWN}</td>'
     amount, *values = (escape(text) for text in texts)
     return f'<td class="tc-right">{amount}{"".join(map(_small, values))}</td>'
 

@@ -65,7 +65,7 @@ def test_a_loss_that_rounds_to_nothing_has_no_sign():
     ],
 )
 def test_points_in_time(value, text):
-    assert times.moment(value) == text
+    assert times.format_timestamp(value) == text
 
 
 @pytest.mark.parametrize(
