@@ -12,7 +12,7 @@ from starlette.requests import Request  # noqa: TC002  # FastAPI reads the annot
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
-from airflow_provider_3commas.report.view import listed, render
+from airflow_provider_3commas.report.view import render, requested
 
 if TYPE_CHECKING:
     import os
@@ -107,7 +107,7 @@ def _answer(body: bytearray) -> str:
         asked = json.loads(body)
     except (ValueError, RecursionError):
         raise HTTPException(400, "The body is not JSON.") from None
-    if len(listed(asked, "accounts")) > MOST_ACCOUNTS:
+    if len(requested(asked, "accounts")) > MOST_ACCOUNTS:
         raise HTTPException(413, f"More than {MOST_ACCOUNTS} accounts: send them in several requests.")
     # ASCII: half a character, as names that were cut off end in, can't be encoded.
     return json.dumps(render(asked))

@@ -12,15 +12,13 @@ from typing import Any
 from airflow_provider_3commas.report.charts import curve_chart, curve_shape, holdings_chart
 from airflow_provider_3commas.report.texts import FOOTER, UNKNOWN, describe, describe_fleet
 
-# Name and class; a phone has no room for the wide ones.
+# Field, name and class; a phone has no room for the wide ones.
 _FLEET_COLUMNS = [
-    ("Account", ""),
-    ("Status", ""),
-    ("Before", "tc-right tc-wide"),
-    ("After", "tc-right"),
-    ("Slippage", "tc-right tc-wide"),
-    ("Left unsold", "tc-right tc-wide"),
-    ("Time", "tc-right tc-wide"),
+    ("before", "Before", "tc-right tc-wide"),
+    ("after", "After", "tc-right"),
+    ("slippage", "Slippage", "tc-right tc-wide"),
+    ("unsold", "Left unsold", "tc-right tc-wide"),
+    ("time", "Time", "tc-right tc-wide"),
 ]
 
 
@@ -177,6 +175,7 @@ def _list(title: str, texts: list[str], level: int) -> str:
 def _fleet(fleet: dict[str, Any]) -> str:
     shown = describe_fleet(fleet)
     rows = "".join(_fleet_row(number, row) for number, row in enumerate(shown["rows"]))
+    columns = [("Account", ""), ("Status", ""), *((name, style) for _, name, style in _FLEET_COLUMNS)]
     accounts = "".join(
         f'<details class="tc-one" id="account-{number}"><summary><bdi>{escape(row["title"])}</bdi></summary>'
         f"{_account(report, describe(report), f'a{number}', heading=2)}</details>"
@@ -185,18 +184,15 @@ def _fleet(fleet: dict[str, Any]) -> str:
     return (
         f'<div class="tc-head"><h1>Liquidation of a fleet</h1></div><p class="tc-sub">{escape(shown["statuses"])}</p>'
         f'<p class="tc-headline">{escape(shown["headline"])}</p>{_tiles(shown["tiles"])}'
-        f"{_card('Accounts', 2, _table(_FLEET_COLUMNS, rows, 'tc-fleet'))}{accounts}"
+        f"{_card('Accounts', 2, _table(columns, rows, 'tc-fleet'))}{accounts}"
     )
 
 
 def _fleet_row(number: int, row: dict[str, str]) -> str:
     why = f'<span class="tc-small tc-why"><bdi>{escape(row["why"])}</bdi></span>' if row["why"] else ""
+    cells = "".join(f'<td class="{style}">{escape(row[field])}</td>' for field, _, style in _FLEET_COLUMNS)
     return (
         f'<tr><th scope="row" class="tc-account"><a href="#account-{number}"><bdi class="tc-clip">'
-        f"{escape(row['title'])}</bdi></a>"
-        f'<span class="tc-small"><bdi>{escape(row["subtitle"])}</bdi></span></th><td>{_badge(row)}{why}</td>'
-        f'<td class="tc-right tc-wide">{escape(row["before"])}</td><td class="tc-right">{escape(row["after"])}</td>'
-        f'<td class="tc-right tc-wide">{escape(row["slippage"])}</td>'
-        f'<td class="tc-right tc-wide">{escape(row["unsold"])}</td>'
-        f'<td class="tc-right tc-wide">{escape(row["time"])}</td></tr>'
+        f'{escape(row["title"])}</bdi></a><span class="tc-small"><bdi>{escape(row["subtitle"])}</bdi></span></th>'
+        f"<td>{_badge(row)}{why}</td>{cells}</tr>"
     )

@@ -68,15 +68,14 @@ def describe_totals(totals: dict[str, Any]) -> dict[str, Any]:
             f"{number} {STATUSES[status][0].lower()}" for status, number in sorted(totals["statuses"].items())
         ),
         "tiles": [
-            _tile("Before", *_btc_and_usd(totals["before"]), _coverage(totals["before"], count)),
-            _tile("After", *_btc_and_usd(totals["after"]), _coverage(totals["after"], count)),
-            _tile("Left unsold", *_btc_and_usd(totals["unsold"]), _coverage(totals["unsold"], count)),
+            _tile(label, *_btc_and_usd(totals[name]), _coverage(totals[name], count))
+            for label, name in (("Before", "before"), ("After", "after"), ("Left unsold", "unsold"))
         ],
         "totals": {
             "title": f"All {count}",
             "status": f"{totals['settled']} settled",
             **{
-                name: [_btc_and_usd(totals[name])[0], f"{totals[name]['known']} of {count}"]
+                name: [_btc(totals[name]), f"{totals[name]['known']} of {count}"]
                 for name in ("before", "after", "unsold")
             },
         },
