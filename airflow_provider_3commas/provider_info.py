@@ -17,10 +17,7 @@ _TEST_NEEDS_A_PORT = frozenset({"3.3.1", "3.3.2"})
 
 
 def get_provider_info() -> dict[str, Any]:
-    """Describe the provider to Airflow.
-
-    :return: the provider's metadata in the form that the ``apache_airflow_provider`` entry point asks for.
-    """
+    """Return the provider's metadata in the form that the ``apache_airflow_provider`` entry point asks for."""
     return {
         "package-name": "airflow-provider-3commas",
         "name": _NAME,
@@ -49,7 +46,7 @@ def get_provider_info() -> dict[str, Any]:
 
 
 def _standard_fields() -> dict[str, Any]:
-    """Say which of the fields that every connection has are for what."""
+    """Return the UI behaviour of the fields that every connection has."""
     return {
         # Extra stays: what else is in it would otherwise be kept without anybody seeing it.
         "hidden-fields": ["schema"] if _airflow_version() in _TEST_NEEDS_A_PORT else ["schema", "port"],

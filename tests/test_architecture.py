@@ -29,6 +29,7 @@ ROOT_MODULES = {
     "py.typed",
     "retry_policy.py",
     "targets.py",
+    "xcom_keys.py",
 }
 FOLDERS = {
     "api", "assets", "budget", "cli", "hooks", "links", "liquidation", "operators", "plugins", "report", "sensors",

@@ -1,4 +1,4 @@
-"""Tell Airflow that an exchange account has changed, so that other DAGs can be scheduled on it."""
+"""The asset of an exchange account, and its events, on which other DAGs can be scheduled."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _KIND = "account"
 
 
 def sanitize(uri: SplitResult) -> SplitResult:
-    """Bring an asset URI into the one form that an account has, or refuse it: Airflow calls this for each ``Asset``.
+    """Normalize and validate a ``threecommas://`` asset URI: Airflow calls this for each ``Asset``.
 
     :param uri: the URI in parts.
     :return: ``threecommas://account/ID``.
@@ -56,7 +56,7 @@ def account_asset(account_id: int) -> Asset:
 
 
 def emit_account_event(context: Context, outlets: Iterable[Any], account_id: int, extra: dict[str, Any]) -> None:
-    """Attach what happened to an account to the asset events that the task's success will emit.
+    """Add what happened to an account to the asset events that the task's success will emit.
 
     An ``AssetAlias`` among the outlets gets an event of the account's own asset. An ``Asset`` with a ``threecommas``
     URI has an event coming anyway and gets the facts into it. Other outlets are left alone.

@@ -15,7 +15,7 @@ ACCOUNT_PAGE = "https://3commas.io/accounts/{account_id}"
 
 
 class ThreeCommasLiquidationLink(BaseOperatorLink):
-    """Lead from a liquidation or a wait to the exchange account's page in the 3Commas web app."""
+    """Link from a liquidation or a wait to the exchange account's page in the 3Commas web app."""
 
     @property
     def name(self) -> str:
@@ -23,12 +23,7 @@ class ThreeCommasLiquidationLink(BaseOperatorLink):
         return "3Commas account"
 
     def get_link(self, operator: BaseOperator, *, ti_key: TaskInstanceKey) -> str:
-        """Return the page of the account that the task was about.
-
-        :param operator: the task, rendered.
-        :param ti_key: key of the task instance.
-        :return: the address; empty where the account id is not a valid one.
-        """
+        """Return the address of the account's page; empty if the rendered task has no valid account id."""
         from airflow_provider_3commas.api.account_ids import parse_account_id
         from airflow_provider_3commas.api.errors import InvalidAccountId
 

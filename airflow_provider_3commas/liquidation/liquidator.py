@@ -23,10 +23,11 @@ from airflow_provider_3commas.budget import Claimant
 from airflow_provider_3commas.liquidation.evidence import Verdict, assess
 from airflow_provider_3commas.liquidation.guards import Run, check_run, check_without_journal, mode_mismatch
 from airflow_provider_3commas.liquidation.journal import Journal, Phase, Subject, read_journal
-from airflow_provider_3commas.liquidation.outcome import OUTCOME_KEY, outcome_facts, reason_of
+from airflow_provider_3commas.liquidation.outcome import outcome_facts, reason_of
 from airflow_provider_3commas.liquidation.preflight import Preflight, refuse_if_too_late
 from airflow_provider_3commas.liquidation.watch import watch
 from airflow_provider_3commas.money import jsonable
+from airflow_provider_3commas.xcom_keys import HOLDINGS_KEY, OUTCOME_KEY
 
 if TYPE_CHECKING:
     from airflow_provider_3commas.liquidation.evidence import Reconciliation
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
 
 #: Key of the journal in the task's state store.
 JOURNAL_KEY = "liquidation"
-#: XCom key of the account before the sale.
-HOLDINGS_KEY = "holdings_before"
 
 #: Age in seconds beyond which the account is read again before the sell-all is sent.
 MAX_BASELINE_AGE = 60.0

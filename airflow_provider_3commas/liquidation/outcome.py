@@ -7,9 +7,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from airflow_provider_3commas.liquidation.journal import Journal
 
-#: Key of the XCom.
-OUTCOME_KEY = "liquidation"
-
 #: Outcomes of a try that has sent nothing; ``rejected`` and ``unknown`` are none of them.
 _NOTHING_SENT = ("dry_run", "refused", "not_sent")
 _MAX_REASON_LENGTH = 1000

@@ -1,4 +1,4 @@
-"""Write down what a liquidation did."""
+"""The operator that reports what a liquidation did."""
 
 from __future__ import annotations
 
@@ -10,9 +10,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from airflow.sdk import Context
-
-#: XCom key of where the report was written to.
-PATH_KEY = "report_path"
 
 _FORMATS = {"html": "html", "htm": "html", "md": "md", "markdown": "md", "json": "json"}
 
@@ -55,17 +52,18 @@ class LiquidationReportOperator(BaseOperator):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        tasks = [_task(source) for source in (liquidation, settlement)]
-        self.liquidation = liquidation if tasks[0] is None else tasks[0].task_id
-        self.settlement = settlement if tasks[1] is None else tasks[1].task_id
+        sale_task, wait_task = _task_of(liquidation), _task_of(settlement)
+        self.liquidation = liquidation if sale_task is None else sale_task.task_id
+        self.settlement = settlement if wait_task is None else wait_task.task_id
         self.path = path
         self.fmt = fmt
         self.conn_id = conn_id
         if path is not None and not any("{{" in text or "{%" in text for text in (path, fmt or "")):
-            _format(path, fmt)
+            _known_format(path, fmt)
         if self.has_dag():  # type: ignore[no-untyped-call]
-            for task in filter(None, tasks):
-                self.set_upstream(task)
+            for task in (sale_task, wait_task):
+                if task is not None:
+                    self.set_upstream(task)
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Build the report and write it.
@@ -76,30 +74,30 @@ class LiquidationReportOperator(BaseOperator):
         """
         from airflow_provider_3commas.report import build_fleet_report
 
-        fmt = None if self.path is None else _format(self.path, self.fmt)
+        fmt = None if self.path is None else _known_format(self.path, self.fmt)
         ti = context["ti"]
-        states = self._states(ti)
-        sales = states[self.liquidation]
-        here = -1 if ti.map_index is None else ti.map_index
-        if here in sales or set(sales) == {-1}:
-            report = self._report(ti, states, here)
+        states = self._task_states(ti)
+        sale_states = states[self.liquidation]
+        map_index = -1 if ti.map_index is None else ti.map_index
+        if map_index in sale_states or set(sale_states) == {-1}:
+            report = self._report(ti, states, map_index)
         else:
-            report = build_fleet_report(self._report(ti, states, index) for index in sorted(sales))
+            report = build_fleet_report(self._report(ti, states, index) for index in sorted(sale_states))
         self.log.info("%s", _headline(report))
         if self.path is not None and fmt is not None:
-            self._write(ti, self.path, _rendered(report, fmt))
+            self._write(ti, self.path, _render(report, fmt))
         return report
 
-    def _states(self, ti: Any) -> dict[str, dict[int, str]]:
+    def _task_states(self, ti: Any) -> dict[str, dict[int, str]]:
         """Return the states of the two tasks, by map index."""
-        wanted = [task_id for task_id in (self.liquidation, self.settlement) if task_id]
-        if not all(isinstance(task_id, str) for task_id in wanted):
+        task_ids = [task_id for task_id in (self.liquidation, self.settlement) if task_id]
+        if not all(isinstance(task_id, str) for task_id in task_ids):
             raise ValueError(
                 "liquidation and settlement have to be tasks, their .output, or task ids; in expand(), task ids only."
             )
-        found = ti.get_task_states(dag_id=ti.dag_id, task_ids=wanted, run_ids=[ti.run_id]).get(ti.run_id, {})
+        found = ti.get_task_states(dag_id=ti.dag_id, task_ids=task_ids, run_ids=[ti.run_id]).get(ti.run_id, {})
         states: dict[str, dict[int, str]] = {}
-        for task_id in wanted:
+        for task_id in task_ids:
             states[task_id] = {
                 -1 if key == task_id else int(key.removeprefix(f"{task_id}_")): str(state or "none")
                 for key, state in found.items()
@@ -113,12 +111,13 @@ class LiquidationReportOperator(BaseOperator):
         return states
 
     def _report(self, ti: Any, states: dict[str, dict[int, str]], index: int) -> dict[str, Any]:
-        """Report on one account."""
+        """Return the report on one account; ``index`` is its map index."""
         from airflow_provider_3commas.report import build_report
+        from airflow_provider_3commas.xcom_keys import FACTS_KEY, HISTORY_KEY, HOLDINGS_KEY, OUTCOME_KEY
 
         def pull(task_id: str, key: str = "return_value") -> Any:
-            there = index if index in states[task_id] else -1
-            return ti.xcom_pull(task_ids=task_id, key=key, map_indexes=there)
+            map_index = index if index in states[task_id] else -1
+            return ti.xcom_pull(task_ids=task_id, key=key, map_indexes=map_index)
 
         def state(task_id: str) -> str | None:
             return states[task_id].get(index, states[task_id].get(-1))
@@ -126,11 +125,11 @@ class LiquidationReportOperator(BaseOperator):
         settlement = self.settlement or None
         return build_report(
             account=pull(self.liquidation),
-            holdings_before=pull(self.liquidation, "holdings_before"),
-            liquidation=pull(self.liquidation, "liquidation"),
+            holdings_before=pull(self.liquidation, HOLDINGS_KEY),
+            liquidation=pull(self.liquidation, OUTCOME_KEY),
             settlement=pull(settlement) if settlement else None,
-            history=pull(settlement, "settlement_history") if settlement else None,
-            facts=pull(settlement, "settlement_facts") if settlement else None,
+            history=pull(settlement, HISTORY_KEY) if settlement else None,
+            facts=pull(settlement, FACTS_KEY) if settlement else None,
             liquidation_state=state(self.liquidation),
             settlement_state=state(settlement) if settlement else None,
         )
@@ -138,29 +137,31 @@ class LiquidationReportOperator(BaseOperator):
     def _write(self, ti: Any, path: str, text: str) -> None:
         from airflow.sdk import ObjectStoragePath
 
+        from airflow_provider_3commas.xcom_keys import REPORT_PATH_KEY
+
         target = ObjectStoragePath(path, conn_id=self.conn_id)
         if target.protocol in ("", "file", "local"):
             target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(text.encode())
         self.log.info("Written to %s.", target)
-        ti.xcom_push(PATH_KEY, str(target))
+        ti.xcom_push(REPORT_PATH_KEY, str(target))
 
 
-def _task(source: Any) -> Any:
-    """Return the task that an operator or an ``.output`` is of; ``None`` for a task id."""
+def _task_of(source: Any) -> Any:
+    """Return the task of an operator or an ``.output``; ``None`` for a task id."""
     task = getattr(source, "operator", source)
     return task if hasattr(task, "task_id") else None
 
 
-def _format(path: str, fmt: str | None) -> str:
-    asked = fmt or path.rpartition("/")[2].rpartition(".")[2]
-    known = _FORMATS.get(asked.lower())
+def _known_format(path: str, fmt: str | None) -> str:
+    name = fmt or path.rpartition("/")[2].rpartition(".")[2]
+    known = _FORMATS.get(name.lower())
     if known is None:
-        raise ValueError(f"fmt must be html, md or json, or the path end in one of them; got {asked!r} of {path!r}.")
+        raise ValueError(f"fmt must be html, md or json, or the path end in one of them; got {name!r} of {path!r}.")
     return known
 
 
-def _rendered(report: dict[str, Any], fmt: str) -> str:
+def _render(report: dict[str, Any], fmt: str) -> str:
     import json
 
     from airflow_provider_3commas.report import render_html, render_markdown

@@ -1,9 +1,9 @@
 """The tab *Liquidation* on DAG runs and task instances.
 
-The tab is a static page. All it shows it reads through Airflow's own REST API, with the session of whoever looks at
-it, so Airflow's permissions decide; then it has a route of this plugin put that into words, which knows nothing but
-what the page sends it. Every Airflow process imports this module, so it imports nothing but Airflow's plugin class;
-only an API server that serves the page needs more.
+The tab is a static page. All it shows it reads through Airflow's own REST API, with the viewer's session, so Airflow's
+permissions decide; a route of this plugin, which knows nothing but what the page sends it, turns that into words. Every
+Airflow process imports this module, so it imports nothing but Airflow's plugin class; only an API server that serves
+the page needs more.
 """
 
 from __future__ import annotations
@@ -20,18 +20,13 @@ _PAGE = f"{PREFIX}/liquidation.html?dag_id={{DAG_ID}}&run_id={{RUN_ID}}"
 
 
 class LiquidationPages:
-    """Serve the page's files; put together at the first request."""
+    """The page's application, built at the first request."""
 
     def __init__(self) -> None:
         self._app: ASGIApp | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request.
-
-        :param scope: the request, as ASGI has it.
-        :param receive: reads its body.
-        :param send: sends the answer.
-        """
+        """Answer a request, as ASGI has it."""
         if self._app is None:
             from airflow_provider_3commas.plugins.pages import build_pages
 
@@ -40,7 +35,7 @@ class LiquidationPages:
 
 
 class ThreeCommasPlugin(AirflowPlugin):
-    """Add the tab."""
+    """Adds the tab to Airflow."""
 
     name = "threecommas"
     fastapi_apps: list[Any] = [  # noqa: RUF012  # Airflow's own attribute

@@ -1,4 +1,4 @@
-"""The files of the tab *Liquidation*, with headers that let them do nothing but their job, and its render route."""
+"""The files of the tab *Liquidation*, with headers that allow them only what they need, and its render route."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from starlette.requests import Request  # noqa: TC002  # FastAPI reads the annot
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 
-from airflow_provider_3commas.report.view import listed, render
+from airflow_provider_3commas.report.view import render, requested
 
 if TYPE_CHECKING:
     import os
@@ -33,13 +33,13 @@ HEADERS = {
     # Asked for each time, answered with 304: a new version of the provider is in use at once.
     "Cache-Control": "no-cache",
 }
-#: What one request to the render route may hold; the page sends in parts what is more.
+#: Limits of one request to the render route; the page sends more in several requests.
 MOST_BYTES = 2_000_000
 MOST_ACCOUNTS = 500
 
 
 class _Files(StaticFiles):
-    """Serve these files and no others, whatever the path asked for."""
+    """Serves these files and no others, whatever the path of a request."""
 
     def __init__(self) -> None:
         super().__init__(directory=_STATIC)
@@ -47,34 +47,32 @@ class _Files(StaticFiles):
         self._files["report.css"] = _HERE.parent / "report" / "report.css"
 
     def lookup_path(self, path: str) -> tuple[str, os.stat_result | None]:
-        """Find a file by the path asked for; ``None`` if there is none."""
-        found = self._files.get(path)
-        return (str(found), found.stat()) if found else ("", None)
+        """Return a file's path and status by the path of a request; ``None`` if there is no such file."""
+        file = self._files.get(path)
+        return (str(file), file.stat()) if file else ("", None)
 
     def file_response(self, *args: Any, **kwargs: Any) -> Response:
-        """Answer with a file and the headers."""
+        """Return the answer with a file and the headers."""
         response = super().file_response(*args, **kwargs)
         response.headers.update(HEADERS)
         return response
 
 
 def build_pages() -> ASGIApp:
-    """Put the application together: files, and a route that returns nothing but what it was sent, in words and shapes.
+    """Build the application: files, and a route that returns nothing but what it was sent, in words and shapes.
 
     Airflow does not authenticate the applications of plugins: the route does so itself, in Airflow's own way.
-
-    :return: an ASGI application without access to any data.
     """
     from fastapi import Depends, FastAPI
 
     app = FastAPI(openapi_url=None)
-    app.add_api_route("/report", _report, methods=["POST"], dependencies=[Depends(_airflows_user())])
+    app.add_api_route("/report", _report, methods=["POST"], dependencies=[Depends(_user_check())])
     app.mount("/", _Files())
     return app
 
 
-def _airflows_user() -> Callable[..., Any]:
-    """Return Airflow's check of who asks; where there is none to be found, everybody is refused."""
+def _user_check() -> Callable[..., Any]:
+    """Return Airflow's own check of the user; where it has none, one that refuses everybody."""
     try:
         from airflow.api_fastapi.core_api.security import get_user
     except ImportError:
@@ -87,7 +85,7 @@ def _refuse() -> None:
 
 
 async def _report(request: Request) -> Response:
-    """Render the XComs that are in the request."""
+    """Render the XComs in the request."""
     body = bytearray()
     async for chunk in request.stream():
         body += chunk
@@ -104,10 +102,10 @@ async def _report(request: Request) -> Response:
 
 def _answer(body: bytearray) -> str:
     try:
-        asked = json.loads(body)
+        request = json.loads(body)
     except (ValueError, RecursionError):
         raise HTTPException(400, "The body is not JSON.") from None
-    if len(listed(asked, "accounts")) > MOST_ACCOUNTS:
+    if len(requested(request, "accounts")) > MOST_ACCOUNTS:
         raise HTTPException(413, f"More than {MOST_ACCOUNTS} accounts: send them in several requests.")
     # ASCII: half a character, as names that were cut off end in, can't be encoded.
-    return json.dumps(render(asked))
+    return json.dumps(render(request))

@@ -15,119 +15,102 @@ from airflow_provider_3commas.money import difference, grouped, in_btc, plain_or
 from airflow_provider_3commas.report.xcoms import visible
 
 #: Assets that get a bar of their own; the rest share one.
-BARS = 8
-_LABEL_LENGTH = 14
-_ROW, _TOP, _BAR = 50, 4, 9
-_PLOT_TOP, _PLOT, _CURVE = 22, 140, 186
-_STEPS = tuple(map(Decimal, ("1", "1.2", "1.5", "2", "2.5", "3", "4", "5", "6", "8", "10")))
+MAX_BARS = 8
+_MAX_LABEL = 14
+_ROW_HEIGHT, _TOP_MARGIN, _BAR_HEIGHT = 50, 4, 9
+_PLOT_TOP, _PLOT_HEIGHT, _CURVE_HEIGHT = 22, 140, 186
+_ROUND_NUMBERS = tuple(map(Decimal, ("1", "1.2", "1.5", "2", "2.5", "3", "4", "5", "6", "8", "10")))
 
 
 def holdings_chart(report: dict[str, Any], prefix: str) -> str:
-    """Draw what the account held before and after, by asset.
+    """Draw what the account held before and after, by asset; empty if nothing is known.
 
-    :param report: the report of one account.
-    :param prefix: begins the ids in the drawing, unique in the page.
-    :return: an ``svg`` element; empty if there is nothing to draw.
+    ``prefix`` makes the ids in the drawing unique in the page.
     """
     shape = holdings_shape(report)
     if shape is None:
         return ""
     parts = []
     for number, bar in enumerate(shape["bars"]):
-        top = _TOP + number * _ROW
+        top = _TOP_MARGIN + number * _ROW_HEIGHT
         parts.append(
             f'<text class="tc-name" x="0" y="{top + 13}">{escape(bar["label"])}</text>'
             f'<text class="tc-value" x="100%" y="{top + 13}" text-anchor="end">{escape(bar["text"])}</text>'
-            f"{_bar('before', top + 19, bar['before'])}{_bar('after', top + 19 + _BAR + 2, bar['after'])}"
+            f"{_draw_bar('before', top + 19, bar['before'])}"
+            f"{_draw_bar('after', top + 19 + _BAR_HEIGHT + 2, bar['after'])}"
         )
-    return _svg(
-        prefix,
-        "Holdings before and after",
-        shape["description"],
-        _TOP + len(shape["bars"]) * _ROW - 8,
-        "".join(parts),
-    )
+    height = _TOP_MARGIN + len(shape["bars"]) * _ROW_HEIGHT - 8
+    return _svg(prefix, "Holdings before and after", shape["description"], height, "".join(parts))
 
 
-def _bar(kind: str, top: int, percent: str | None) -> str:
+def _draw_bar(side: str, top: int, percent: str | None) -> str:
     if percent is None:
         return ""
+    bar = f'<rect class="tc-{side}" x="0" y="{top}" width="{percent}%" height="{_BAR_HEIGHT}" rx="2"/>'
     # A sliver of fixed width keeps what is not zero in sight.
-    sliver = "" if percent == "0" else f'<rect class="tc-{kind}" x="0" y="{top}" width="2" height="{_BAR}"/>'
-    return f'{sliver}<rect class="tc-{kind}" x="0" y="{top}" width="{percent}%" height="{_BAR}" rx="2"/>'
+    sliver = f'<rect class="tc-{side}" x="0" y="{top}" width="2" height="{_BAR_HEIGHT}"/>'
+    return bar if percent == "0" else sliver + bar
 
 
 def holdings_shape(report: dict[str, Any]) -> dict[str, Any] | None:
     """Measure the bars: label, text, and the lengths in percent (``None`` where nothing is known)."""
-    rows = [_sides(row) for row in report["assets"]]
-    if len(rows) > BARS:
-        rest = rows[BARS - 1 :]
-        rows = rows[: BARS - 1]
-        rows.append((f"{len(rest)} others", total(row[1] for row in rest), total(row[2] for row in rest)))
-    if report["after"] is None:
-        rows = [(label, before, None) for label, before, _ in rows]
-    if report["before"] is None:
-        rows = [(label, None, after) for label, _, after in rows]
-    most = max((side for _, *sides in rows for side in sides if side is not None), default=Decimal(0))
-    if most <= 0:
+    sides = [side for side in ("before", "after") if report[side] is not None]
+    rows = [(_label(row["currency"]), {side: _btc_value(row[side]) for side in sides}) for row in report["assets"]]
+    if len(rows) > MAX_BARS:
+        rest = rows[MAX_BARS - 1 :]
+        others: dict[str, Decimal | None] = {side: total(values[side] for _, values in rest) for side in sides}
+        rows = [*rows[: MAX_BARS - 1], (f"{len(rest)} others", others)]
+    largest = max((value for _, values in rows for value in values.values() if value is not None), default=Decimal(0))
+    if largest <= 0:
         return None
-    bars = [
-        {
-            "label": label,
-            "text": " → ".join(grouped(side, 8 if side else 0) for side in sides if side is not None) + " BTC",
-            "before": _percent(sides[0], most),
-            "after": _percent(sides[1], most),
-        }
-        for label, *sides in rows
-    ]
+    bars = [_bar(label, values, largest) for label, values in rows]
+    description = "Value in BTC by asset. " + " ".join(f"{bar['label']}: {bar['text']}." for bar in bars)
+    return {"bars": bars, "sides": sides, "description": description}
+
+
+def _label(currency: str) -> str:
+    label = visible(currency)
+    return label if len(label) <= _MAX_LABEL else label[: _MAX_LABEL - 1] + "…"
+
+
+def _btc_value(side: dict[str, Any] | None) -> Decimal | None:
+    return read_amount(side["btc_value"]) if side else None
+
+
+def _bar(label: str, values: dict[str, Decimal | None], largest: Decimal) -> dict[str, Any]:
+    known = [value for value in values.values() if value is not None]
     return {
-        "bars": bars,
-        "sides": [name for name in ("before", "after") if report[name] is not None],
-        "description": "Value in BTC by asset. " + " ".join(f"{bar['label']}: {bar['text']}." for bar in bars),
+        "label": label,
+        "text": " → ".join(grouped(value, 8 if value else 0) for value in known) + " BTC",
+        "before": _percent(values.get("before"), largest),
+        "after": _percent(values.get("after"), largest),
     }
 
 
-def _sides(row: dict[str, Any]) -> tuple[str, Decimal | None, Decimal | None]:
-    label = visible(row["currency"])
-    if len(label) > _LABEL_LENGTH:
-        label = label[: _LABEL_LENGTH - 1] + "…"
-    values = [read_amount(side["btc_value"]) if side else None for side in (row["before"], row["after"])]
-    return label, *values  # type: ignore[return-value]  # two of them
-
-
-def _percent(value: Decimal | None, most: Decimal) -> str | None:
-    return plain_or_none(scaled(max(value, Decimal(0)), Decimal(100), most, 3)) if value is not None else None
+def _percent(value: Decimal | None, largest: Decimal) -> str | None:
+    return None if value is None else plain_or_none(scaled(max(value, Decimal(0)), Decimal(100), largest, 3))
 
 
 def curve_chart(report: dict[str, Any], prefix: str) -> str:
-    """Draw the value left unsold over time.
-
-    :param report: the report of one account.
-    :param prefix: begins the ids in the drawing, unique in the page.
-    :return: an ``svg`` element; empty if there is nothing to draw.
-    """
+    """Draw the value left unsold over time; empty if nothing is known. ``prefix``: see ``holdings_chart``."""
     shape = curve_shape(report)
     if shape is None:
         return ""
-    levels = ((_PLOT_TOP, shape["top"]), (_PLOT_TOP + _PLOT // 2, shape["middle"]))
+    levels = ((_PLOT_TOP, shape["top"]), (_PLOT_TOP + _PLOT_HEIGHT // 2, shape["middle"]))
     grid = "".join(f'<line class="tc-grid" x1="0" x2="100%" y1="{y}" y2="{y}"/>' for y, _ in levels)
     scale = "".join(f'<text class="tc-tick" x="0" y="{y - 4}">{text}</text>' for y, text in levels)
-    base = _PLOT_TOP + _PLOT
+    base = _PLOT_TOP + _PLOT_HEIGHT
     plot = (
-        f'<svg x="0" y="{_PLOT_TOP}" width="100%" height="{_PLOT}" viewBox="0 0 10000 10000" '
+        f'<svg x="0" y="{_PLOT_TOP}" width="100%" height="{_PLOT_HEIGHT}" viewBox="0 0 10000 10000" '
         f'preserveAspectRatio="none"><path class="tc-area" d="{shape["line"]} V10000 H{shape["start"]} Z"/>'
         f'<path class="tc-line" d="{shape["line"]}" vector-effect="non-scaling-stroke"/></svg>'
         f'<line class="tc-axis" x1="0" x2="100%" y1="{base}" y2="{base}"/>'
     )
     ticks = "".join(
         f'<text class="tc-tick" x="{x}" y="{base + 16}" text-anchor="{anchor}">{escape(text)}</text>'
-        for x, anchor, text in (
-            ("0", "start", "0 s"),
-            ("50%", "middle", shape["half"]),
-            ("100%", "end", shape["end"]),
-        )
+        for x, anchor, text in (("0", "start", "0 s"), ("50%", "middle", shape["half"]), ("100%", "end", shape["end"]))
     )
-    return _svg(prefix, "Value left unsold over time", shape["description"], _CURVE, grid + plot + scale + ticks)
+    return _svg(prefix, "Value left unsold over time", shape["description"], _CURVE_HEIGHT, grid + plot + scale + ticks)
 
 
 def curve_shape(report: dict[str, Any]) -> dict[str, Any] | None:
@@ -158,15 +141,11 @@ def curve_shape(report: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def ceiling(value: Decimal) -> Decimal:
-    """Find a round number to end an axis with.
-
-    :param value: the most to be shown.
-    :return: at least that; 1 for zero.
-    """
+    """Return a round number to end an axis with: at least the value, 1 for zero."""
     if value <= 0:
         return Decimal(1)
     power = Decimal(1).scaleb(value.adjusted())
-    return next(step * power for step in _STEPS if step * power >= value)
+    return next(step * power for step in _ROUND_NUMBERS if step * power >= value)
 
 
 def _svg(prefix: str, title: str, description: str, height: int, content: str) -> str:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def build_fleet_report(reports: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    """Put the reports of several liquidations together.
+    """Build the report of several liquidations together.
 
     :param reports: what ``build_report`` returned.
     :return: the reports with their totals; values as decimal text, and of how many accounts they are known.
@@ -23,7 +23,7 @@ def build_fleet_report(reports: Iterable[dict[str, Any]]) -> dict[str, Any]:
 
 
 def fleet_totals(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Add up what several reports, or just these parts of them, say: ``status``, ``before``, ``after``, ``unsold``."""
+    """Return the totals of several reports, of which ``status``, ``before``, ``after`` and ``unsold`` are enough."""
     statuses: dict[str, int] = {}
     for part in parts:
         statuses[part["status"]] = statuses.get(part["status"], 0) + 1
@@ -36,7 +36,7 @@ def fleet_totals(parts: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _total(parts: Iterable[dict[str, Any] | None]) -> dict[str, Any]:
-    """Add up values over accounts, and say of how many they are known."""
+    """Return the sums over accounts, and of how many accounts they are known."""
     values: dict[str, list[Decimal]] = {"btc_value": [], "usd_value": []}
     for part in parts:
         for name, known in values.items():

@@ -6,7 +6,7 @@ import re
 import unicodedata
 from typing import Any
 
-from airflow_provider_3commas.report.texts import NOTHING, describe, describe_fleet
+from airflow_provider_3commas.report.texts import UNKNOWN, describe, describe_fleet
 from airflow_provider_3commas.report.xcoms import visible
 
 # What means something in the middle of a line, in CommonMark or in GitHub's dialect.
@@ -20,7 +20,7 @@ _ISOLATE, _END, _JOINER = "\u2068", "\u2069", "\u2060"
 
 
 def render_markdown(report: dict[str, Any]) -> str:
-    """Write a report as Markdown, with tables as GitHub has them.
+    """Render a report as Markdown, with tables as GitHub has them.
 
     :param report: what ``build_report`` or ``build_fleet_report`` returned.
     :return: Markdown.
@@ -35,20 +35,20 @@ def _account(report: dict[str, Any], heading: str) -> str:
     blocks = [
         f"{heading} Liquidation of {as_markdown(shown['title'])}",
         f"**{shown['status']}** · {as_markdown(shown['subtitle'])}",
-        _line(shown["headline"]),
+        _escape(shown["headline"]),
     ]
     if shown["tiles"]:
         blocks.append(_tiles(shown["tiles"]))
     if shown["assets"]:
         rows = [
-            [as_markdown(row["currency"]), _line(row["note"]), *_amounts(row["before"]), *_amounts(row["after"])]
+            [as_markdown(row["currency"]), _escape(row["note"]), *_amounts(row["before"]), *_amounts(row["after"])]
             for row in shown["assets"]
         ]
         columns = ["Asset", "", "Before", "in BTC", "in USD", "After", "in BTC", "in USD"]
         blocks += [f"{heading}# By asset", _table(columns, rows, right=2)]
     if shown["unsold"]:
         rows = [
-            [as_markdown(item["currency"]), item["amount"], *item["value"], _line(item["why"])]
+            [as_markdown(item["currency"]), item["amount"], *item["value"], _escape(item["why"])]
             for item in shown["unsold"]
         ]
         blocks += [
@@ -94,26 +94,26 @@ def _tiles(tiles: list[dict[str, str]]) -> str:
 
 
 def _table(columns: list[str], rows: list[list[str]], right: int = 9) -> str:
-    """Write a table; columns from ``right`` on are aligned to the right."""
+    """Return a table; columns from ``right`` on are aligned to the right."""
     marks = ["---" if number < right else "---:" for number in range(len(columns))]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in (columns, marks, *rows))
 
 
 def _amounts(texts: list[str] | None) -> list[str]:
-    return texts if texts else [NOTHING] * 3
+    return texts if texts else [UNKNOWN] * 3
 
 
 def as_markdown(text: str) -> str:
-    """Write text from outside so that Markdown shows nothing but text, which keeps its direction to itself.
+    """Escape text from outside, so that Markdown shows nothing but text, which keeps its direction to itself.
 
     :param text: e.g. what people call an account.
     :return: one line of Markdown without markup or links, nor anything that would become one.
     """
-    escaped = _line(text)
+    escaped = _escape(text)
     turns = any(unicodedata.bidirectional(letter) in ("R", "AL", "AN") for letter in text)
     return f"{_ISOLATE}{escaped}{_END}" if turns else escaped
 
 
-def _line(text: str) -> str:
+def _escape(text: str) -> str:
     escaped = _SPECIAL.sub(lambda found: _ENTITIES.get(found[0], f"\\{found[0]}"), visible(text).strip())
     return _ITEM.sub(r"\1\\\2", _LINK.sub(lambda found: found[0] + _JOINER, escaped))

@@ -1,4 +1,4 @@
-"""What a report says a liquidation has come to: its status, and the sentence above everything else."""
+"""The status of a liquidation, and the headline of its report."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from airflow_provider_3commas.in_words import describe_duration
 from airflow_provider_3commas.money import in_btc, read_amount, short
 
-#: What a status is called, and how it is to be taken: ``good``, ``bad``, ``busy`` or ``plain``.
+#: Name and tone of each status; the tone is ``good``, ``bad``, ``busy`` or ``plain``.
 STATUSES = {
     "settled": ("Settled", "good"),
     "settling": ("Settling", "busy"),
@@ -23,13 +23,15 @@ STATUSES = {
     "unknown": ("Unknown", "bad"),
 }
 
-#: Outcomes of a sale that was not carried out for certain, and what each says.
+#: Outcomes of a sale that was carried out for certain.
+SOLD = ("accepted", "reconciled", "recorded")
+#: Outcomes of a sale that was certainly not carried out, and what each says.
 NOT_SOLD = {
     "refused": "Nothing was sold: the liquidation was refused before anything was sent.",
     "not_sent": "Nothing was sold: the sale could not be sent, or the account could not be read.",
     "rejected": "Nothing was sold: 3Commas refused the sale.",
 }
-OUTCOMES = ("accepted", "reconciled", "recorded", "dry_run", *NOT_SOLD, "unknown")
+OUTCOMES = (*SOLD, "dry_run", *NOT_SOLD, "unknown")
 
 _FAILED = ("failed", "upstream_failed", "removed")
 _PENDING = ("none", "scheduled", "queued")
@@ -56,7 +58,7 @@ _NO_OUTCOME = (
 def status_of(
     outcome: str | None, *, settled: bool, waited: bool, sale_state: str | None, wait_state: str | None
 ) -> str:
-    """Tell the status from what the XComs say, and where they say nothing, from the states of the two tasks."""
+    """Return the status by what the XComs say, and where they say nothing, by the states of the two tasks."""
     if outcome == "dry_run":
         return "dry_run"
     if outcome in NOT_SOLD:
@@ -91,7 +93,7 @@ def _under_way(state: str | None) -> str | None:
 
 
 def headline(report: dict[str, Any]) -> str:
-    """Say in a sentence or two what it has come to, and why."""
+    """Return the result in a sentence or two, with the reason if it is a failure."""
     status, sale = report["status"], report["sale"]
     if status == "settled":
         return _settled(report)
@@ -100,8 +102,8 @@ def headline(report: dict[str, Any]) -> str:
     if status == "failed":
         return _with_reason(NOT_SOLD.get(sale["outcome"], _NO_OUTCOME), sale)
     if status == "outcome_unknown":
-        asked = "Whether anything was sold is not known: look at the account in 3Commas before you do anything else."
-        return _with_reason(asked + _last_seen(report), sale)
+        unknown = "Whether anything was sold is not known: look at the account in 3Commas before you do anything else."
+        return _with_reason(unknown + _last_seen(report), sale)
     return _PLAIN_HEADLINES[status].format(target=report["target"])
 
 
@@ -111,17 +113,17 @@ def _settled(report: dict[str, Any]) -> str:
     took, since = settling["since_sale_seconds"], "after the sale"
     if took is None:
         took, since = settling["waited_seconds"], "of waiting"
-    when = "" if took is None else f" {describe_duration(took)} {since}"
-    rest = f"{_worth(unsold)} left unsold" if unsold["items"] else "nothing is left unsold"
-    return f"Settled{when}: the account holds {short(amount)} {report['target']}, and {rest}."
+    after_how_long = "" if took is None else f" {describe_duration(took)} {since}"
+    rest = f"{_describe_worth(unsold)} left unsold" if unsold["items"] else "nothing is left unsold"
+    return f"Settled{after_how_long}: the account holds {short(amount)} {report['target']}, and {rest}."
 
 
 def _last_seen(report: dict[str, Any]) -> str:
     unsold = report["unsold"]
-    return "" if unsold["btc_value"] is None else f" At the last poll, {_worth(unsold)} left unsold."
+    return "" if unsold["btc_value"] is None else f" At the last poll, {_describe_worth(unsold)} left unsold."
 
 
-def _worth(unsold: dict[str, Any]) -> str:
+def _describe_worth(unsold: dict[str, Any]) -> str:
     value = read_amount(unsold["btc_value"])
     return "assets of unknown worth are" if value is None else f"assets worth {in_btc(value)} are"
 

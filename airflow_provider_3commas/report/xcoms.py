@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_3commas.money import plain_or_none, read_amount
@@ -13,35 +14,82 @@ if TYPE_CHECKING:
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 #: A reason is a sentence or several; what an exchange or a server adds to it has to end somewhere.
-MOST_LETTERS = 600
+MAX_LETTERS = 600
 
 # What breaks lines, ends files or turns the direction of the text around it.
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
+# Every XCom but the sale's outcome, which leads: its id field, and what a note calls it.
+_OTHER_XCOMS = (
+    ("before", "account_id", "holdings before the sale"),
+    ("account", "id", "Account that the sale returned"),
+    ("settlement", "account_id", "settlement"),
+    ("wait", "account_id", "record of the wait"),
+)
+
+
+@dataclass
+class XComs:
+    """The XComs of one liquidation; empty where one is missing or malformed."""
+
+    account: dict[str, Any]
+    before: dict[str, Any]
+    liquidation: dict[str, Any]
+    settlement: dict[str, Any]
+    #: The sensor's ``settlement_facts``.
+    wait: dict[str, Any]
+    #: Seconds since the wait began, and the value left unsold in BTC.
+    curve: list[tuple[float, Decimal]]
+
+    @property
+    def account_id(self) -> int | None:
+        """Id of the account that was sold, or else the first one that is known."""
+        ids = (
+            self.liquidation.get("account_id"),
+            self.before.get("account_id"),
+            self.account.get("id"),
+            self.settlement.get("account_id"),
+            self.wait.get("account_id"),
+        )
+        return next((value for value in ids if is_count(value)), None)
+
+    def drop_other_accounts(self) -> list[str]:
+        """Drop what is about another account, so that no numbers are mixed; return notes that say so."""
+        notes = []
+        for name, id_field, description in _OTHER_XCOMS:
+            other = as_count(getattr(self, name).get(id_field))
+            if other is None or other == self.account_id:
+                continue
+            notes.append(f"Left out: the {description} is of another account, {other}.")
+            setattr(self, name, {})
+            if name == "settlement":
+                self.curve = []
+        return notes
 
 
 def visible(text: str) -> str:
-    """Take out of a text what could disturb what stands around it.
-
-    :param text: text from outside.
-    :return: the same with a replacement character for every control character.
-    """
+    """Replace every control character of a text, so that it can't disturb what stands around it."""
     return _CONTROL.sub(REPLACEMENT, text)
 
 
-def one_line(text: str, most: int = MOST_LETTERS) -> str:
-    """Make one printable line of a text, and cut it off where it would go on for ever."""
+def one_line(text: str, max_letters: int = MAX_LETTERS) -> str:
+    """Return a text as one printable line, cut off if it is too long."""
     line = "".join(letter if letter.isprintable() else REPLACEMENT for letter in " ".join(text.split()))
-    return line if len(line) <= most else line[: most - 1] + "…"
+    return line if len(line) <= max_letters else line[: max_letters - 1] + "…"
 
 
-def as_line(value: Any) -> str | None:
-    """Read a sentence from outside, such as the reason of a failure."""
+def as_sentence(value: Any) -> str | None:
+    """Read text from outside, such as the reason of a failure, as one line."""
     return one_line(value) or None if isinstance(value, str) else None
 
 
 def as_object(value: Any) -> dict[str, Any]:
     """Read a JSON object; anything else is an empty one."""
     return {key: item for key, item in value.items() if isinstance(key, str)} if isinstance(value, dict) else {}
+
+
+def as_list(value: Any) -> list[Any]:
+    """Read a list; anything else is an empty one."""
+    return list(value) if isinstance(value, (list, tuple)) else []
 
 
 def as_text(value: Any) -> str | None:
@@ -51,7 +99,7 @@ def as_text(value: Any) -> str | None:
 
 def as_texts(value: Any) -> list[str]:
     """Read a list of texts."""
-    return [item for item in value if isinstance(item, str)] if isinstance(value, (list, tuple)) else []
+    return [item for item in as_list(value) if isinstance(item, str)]
 
 
 def one_of(value: Any, known: tuple[str, ...]) -> str | None:
@@ -60,56 +108,50 @@ def one_of(value: Any, known: tuple[str, ...]) -> str | None:
 
 
 def is_count(value: Any) -> bool:
-    """Tell a number of things, at least one, from anything else."""
+    """Return whether a value is a number of things, or an id: an integer, at least 1."""
     return isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**53
 
 
 def as_count(value: Any) -> int | None:
-    """Read a number of things."""
+    """Read a number of things, or an id."""
     return value if is_count(value) else None
 
 
-def first_id(*values: Any) -> int | None:
-    """Return the first that is an id."""
-    return next((value for value in values if is_count(value)), None)
-
-
-def as_moment(value: Any) -> str | None:
+def as_timestamp(value: Any) -> str | None:
     """Read a point in time, as it is written."""
-    return value if times.milliseconds(value) is not None else None
+    return value if times.parse_timestamp(value) is not None else None
 
 
 def as_curve(history: Any) -> list[tuple[float, Decimal]]:
     """Read the sensor's history, in order of time."""
-    found = []
-    for point in history if isinstance(history, (list, tuple)) else ():
+    points = []
+    for point in as_list(history):
         if not isinstance(point, (list, tuple)) or len(point) != 2:
             continue
-        seconds, value = times.seconds(point[0]), read_amount(point[1])
+        seconds, value = times.parse_seconds(point[0]), read_amount(point[1])
         if seconds is not None and value is not None:
-            found.append((seconds, value))
-    return sorted(found, key=lambda point: point[0])
+            points.append((seconds, value))
+    return sorted(points, key=lambda point: point[0])
 
 
 def values_of(source: dict[str, Any]) -> dict[str, str | None]:
-    """Read the worth of something in BTC and in USD."""
+    """Read what something is worth in BTC and in USD."""
     return {name: plain_or_none(read_amount(source.get(name))) for name in ("btc_value", "usd_value")}
 
 
 def as_holdings(value: Any) -> list[dict[str, Any]]:
-    """Read what an account held."""
-    names = ("amount", "on_orders", "btc_value", "usd_value")
-    return [
-        {"currency": item["currency"], **{name: read_amount(item.get(name)) for name in names}}
-        for item in (value if isinstance(value, (list, tuple)) else ())
-        if isinstance(item, dict) and as_text(item.get("currency"))
-    ]
+    """Read what an account held before the sale."""
+    return _positions(value, ("amount", "on_orders", "btc_value", "usd_value"))
 
 
 def as_residual(value: Any) -> list[dict[str, Any]]:
-    """Read what is left of it."""
+    """Read what is left beside the target."""
+    return _positions(value, ("amount", "btc_value"))
+
+
+def _positions(value: Any, fields: tuple[str, ...]) -> list[dict[str, Any]]:
     return [
-        {"currency": item["currency"], **{name: read_amount(item.get(name)) for name in ("amount", "btc_value")}}
-        for item in (value if isinstance(value, (list, tuple)) else ())
+        {"currency": item["currency"], **{name: read_amount(item.get(name)) for name in fields}}
+        for item in as_list(value)
         if isinstance(item, dict) and as_text(item.get("currency"))
     ]

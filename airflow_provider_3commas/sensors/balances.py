@@ -25,12 +25,6 @@ if TYPE_CHECKING:
     from airflow_provider_3commas.settlement.sensor_run import SensorRun
     from airflow_provider_3commas.settlement.state import Decision
 
-#: XCom key of the unsold value over time: ``[[seconds, "btc"], ...]``.
-HISTORY_KEY = "settlement_history"
-#: XCom key of what a report needs beside the outcome: ``{"account_id", "criteria", "requests", "result"}``, and
-#: ``"skipped"``, the reason, where ``soft_fail`` has turned the timeout into a skip.
-FACTS_KEY = "settlement_facts"
-
 # Seconds that the trigger has to fire by itself when the time is over, before Airflow ends the deferral: it knows what
 # is left unsold, and Airflow does not.
 _DEFERRAL_MARGIN = 120.0
@@ -244,6 +238,7 @@ class BalancesSettledSensor(BaseTask, BaseSensorOperator):
     def _finish_dry_run(self, context: Context, run: SensorRun, decision: Decision) -> dict[str, Any]:
         """Return what one poll has shown: nothing was sold, so nothing will settle."""
         from airflow_provider_3commas.api.errors import SettlementFailed
+        from airflow_provider_3commas.xcom_keys import FACTS_KEY
 
         event = run.event(decision)
         context["ti"].xcom_push(FACTS_KEY, event["facts"])
@@ -256,6 +251,8 @@ class BalancesSettledSensor(BaseTask, BaseSensorOperator):
         """Wait for the next poll: asleep, or by leaving the worker."""
         seconds = run.seconds_to_next_poll()
         if self.deferrable:
+            from airflow_provider_3commas.xcom_keys import FACTS_KEY
+
             # For a report, should the trigger break.
             context["ti"].xcom_push(FACTS_KEY, run.interim_facts())
             self._defer(run)
@@ -296,6 +293,8 @@ class BalancesSettledSensor(BaseTask, BaseSensorOperator):
 
     def _finish(self, context: Context, event: dict[str, Any]) -> dict[str, Any]:
         """End the task as the last poll says; the same in all modes."""
+        from airflow_provider_3commas.xcom_keys import FACTS_KEY, HISTORY_KEY
+
         if event.get("history"):
             context["ti"].xcom_push(HISTORY_KEY, event["history"])
         # Events of older versions have none.

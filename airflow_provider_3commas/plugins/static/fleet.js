@@ -1,7 +1,7 @@
 // Many accounts: a table that can be sorted and filtered, with totals.
 
 import { html } from "./dom.js";
-import { badge, tilesView } from "./view.js";
+import { badge, bdi, card, cell, row, rowHead, small, tileList } from "./view.js";
 
 const COLUMNS = [
   { key: "title", name: "Account" },
@@ -12,105 +12,86 @@ const COLUMNS = [
   { key: "unsold", name: "Left unsold", style: "tc-right tc-wide" },
   { key: "time", name: "Time", style: "tc-right tc-wide" },
 ];
+const NUMBERS = COLUMNS.slice(2);
 
-// entries: [{key, view}]; state: {sort, descending, open}; act: {sort(key), filter(on), select(key)}.
-export function fleetView(entries, shown, footer, state, act) {
-  const open = entries.filter(({ view }) => !view.settled);
-  const visible = sorted(state.open ? open : entries, state);
+// accounts: [{key, view}]; options: {sort, descending, onlyOpen}; actions: {sort(key), filter(onlyOpen), select(key)}.
+export function fleetView(accounts, texts, footer, options, actions) {
+  const open = accounts.filter(({ view }) => !view.settled);
+  const shown = sorted(options.onlyOpen ? open : accounts, options);
+  const table = html(
+    "table",
+    { class: "tc-fleet" },
+    html("thead", {}, row(COLUMNS.map((column) => columnHead(column, options, actions)))),
+    html("tbody", {}, shown.map((account) => accountRow(account, actions))),
+    html("tfoot", {}, totalsRow(texts.totals)),
+  );
   return [
     html("div", { class: "tc-head" }, html("h1", {}, "Liquidation of a fleet")),
-    html("p", { class: "tc-sub" }, shown.statuses),
-    html("p", { class: "tc-headline" }, shown.headline),
-    tilesView(shown.tiles),
-    html(
-      "section",
-      { class: "tc-card" },
-      html("h2", {}, "Accounts"),
-      html(
-        "label",
-        { class: "tc-filter" },
-        html("input", {
-          id: "open-only",
-          type: "checkbox",
-          checked: state.open ? "" : null,
-          change: (event) => act.filter(event.target.checked),
-        }),
-        ` Only what is not settled (${open.length})`,
-      ),
-      html(
-        "table",
-        { class: "tc-fleet" },
-        html("thead", {}, html("tr", {}, COLUMNS.map((column) => head(column, state, act)))),
-        html("tbody", {}, visible.map((entry) => line(entry, act))),
-        totals(shown.totals),
-      ),
-      visible.length ? null : html("p", { class: "tc-sub" }, "None."),
+    html("p", { class: "tc-sub" }, texts.statuses),
+    html("p", { class: "tc-headline" }, texts.headline),
+    tileList(texts.tiles),
+    card(
+      "Accounts",
+      filter(open.length, options, actions),
+      table,
+      shown.length ? null : html("p", { class: "tc-sub" }, "None."),
     ),
     html("footer", {}, footer),
   ];
 }
 
-function head({ key, name, style }, state, act) {
-  const active = state.sort === key;
-  const order = active ? (state.descending ? "descending" : "ascending") : null;
-  const arrow = active ? (state.descending ? " \u2193" : " \u2191") : "";
-  return html(
-    "th",
-    { scope: "col", class: style, "aria-sort": order },
-    html("button", { id: `sort-${key}`, type: "button", class: "tc-sort", click: () => act.sort(key) }, name, arrow),
-  );
+function filter(count, { onlyOpen }, actions) {
+  const change = (event) => actions.filter(event.target.checked);
+  const box = html("input", { id: "open-only", type: "checkbox", checked: onlyOpen ? "" : null, change });
+  return html("label", { class: "tc-filter" }, box, ` Only what is not settled (${count})`);
 }
 
-function line({ key, view: { row } }, act) {
-  return html(
-    "tr",
-    {},
+function columnHead({ key, name, style }, options, actions) {
+  const order = options.sort !== key ? null : options.descending ? "descending" : "ascending";
+  const arrow = { ascending: " \u2191", descending: " \u2193" }[order] ?? "";
+  const click = () => actions.sort(key);
+  const button = html("button", { id: `sort-${key}`, type: "button", class: "tc-sort", click }, name, arrow);
+  return html("th", { scope: "col", class: style, "aria-sort": order }, button);
+}
+
+function accountRow({ key, view: { row: texts } }, actions) {
+  const link = { type: "button", class: "tc-link", id: `account-${key}`, click: () => actions.select(key) };
+  return row(
     html(
       "th",
       { scope: "row", class: "tc-account" },
-      html(
-        "button",
-        { type: "button", class: "tc-link", id: `account-${key}`, click: () => act.select(key) },
-        html("bdi", { class: "tc-clip" }, row.title),
-      ),
-      html("span", { class: "tc-small" }, html("bdi", {}, row.subtitle)),
+      html("button", link, bdi(texts.title, "tc-clip")),
+      html("span", { class: "tc-small" }, bdi(texts.subtitle)),
     ),
-    html("td", {}, badge(row), row.why ? html("span", { class: "tc-small tc-why" }, html("bdi", {}, row.why)) : null),
-    ...COLUMNS.slice(2).map(({ key: column, style }) => html("td", { class: style }, row[column])),
+    cell(null, badge(texts), texts.why ? html("span", { class: "tc-small tc-why" }, bdi(texts.why)) : null),
+    ...NUMBERS.map(({ key: column, style }) => cell(style, texts[column])),
   );
 }
 
-function totals(cells) {
-  const cell = ([value, known]) => [value, html("span", { class: "tc-small" }, known)];
-  return html(
-    "tfoot",
-    {},
-    html(
-      "tr",
-      {},
-      html("th", { scope: "row" }, cells.title),
-      html("td", {}, cells.status),
-      ...COLUMNS.slice(2).map(({ key, style }) => html("td", { class: style }, cells[key] ? cell(cells[key]) : "")),
-    ),
-  );
+function totalsRow({ title, status, ...sums }) {
+  const sum = ({ key, style }) => {
+    const [value, coverage] = sums[key] ?? [];
+    return cell(style, value, small(coverage));
+  };
+  return row(rowHead(title), cell(null, status), ...NUMBERS.map(sum));
 }
 
 // What is not known comes last, in either direction.
-function sorted(entries, { sort, descending }) {
-  const known = entries.map((entry) => [entry, value(entry, sort)]);
-  known.sort(([one, a], [other, b]) => {
-    if (a === null || b === null) return (a === null) - (b === null) || byName(one, other);
+function sorted(accounts, { sort, descending }) {
+  const keyed = accounts.map((account) => [account, sortKey(account, sort)]);
+  keyed.sort(([one, a], [other, b]) => {
+    if (a === null || b === null) return (a === null) - (b === null) || byTitle(one, other);
     const order = a < b ? -1 : a > b ? 1 : 0;
-    return (descending ? -order : order) || byName(one, other);
+    return (descending ? -order : order) || byTitle(one, other);
   });
-  return known.map(([entry]) => entry);
+  return keyed.map(([account]) => account);
 }
 
-function byName(one, other) {
+function byTitle(one, other) {
   return one.view.row.title.localeCompare(other.view.row.title);
 }
 
 // Whole numbers as text: they may be larger than JavaScript's own are exact.
-function value({ view: { sort } }, key) {
-  return key === "title" || sort[key] === null ? sort[key] : BigInt(sort[key]);
+function sortKey({ view: { sort } }, column) {
+  return column === "title" || sort[column] === null ? sort[column] : BigInt(sort[column]);
 }

@@ -1,13 +1,13 @@
 // The tab "Liquidation" of a DAG run or a task instance.
 
 import { ApiError } from "./api.js";
-import { html } from "./dom.js";
+import { html, present } from "./dom.js";
 import { fleetView } from "./fleet.js";
 import { Rendered } from "./rendered.js";
 import { keyOf, Run } from "./run.js";
 import { accountView } from "./view.js";
 
-const EVERY = 5000;
+const REFRESH_MS = 5000;
 const MESSAGES = {
   401: "You are not logged in to Airflow any more. Log in again, then open this tab again.",
   403: "You are not allowed to see the tasks and XComs of this DAG.",
@@ -15,31 +15,31 @@ const MESSAGES = {
   413: "This run's XComs are too large for this tab. LiquidationReportOperator writes its report.",
   501: "This Airflow can't tell the tab who asks, so it shows nothing. LiquidationReportOperator writes a report.",
 };
-const NONE =
+const NO_LIQUIDATION =
   "This run has no liquidation: no task of it is a SellAllToBtcOperator, a SellAllToUsdOperator or a " +
   "BalancesSettledSensor.";
 
 const query = new URLSearchParams(location.search);
-const place = { dagId: query.get("dag_id"), runId: query.get("run_id"), taskId: query.get("task_id") };
+const asked = { dagId: query.get("dag_id"), runId: query.get("run_id"), taskId: query.get("task_id") };
 // Airflow leaves the placeholder as it is where there is no map index.
 const mapIndex = /^\d+$/.test(query.get("map_index") ?? "") ? Number(query.get("map_index")) : -1;
 const main = document.querySelector("main");
-const line = document.querySelector("#state");
-const run = new Run(place.dagId ?? "", place.runId ?? "");
+const stateLine = document.querySelector("#state");
+const run = new Run(asked.dagId ?? "", asked.runId ?? "");
 const rendered = new Rendered();
-const view = { sort: "status", descending: false, open: false, selected: null };
+const options = { sort: "status", descending: false, onlyOpen: false, selected: null };
 let accounts = [];
-let drawn = "";
+let drawnState = "";
 let timer = null;
 let busy = false;
 
 followTheme();
-if (place.dagId && place.runId && !`${place.dagId}${place.runId}`.includes("{")) {
+if (asked.dagId && asked.runId && !`${asked.dagId}${asked.runId}`.includes("{")) {
   document.querySelector("#refresh").addEventListener("click", refresh);
   document.addEventListener("visibilitychange", () => document.hidden || run.over || refresh());
   refresh();
 } else {
-  say("Open this page as a tab of a DAG run or of a task instance.");
+  showMessage("Open this page as a tab of a DAG run or of a task instance.");
 }
 
 async function refresh() {
@@ -47,89 +47,87 @@ async function refresh() {
   busy = true;
   clearTimeout(timer);
   try {
-    await run.refresh(chosen()?.key ?? view.selected, (done, of) => {
-      if (!drawn) line.textContent = `Reading ${done} of ${of} …`;
+    await run.refresh(pairOfTab()?.key ?? options.selected, (done, total) => {
+      if (!drawnState) stateLine.textContent = `Reading ${done} of ${total} …`;
     });
     accounts = await rendered.update(run.accounts());
     draw();
     const clock = new Date().toLocaleTimeString();
-    line.textContent = run.over ? `Run ended: ${run.state}.` : `Run ${run.state}; as of ${clock}, refreshed by itself.`;
-    again(!run.over);
+    stateLine.textContent = run.over ? `Run ended: ${run.state}.` : `Run ${run.state}; as of ${clock}, refreshed by itself.`;
+    if (!run.over) scheduleRefresh();
   } catch (error) {
-    fail(error);
+    showError(error);
   } finally {
     busy = false;
   }
 }
 
-function again(wanted) {
-  if (wanted) timer = setTimeout(() => (document.hidden ? again(true) : refresh()), EVERY);
+function scheduleRefresh() {
+  timer = setTimeout(() => (document.hidden ? scheduleRefresh() : refresh()), REFRESH_MS);
 }
 
-function fail(error) {
+function showError(error) {
   const known = error instanceof ApiError ? MESSAGES[error.status] : null;
   if (known) {
-    say(known);
-    line.textContent = "";
+    showMessage(known);
+    stateLine.textContent = "";
     return;
   }
   const why = error instanceof ApiError ? error.message : "Airflow can't be reached.";
-  if (!drawn) say(why);
-  line.textContent = `${why} Trying again.`;
+  if (!drawnState) showMessage(why);
+  stateLine.textContent = `${why} Trying again.`;
   if (!(error instanceof ApiError) && !(error instanceof TypeError)) console.error(error);
-  again(true);
+  scheduleRefresh();
 }
 
-// The entry that the tab is about: the task instance's, or the only one, or the one clicked on.
-function chosen() {
-  const entries = run.pairs;
-  const asked = entries.find(({ liquidation, settlement }) =>
-    [liquidation, settlement].some((ti) => ti && keyOf(ti) === `${place.taskId}[${mapIndex}]`));
-  return asked ?? (entries.length === 1 ? entries[0] : null);
+// The pair of tasks that the whole tab is about: the task instance's, or the only one.
+function pairOfTab() {
+  const pairOfTask = run.pairs.find(({ liquidation, settlement }) =>
+    [liquidation, settlement].some((ti) => ti && keyOf(ti) === `${asked.taskId}[${mapIndex}]`));
+  return pairOfTask ?? (run.pairs.length === 1 ? run.pairs[0] : null);
 }
 
 function draw() {
-  const fixed = chosen();
-  const key = fixed?.key ?? view.selected;
-  const one = accounts.find((account) => account.key === key);
-  const state = JSON.stringify([rendered.version, accounts.map((account) => account.tasks), view, key]);
+  const pair = pairOfTab();
+  const key = pair?.key ?? options.selected;
+  const account = accounts.find((each) => each.key === key);
+  const state = JSON.stringify([rendered.version, accounts.map(({ tasks }) => tasks), options, key]);
   // What has not changed is left alone: the focus, a selection, an open table.
-  if (state === drawn) return;
+  if (state === drawnState) return;
   const [focused, opened] = [document.activeElement?.id, document.querySelector("#curve-table")?.open];
-  if (!accounts.length) main.replaceChildren(html("p", { class: "tc-message" }, NONE));
-  else if (one) main.replaceChildren(...back(fixed), ...shownOnly(accountView(one.view, one.tasks, rendered.footer)));
-  else main.replaceChildren(...shownOnly(fleetView(accounts, rendered.fleet, rendered.footer, view, act)));
-  drawn = state;
+  main.replaceChildren(...present(content(account, pair)));
+  drawnState = state;
   if (opened) document.querySelector("#curve-table")?.setAttribute("open", "");
   if (focused) document.getElementById(focused)?.focus();
 }
 
-function shownOnly(elements) {
-  return elements.filter((element) => element !== null);
+function content(account, pair) {
+  if (!accounts.length) return [message(NO_LIQUIDATION)];
+  if (!account) return fleetView(accounts, rendered.fleet, rendered.footer, options, actions);
+  return [pair ? null : backButton(), ...accountView(account.view, account.tasks, rendered.footer)];
 }
 
-function back(fixed) {
-  if (fixed) return [];
-  const go = () => {
-    const key = view.selected;
-    act.select(null);
+function backButton() {
+  const click = () => {
+    const key = options.selected;
+    actions.select(null);
     document.getElementById(`account-${key}`)?.focus();
   };
-  return [html("button", { id: "back", type: "button", class: "tc-link", click: go }, "\u2190 All accounts")];
+  return html("button", { id: "back", type: "button", class: "tc-link", click }, "\u2190 All accounts");
 }
 
-const act = {
+const actions = {
   sort(key) {
-    view.descending = view.sort === key ? !view.descending : !["title", "status"].includes(key);
-    view.sort = key;
+    options.descending = options.sort === key ? !options.descending : !["title", "status"].includes(key);
+    options.sort = key;
     draw();
   },
-  filter(on) {
-    view.open = on;
+  filter(onlyOpen) {
+    options.onlyOpen = onlyOpen;
     draw();
   },
   select(key) {
-    view.selected = key;
+    options.selected = key;
     draw();
     scrollTo(0, 0);
     // Its curve has not been read yet.
@@ -137,9 +135,13 @@ const act = {
   },
 };
 
-function say(text) {
-  drawn = "";
-  main.replaceChildren(html("p", { class: "tc-message" }, text));
+function showMessage(text) {
+  drawnState = "";
+  main.replaceChildren(message(text));
+}
+
+function message(text) {
+  return html("p", { class: "tc-message" }, text);
 }
 
 // Airflow has a switch of its own for light and dark.

@@ -1,4 +1,4 @@
-// What is drawn of each account, as the server puts it; only what has changed is sent there.
+// What is drawn of each account, as the server renders it; only what has changed is sent there.
 
 import { render } from "./api.js";
 
@@ -18,45 +18,41 @@ export class Rendered {
 
   // accounts: [{key, xcoms, ...}], all of them; returned with the view of each. Others are forgotten.
   async update(accounts) {
-    const sent = accounts.map(({ key, xcoms }) => ({ key, text: JSON.stringify(xcoms) }));
-    const gone = this.forgetAllBut(new Set(sent.map(({ key }) => key)));
-    const changed = sent.filter(({ key, text }) => this.known.get(key)?.text !== text);
-    if (changed.length || gone) {
-      for (const batch of batches(changed)) await this.send(batch);
+    const texts = accounts.map(({ key, xcoms }) => ({ key, text: JSON.stringify(xcoms) }));
+    const keys = new Set(accounts.map(({ key }) => key));
+    const gone = [...this.known.keys()].filter((key) => !keys.has(key));
+    gone.forEach((key) => this.known.delete(key));
+    const changed = texts.filter(({ key, text }) => this.known.get(key)?.text !== text);
+    if (changed.length || gone.length) {
+      for (const batch of inBatches(changed)) await this.send(batch);
       this.version += 1;
     }
     return accounts.map((account) => ({ ...account, view: this.known.get(account.key).view }));
   }
 
   async send(batch) {
-    const asked = new Set(batch.map(({ key }) => key));
-    const others = [...this.known].filter(([key]) => !asked.has(key)).map(([, { view }]) => view.part);
+    const sentKeys = new Set(batch.map(({ key }) => key));
+    const others = [...this.known].filter(([key]) => !sentKeys.has(key)).map(([, { view }]) => view.part);
     const body = `{"accounts":[${batch.map(({ text }) => text).join(",")}],"others":${JSON.stringify(others)}}`;
     const { accounts, fleet, footer } = await render(body);
     batch.forEach(({ key, text }, number) => this.known.set(key, { text, view: accounts[number] }));
     this.fleet = fleet;
     this.footer = footer;
   }
-
-  forgetAllBut(keys) {
-    const gone = [...this.known.keys()].filter((key) => !keys.has(key));
-    gone.forEach((key) => this.known.delete(key));
-    return gone.length > 0;
-  }
 }
 
 // At least one, though it may be empty: the totals change when an account goes, too.
-function batches(accounts) {
-  const found = [[]];
+function inBatches(accounts) {
+  const batches = [[]];
   let bytes = 0;
   for (const account of accounts) {
     const size = encoder.encode(account.text).length;
-    if (found.at(-1).length && (bytes + size > MOST_BYTES || found.at(-1).length === MOST_ACCOUNTS)) {
-      found.push([]);
+    if (batches.at(-1).length && (bytes + size > MOST_BYTES || batches.at(-1).length === MOST_ACCOUNTS)) {
+      batches.push([]);
       bytes = 0;
     }
-    found.at(-1).push(account);
+    batches.at(-1).push(account);
     bytes += size;
   }
-  return found;
+  return batches;
 }

@@ -5,116 +5,104 @@ import { html } from "./dom.js";
 
 export function accountView({ texts, holdings, curve }, tasks, footer) {
   return [
-    html("div", { class: "tc-head" }, html("h1", {}, html("bdi", {}, texts.title)), badge(texts)),
-    html("p", { class: "tc-sub" }, html("bdi", {}, texts.subtitle)),
-    html("p", { class: "tc-headline" }, html("bdi", {}, texts.headline)),
-    tilesView(texts.tiles),
-    html("div", { class: "tc-charts" }, holdingsView(holdings), curveView(curve, texts)),
-    assets(texts),
-    unsold(texts),
-    details([...texts.details, ...tasks]),
-    list("Evidence", texts.evidence),
-    list("Notes", texts.notes),
+    html("div", { class: "tc-head" }, html("h1", {}, bdi(texts.title)), badge(texts)),
+    html("p", { class: "tc-sub" }, bdi(texts.subtitle)),
+    html("p", { class: "tc-headline" }, bdi(texts.headline)),
+    tileList(texts.tiles),
+    html("div", { class: "tc-charts" }, holdingsCard(holdings), curveCard(curve, texts)),
+    assetsCard(texts.assets),
+    unsoldCard(texts.unsold),
+    detailsCard([...texts.details, ...tasks]),
+    listCard("Evidence", texts.evidence),
+    listCard("Notes", texts.notes),
     html("footer", {}, footer),
   ];
 }
 
-export function badge(shown) {
-  return html("span", { class: `tc-badge tc-${shown.tone}` }, shown.status);
+// Text from outside, which keeps its direction to itself.
+export function bdi(text, style = null) {
+  return html("bdi", { class: style }, text);
 }
 
-export function tilesView(tiles) {
-  if (!tiles.length) return null;
-  return html("dl", { class: "tc-tiles" }, tiles.map((tile) => html(
-    "div",
-    {},
-    html("dt", {}, tile.label),
-    html(
-      "dd",
-      {},
-      html("span", { class: "tc-number" }, tile.value),
-      html("br"),
-      html("span", { class: "tc-detail" }, tile.detail),
-    ),
-  )));
+export function badge({ status, tone }) {
+  return html("span", { class: `tc-badge tc-${tone}` }, status);
 }
 
-function card(title, ...children) {
+export function tileList(tiles) {
+  return tiles.length ? html("dl", { class: "tc-tiles" }, tiles.map(tile)) : null;
+}
+
+function tile({ label, value, detail }) {
+  const number = html("span", { class: "tc-number" }, value);
+  const below = html("span", { class: "tc-detail" }, detail);
+  return html("div", {}, html("dt", {}, label), html("dd", {}, number, html("br"), below));
+}
+
+export function card(title, ...children) {
   return html("section", { class: "tc-card" }, html("h2", {}, title), ...children);
 }
 
-function holdingsView(shape) {
-  if (shape === null) return null;
-  const legend = shape.sides.map((name) => html("span", { class: `tc-key tc-key-${name}` }, name));
-  return card(
-    "Holdings before and after",
-    html("figure", {}, html("figcaption", {}, "Value in BTC ", ...legend), holdingsChart(shape)),
-  );
+export function row(...cells) {
+  return html("tr", {}, ...cells);
 }
 
-function curveView(shape, texts) {
-  if (shape === null) return null;
-  return card(
-    "Value left unsold over time",
-    html("figure", {}, html("figcaption", {}, shape.caption), curveChart(shape)),
-    html(
-      "details",
-      { id: "curve-table" },
-      html("summary", {}, "As a table"),
-      table([["Time"], ["Left unsold", "tc-right"]], texts.curve.map(([at, value]) => html(
-        "tr",
-        {},
-        html("td", {}, at),
-        html("td", { class: "tc-right" }, value),
-      ))),
-    ),
-  );
+export function rowHead(...children) {
+  return html("th", { scope: "row" }, ...children);
 }
 
-function assets(texts) {
-  if (!texts.assets.length) return null;
-  const rows = texts.assets.map((row) => html(
-    "tr",
-    {},
-    html("th", { scope: "row" }, html("bdi", {}, row.currency), small(row.note)),
-    amounts(row.before),
-    amounts(row.after),
-  ));
-  return card("By asset", table([["Asset"], ["Before", "tc-right"], ["After", "tc-right"]], rows));
+export function cell(style, ...children) {
+  return html("td", { class: style }, ...children);
 }
 
-function amounts(texts) {
-  const [amount, ...values] = texts ?? ["\u2014"];
-  return html("td", { class: "tc-right" }, amount, values.map(small));
-}
-
-function unsold(texts) {
-  if (!texts.unsold.length) return null;
-  const rows = texts.unsold.map((item) => html(
-    "tr",
-    {},
-    html("th", { scope: "row" }, html("bdi", {}, item.currency)),
-    html("td", { class: "tc-right" }, item.amount, item.value.map(small)),
-    html("td", {}, item.why),
-  ));
-  return card("What was not sold, and why", table([["Asset"], ["Amount", "tc-right"], ["Why"]], rows));
-}
-
-function details(rows) {
-  const facts = rows.flatMap(([name, text]) => [html("dt", {}, name), html("dd", {}, html("bdi", {}, text))]);
-  return card("Details", html("dl", { class: "tc-facts" }, facts));
-}
-
-function list(title, texts) {
-  if (!texts.length) return null;
-  return card(title, html("ul", {}, texts.map((text) => html("li", {}, html("bdi", {}, text)))));
-}
-
-function small(text) {
+export function small(text) {
   return text ? html("span", { class: "tc-small" }, text) : null;
 }
 
 function table(columns, rows) {
   const heads = columns.map(([name, style]) => html("th", { scope: "col", class: style }, name));
-  return html("table", {}, html("thead", {}, html("tr", {}, heads)), html("tbody", {}, rows));
+  return html("table", {}, html("thead", {}, row(heads)), html("tbody", {}, rows));
+}
+
+function holdingsCard(shape) {
+  if (shape === null) return null;
+  const legend = shape.sides.map((name) => html("span", { class: `tc-key tc-key-${name}` }, name));
+  const caption = html("figcaption", {}, "Value in BTC ", ...legend);
+  return card("Holdings before and after", html("figure", {}, caption, holdingsChart(shape)));
+}
+
+function curveCard(shape, texts) {
+  if (shape === null) return null;
+  const figure = html("figure", {}, html("figcaption", {}, shape.caption), curveChart(shape));
+  const rows = texts.curve.map(([time, value]) => row(cell(null, time), cell("tc-right", value)));
+  const points = table([["Time"], ["Left unsold", "tc-right"]], rows);
+  const details = html("details", { id: "curve-table" }, html("summary", {}, "As a table"), points);
+  return card("Value left unsold over time", figure, details);
+}
+
+function assetsCard(assets) {
+  if (!assets.length) return null;
+  const rows = assets.map(({ currency, note, before, after }) =>
+    row(rowHead(bdi(currency), small(note)), amountCell(before), amountCell(after)));
+  return card("By asset", table([["Asset"], ["Before", "tc-right"], ["After", "tc-right"]], rows));
+}
+
+function amountCell(texts) {
+  const [amount, ...values] = texts ?? ["\u2014"];
+  return cell("tc-right", amount, values.map(small));
+}
+
+function unsoldCard(items) {
+  if (!items.length) return null;
+  const rows = items.map(({ currency, amount, value, why }) =>
+    row(rowHead(bdi(currency)), amountCell([amount, ...value]), cell(null, why)));
+  return card("What was not sold, and why", table([["Asset"], ["Amount", "tc-right"], ["Why"]], rows));
+}
+
+function detailsCard(details) {
+  const items = details.flatMap(([name, text]) => [html("dt", {}, name), html("dd", {}, bdi(text))]);
+  return card("Details", html("dl", { class: "tc-facts" }, items));
+}
+
+function listCard(title, texts) {
+  return texts.length ? card(title, html("ul", {}, texts.map((text) => html("li", {}, bdi(text))))) : null;
 }
