@@ -10,7 +10,7 @@ import logging
 import os
 import threading
 import time
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from airflow_provider_3commas.budget import claim_rules as rules
 from airflow_provider_3commas.budget.store import RETRY_STORE_AFTER, Reach, StoreUnavailable
@@ -18,13 +18,26 @@ from airflow_provider_3commas.budget.store import RETRY_STORE_AFTER, Reach, Stor
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from airflow_provider_3commas.budget.budget import RequestBudget
     from airflow_provider_3commas.budget.claim_rules import Claim, Claimant, History
+    from airflow_provider_3commas.budget.store import Swap
 
 T = TypeVar("T")
 Change: TypeAlias = "Callable[[History, int], tuple[T, History]]"
 
 _logger = logging.getLogger(__name__)
+
+
+class _Budget(Protocol):
+    """What is asked of the request budget, whose store keeps the claims."""
+
+    identity: str
+
+    @property
+    def reach(self) -> Reach: ...
+
+    def swap(self, name: str, change: Swap[T]) -> tuple[T, int]: ...
+
+    def now(self) -> int: ...
 
 
 class Claims:
@@ -35,7 +48,7 @@ class Claims:
     and survives a fork.
     """
 
-    def __init__(self, budget: RequestBudget) -> None:
+    def __init__(self, budget: _Budget) -> None:
         self._budget = budget
         self._store_error: str | None = None
         self._retry_claim_at = 0.0

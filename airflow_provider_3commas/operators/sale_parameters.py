@@ -11,7 +11,7 @@ from airflow_provider_3commas.liquidation.sale import Sale
 from airflow_provider_3commas.parameters import is_literal, parse_bool, parse_preflight, parse_seconds, parse_switch
 
 if TYPE_CHECKING:
-    from airflow_provider_3commas.operators.sell_all import _SellAllOperator
+    from collections.abc import Mapping
 
 #: Longest that ``max_lateness`` and ``not_within`` may be; who sold an account is not remembered for longer.
 LONGEST = timedelta(days=30)
@@ -19,46 +19,46 @@ LONGEST = timedelta(days=30)
 LONGEST_WATCH = timedelta(days=1)
 
 
-def check_literals(operator: _SellAllOperator) -> None:
-    """Check what contains no template, when the DAG is parsed."""
-    if is_literal(operator.account_id):
-        parse_account_id(operator.account_id)
-    if is_literal(operator.dry_run):
-        parse_bool(operator.dry_run, "dry_run")
-    preflight: Any = parse_preflight(operator.preflight) if is_literal(operator.preflight) else None
-    if operator.account_name is not None and is_literal(operator.account_name) and preflight is not None:
-        _parse_account_name(operator.account_name, preflight=preflight)
+def check_literals(written: Mapping[str, Any]) -> None:
+    """Check the parameters that contain no template, when the DAG is parsed."""
+    if is_literal(written["account_id"]):
+        parse_account_id(written["account_id"])
+    if is_literal(written["dry_run"]):
+        parse_bool(written["dry_run"], "dry_run")
+    preflight: Any = parse_preflight(written["preflight"]) if is_literal(written["preflight"]) else None
+    if written["account_name"] is not None and is_literal(written["account_name"]) and preflight is not None:
+        _parse_account_name(written["account_name"], preflight=preflight)
     for name in ("max_lateness", "not_within"):
-        if is_literal(getattr(operator, name)):
-            _parse_optional_seconds(operator, name)
-    parse_switch(operator.allow_backfill, "allow_backfill")
-    _parse_reconcile_for(operator)
+        if is_literal(written[name]):
+            _parse_optional_seconds(written, name)
+    parse_switch(written["allow_backfill"], "allow_backfill")
+    _parse_reconcile_for(written)
 
 
-def read_sale(operator: _SellAllOperator) -> Sale:
+def read_sale(written: Mapping[str, Any]) -> Sale:
     """Parse the parameters of a rendered task."""
-    preflight = parse_preflight(operator.preflight)
+    preflight = parse_preflight(written["preflight"])
     return Sale(
-        account_id=parse_account_id(operator.account_id),
-        target=operator.target,
-        dry_run=parse_bool(operator.dry_run, "dry_run"),
+        account_id=parse_account_id(written["account_id"]),
+        target=written["target"],
+        dry_run=parse_bool(written["dry_run"], "dry_run"),
         preflight=preflight,
-        account_name=_parse_account_name(operator.account_name, preflight=preflight),
-        max_lateness=_parse_optional_seconds(operator, "max_lateness"),
-        not_within=_parse_optional_seconds(operator, "not_within"),
-        allow_backfill=parse_switch(operator.allow_backfill, "allow_backfill"),
-        reconcile_for=_parse_reconcile_for(operator),
+        account_name=_parse_account_name(written["account_name"], preflight=preflight),
+        max_lateness=_parse_optional_seconds(written, "max_lateness"),
+        not_within=_parse_optional_seconds(written, "not_within"),
+        allow_backfill=parse_switch(written["allow_backfill"], "allow_backfill"),
+        reconcile_for=_parse_reconcile_for(written),
     )
 
 
-def _parse_optional_seconds(operator: _SellAllOperator, name: str) -> timedelta | None:
-    value = getattr(operator, name)
+def _parse_optional_seconds(written: Mapping[str, Any], name: str) -> timedelta | None:
+    value = written[name]
     return None if value is None else parse_seconds(value, name, longest=LONGEST)
 
 
-def _parse_reconcile_for(operator: _SellAllOperator) -> timedelta:
-    reconcile_for = parse_seconds(operator.reconcile_for, "reconcile_for", longest=LONGEST_WATCH)
-    limit = operator.execution_timeout
+def _parse_reconcile_for(written: Mapping[str, Any]) -> timedelta:
+    reconcile_for = parse_seconds(written["reconcile_for"], "reconcile_for", longest=LONGEST_WATCH)
+    limit = written["execution_timeout"]
     if isinstance(limit, timedelta) and limit <= reconcile_for:
         raise ConfigurationError(
             f"execution_timeout ({limit}) must be longer than reconcile_for ({reconcile_for}): Airflow would end the "

@@ -136,7 +136,11 @@ class _SellAllOperator(BaseTask, BaseOperator):
             # Light, but DAG files are parsed again and again.
             from airflow_provider_3commas.operators.sale_parameters import check_literals
 
-            check_literals(self)
+            check_literals(self.sale_parameters())
+
+    def sale_parameters(self) -> dict[str, Any]:
+        """Return the parameters that say what is to be sold and when, as they are written or rendered."""
+        return {"target": self.target, **{name: getattr(self, name) for name in _DEFAULTS}}
 
     def on_kill(self) -> None:
         """Log that a sale can't be undone; there is nothing to cancel."""

@@ -5,7 +5,7 @@ Kept apart from the operators so that DAG files that name them do not pay for it
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from airflow_provider_3commas.api import clock
 from airflow_provider_3commas.api.errors import LiquidationRefused, ThreeCommasError
@@ -22,13 +22,32 @@ from airflow_provider_3commas.xcom_keys import OUTCOME_KEY
 if TYPE_CHECKING:
     from airflow.sdk import Context
 
-    from airflow_provider_3commas.operators.sell_all import _SellAllOperator
+    from airflow_provider_3commas.budget import Claims
+    from airflow_provider_3commas.hooks.threecommas import ThreeCommasHook
+
+
+class _SellAllTask(Protocol):
+    """What is asked of the operator, whose templates are rendered."""
+
+    is_teardown: bool
+    outlets: list[Any]
+    liquidator: Liquidator | None
+
+    @property
+    def log(self) -> Any: ...
+
+    @property
+    def hook(self) -> ThreeCommasHook: ...
+
+    def claims(self) -> Claims: ...
+
+    def sale_parameters(self) -> dict[str, Any]: ...
 
 
 class TryOfSale:
     """One try of a sell-all task whose templates are rendered."""
 
-    def __init__(self, operator: _SellAllOperator, context: Context) -> None:
+    def __init__(self, operator: _SellAllTask, context: Context) -> None:
         self._operator = operator
         self._context = context
         self._ti = context["ti"]
@@ -50,7 +69,7 @@ class TryOfSale:
             problem = silent_teardown(operator)
             if problem:
                 raise LiquidationRefused(problem)
-            sale = read_sale(operator)
+            sale = read_sale(operator.sale_parameters())
             environment = Environment(
                 client=operator.hook.get_conn_for_selling(),
                 store=self._store,
@@ -96,8 +115,9 @@ class TryOfSale:
     def _push_refusal(self, error: ThreeCommasError) -> None:
         """Push and record that this try ended before it could begin: a later one may then go on."""
         operator = self._operator
-        account_id = account_id_or_none(operator.account_id)
-        facts = outcome_facts("refused", account_id=account_id, target=operator.target, error=error)
+        written = operator.sale_parameters()
+        account_id = account_id_or_none(written["account_id"])
+        facts = outcome_facts("refused", account_id=account_id, target=written["target"], error=error)
         try:
             if self._task_state() != "running":
                 return

@@ -233,7 +233,7 @@ class BalancesSettledSensor(BaseTask, BaseSensorOperator):
             # What checks is light, but DAG files are parsed again and again.
             from airflow_provider_3commas.sensors.wait_parameters import check_literals
 
-            check_literals(self)
+            check_literals(self, self.template_fields)
 
     def _finish_dry_run(self, context: Context, run: SensorRun, decision: Decision) -> dict[str, Any]:
         """Return what one poll has shown: nothing was sold, so nothing will settle."""

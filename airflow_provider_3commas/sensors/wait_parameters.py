@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from airflow_provider_3commas.api.account_ids import parse_account_id
 from airflow_provider_3commas.parameters import is_literal, parse_bool, parse_switch
 from airflow_provider_3commas.settlement.criteria import Criteria
 
 if TYPE_CHECKING:
-    from airflow_provider_3commas.sensors.balances import BalancesSettledSensor
+    from collections.abc import Collection
 
 
-def check_literals(sensor: BalancesSettledSensor) -> None:
-    """Check what does not have to be rendered first; the error names the parameter that can't be used."""
+def check_literals(sensor: Any, templated: Collection[str]) -> None:
+    """Check what does not have to be rendered first; each parameter is an attribute of the same name."""
     for name in ("deferrable", "soft_fail"):
         parse_switch(getattr(sensor, name), name)
     if is_literal(sensor.account_id):
         parse_account_id(sensor.account_id)
-    dry_run: object = sensor.dry_run
-    if is_literal(dry_run):
-        parse_bool(dry_run, "dry_run")
+    if is_literal(sensor.dry_run):
+        parse_bool(sensor.dry_run, "dry_run")
     written = {name: getattr(sensor, name) for name in Criteria.__struct_fields__}
-    Criteria.parse(
-        **{name: value for name, value in written.items() if name not in sensor.template_fields or is_literal(value)}
-    )
+    Criteria.parse(**{name: value for name, value in written.items() if name not in templated or is_literal(value)})
