@@ -2,36 +2,27 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING
 
 import pytest
 
 from airflow_provider_3commas.budget import AccountTaken, Claimant
+from tests.fakes import ACCOUNT, START
 
 if TYPE_CHECKING:
     from airflow_provider_3commas.budget import Claims, RequestBudget
 
-REAL = "https://api.3commas.io"
-START = 1_750_000_000
-ACCOUNT = 31_337
 WITHIN = 600.0
+#: When virtual time begins, in the store's unit.
+START_MS = round(START * 1000)
 
-ANNA = Claimant("risk_off/scheduled__2026-11-24/liquidate", 1)
-BERT = Claimant("risk_off/scheduled__2026-11-24/liquidate[1]", 1)
-CARL = Claimant("other/manual__2026-11-24/liquidate", 1)
+TASK_A = Claimant("risk_off/scheduled__2026-11-24/liquidate", 1)
+TASK_B = Claimant("risk_off/scheduled__2026-11-24/liquidate[1]", 1)
+TASK_C = Claimant("other/manual__2026-11-24/liquidate", 1)
 
 
 def later(claimant: Claimant, tries: int = 1) -> Claimant:
     return Claimant(claimant.task, claimant.try_number + tries)
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = float(START)
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def write(budget: RequestBudget, text: bytes) -> None:
@@ -40,10 +31,6 @@ def write(budget: RequestBudget, text: bytes) -> None:
 
 def read(budget: RequestBudget) -> bytes:
     return budget.swap(str(ACCOUNT), lambda held, _now: (held, held))[0]
-
-
-def warnings(caplog) -> list[str]:
-    return [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
 
 
 def refused(claims: Claims, claimant: Claimant, not_within: float | None = WITHIN) -> AccountTaken:

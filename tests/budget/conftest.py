@@ -7,7 +7,7 @@ import uuid
 import pytest
 
 from airflow_provider_3commas.budget import RequestBudget
-from tests.budget.claiming import REAL, Clock
+from tests.budget.budgets import REAL, Clock
 from tests.budget.redis_servers import redis_server
 
 
@@ -26,6 +26,21 @@ def module_redis_url(tmp_path_factory):
 @pytest.fixture
 def clock():
     return Clock()
+
+
+@pytest.fixture
+def budgets(tmp_path, clock):
+    """Make budgets that share a file, and close them."""
+    made = []
+
+    def make(api_key: str = "key", base_url: str = REAL, **options) -> RequestBudget:
+        options = {"path": tmp_path / "home" / "budget.sqlite", "clock": clock, **options}
+        made.append(RequestBudget(api_key, base_url, **options))
+        return made[-1]
+
+    yield make
+    for budget in made:
+        budget.close()
 
 
 @pytest.fixture(params=["memory", "sqlite", "redis"])

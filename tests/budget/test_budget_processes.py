@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
 import shutil
 import signal
 import subprocess
@@ -11,19 +10,19 @@ import sys
 import time
 import uuid
 from bisect import bisect_left
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import airflow_provider_3commas
 from airflow_provider_3commas.budget import Priority, RequestBudget
 from airflow_provider_3commas.budget.ledger import Ledger, Reserve
 from airflow_provider_3commas.budget.limits import Limits
 from airflow_provider_3commas.budget.redis_store import RedisStore
 from airflow_provider_3commas.simulator import Simulator
+from tests.budget.budgets import python_environment
 from tests.budget.redis_servers import redis_server, start_redis
+from tests.fakes import START
 
 pytestmark = pytest.mark.slow
 
@@ -78,7 +77,6 @@ class Crowd:
 
     def __init__(self, simulator: Simulator, store, seconds: float, *, sellers: int = 0) -> None:
         url, paths = store
-        root = Path(airflow_provider_3commas.__file__).parents[1]
         self.processes = [
             subprocess.Popen(
                 [
@@ -89,7 +87,7 @@ class Crowd:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,
-                env={**os.environ, "PYTHONPATH": str(root)},
+                env=python_environment(),
             )
             for index in range(PROCESSES)
         ]
@@ -115,10 +113,10 @@ def busiest(times: list[float], window: float) -> int:
 def test_sixteen_processes_get_no_429_and_waste_little(simulator, store, window, sellers):
     simulator.reset("calm")
     simulator.rate_limit(requests=LIMIT, window=window, window_seconds=WINDOW)
-    said = Crowd(simulator, store, 3 * WINDOW + 0.5, sellers=sellers).run()
+    answers = Crowd(simulator, store, 3 * WINDOW + 0.5, sellers=sellers).run()
     times = arrivals(simulator)
     in_three_windows = bisect_left(times, times[0] + 3 * WINDOW)
-    assert said == ["fine"] * PROCESSES
+    assert answers == ["fine"] * PROCESSES
     assert simulator.state()["rate_limit"]["refused"] == {"429": 0, "418": 0}
     assert busiest(times, WINDOW) <= LIMIT
     assert in_three_windows >= 0.85 * 3 * LIMIT
@@ -136,12 +134,14 @@ def test_one_refusal_stops_every_process(simulator, store, status, headers):
     simulator.reset("calm")
     simulator.rate_limit(enabled=False)
     simulator.fault("status", status=status, headers=headers, skip=20, times=1, body={"error": "slow down"})
-    said = Crowd(simulator, store, 2.5).run()
+    answers = Crowd(simulator, store, 2.5).run()
     entries = simulator.journal()
     refused = next(index for index, entry in enumerate(entries) if entry["status"] == status)
     assert len(entries) - refused - 1 < PROCESSES
-    assert said.count("fine") == PROCESSES
-    assert sorted({word for word in said if word != "fine"}) == ["RateLimitExceeded" if status == 429 else "IpBanned"]
+    assert answers.count("fine") == PROCESSES
+    assert sorted({word for word in answers if word != "fine"}) == [
+        "RateLimitExceeded" if status == 429 else "IpBanned"
+    ]
 
 
 def test_the_plans_429_stops_nobody(simulator, store):
@@ -149,8 +149,8 @@ def test_the_plans_429_stops_nobody(simulator, store):
     simulator.rate_limit(enabled=False)
     sentence = "The request type 'read' is not available with your current subscription plan"
     simulator.fault("status", status=429, headers={}, skip=10, times=1, body={"error": sentence})
-    said = Crowd(simulator, store, WINDOW).run()
-    assert sorted(said) == ["PlanLimitReached"] + ["fine"] * PROCESSES
+    answers = Crowd(simulator, store, WINDOW).run()
+    assert sorted(answers) == ["PlanLimitReached"] + ["fine"] * PROCESSES
     assert len(arrivals(simulator)) > 30
 
 
@@ -164,8 +164,8 @@ def test_a_killed_process_leaves_the_store_in_order(simulator, store):
     time.sleep(WINDOW / 2)
     for process in crowd.processes[:8]:
         process.send_signal(signal.SIGKILL)
-    said = [process.communicate(timeout=60)[0].split() for process in crowd.processes]
-    assert said[8:] == [["fine"]] * 8
+    answers = [process.communicate(timeout=60)[0].split() for process in crowd.processes]
+    assert answers[8:] == [["fine"]] * 8
     assert simulator.state()["rate_limit"]["refused"] == {"429": 0, "418": 0}
     assert len(arrivals(simulator)) >= 2 * LIMIT
 
@@ -239,7 +239,7 @@ def test_the_key_is_not_in_redis_and_what_is_there_expires(redis_url):
     ),
 )
 def test_redis_answers_as_the_rules_say(module_redis_url, limit, steps):
-    clock = [1_750_000_000.0]
+    clock = [START]
     store = RedisStore(module_redis_url, uuid.uuid4().hex, lambda: clock[0])
     limits, ledger, tickets = Limits.of(limit), Ledger(), []
     for pause, what, returns in steps:
