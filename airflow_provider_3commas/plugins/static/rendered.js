@@ -19,9 +19,11 @@ export class Rendered {
   // accounts: [{key, xcoms, ...}], all of them; returned with the view of each. Others are forgotten.
   async update(accounts) {
     const texts = accounts.map(({ key, xcoms }) => ({ key, text: JSON.stringify(xcoms) }));
-    const gone = this.forgetAllBut(new Set(texts.map(({ key }) => key)));
+    const keys = new Set(accounts.map(({ key }) => key));
+    const gone = [...this.known.keys()].filter((key) => !keys.has(key));
+    gone.forEach((key) => this.known.delete(key));
     const changed = texts.filter(({ key, text }) => this.known.get(key)?.text !== text);
-    if (changed.length || gone) {
+    if (changed.length || gone.length) {
       for (const batch of inBatches(changed)) await this.send(batch);
       this.version += 1;
     }
@@ -36,12 +38,6 @@ export class Rendered {
     batch.forEach(({ key, text }, number) => this.known.set(key, { text, view: accounts[number] }));
     this.fleet = fleet;
     this.footer = footer;
-  }
-
-  forgetAllBut(keys) {
-    const gone = [...this.known.keys()].filter((key) => !keys.has(key));
-    gone.forEach((key) => this.known.delete(key));
-    return gone.length > 0;
   }
 }
 
