@@ -1,4 +1,4 @@
-"""An account has one asset URI, whoever writes it how, and events say what happened to it."""
+"""An account has one asset URI, however it is written, and its events say what happened to it."""
 
 from __future__ import annotations
 
@@ -76,24 +76,21 @@ class Event:
 
 
 class Events:
-    """What Airflow hands a task for the events that its success will emit."""
+    """Airflow's ``outlet_events``: the events that the task's success will emit."""
 
     def __init__(self):
-        self.touched = []
+        self.accessed = []
 
     def __getitem__(self, outlet):
-        self.touched.append(Event())
-        return self.touched[-1]
-
-
-FACTS = {"account_id": 32402783, "target": "BTC"}
+        self.accessed.append(Event())
+        return self.accessed[-1]
 
 
 class TestEvent:
     def emit(self, *outlets):
         events = Events()
         emit_account_event(Context(outlet_events=events), outlets, 32402783, FACTS)
-        return events.touched
+        return events.accessed
 
     def test_alias_gets_the_accounts_asset(self):
         (event,) = self.emit(AssetAlias("threecommas_settled"))

@@ -23,7 +23,7 @@ XCOMS = {
 
 
 class TaskInstance(SimpleNamespace):
-    """Hold states and XComs of a run, as the operator asks for them."""
+    """Airflow's task instance, as the report operator uses it: states and XComs of a run."""
 
     def __init__(self, states: dict[str, str], xcoms: dict[Any, Any], map_index: int | None = -1) -> None:
         super().__init__(dag_id="d", run_id="r", map_index=map_index, states=states, xcoms=xcoms, pushed={})
@@ -46,35 +46,35 @@ def execute(ti: TaskInstance, **parameters: Any) -> dict[str, Any]:
 
 
 @pytest.fixture
-def one():
+def ti():
     return TaskInstance({"liquidate": "success", "settled": "success"}, XCOMS)
 
 
-def test_returns_the_report(one):
-    report = execute(one)
+def test_execute_returns_the_report(ti):
+    report = execute(ti)
 
     assert report["status"] == "settled"
     assert report["slippage"]["percent_of_sold"] == "-0.3267"
     assert (report["requests"]["settlement"], report["unsold"]["dust_btc"]) == (11, "0.0001")
     assert json.loads(json.dumps(report, allow_nan=False)) == report
-    assert one.pushed == {}
+    assert ti.pushed == {}
 
 
 @pytest.mark.parametrize(
     ("name", "beginning"), [("a/b/r.html", "<!DOCTYPE html>"), ("r.MD", "# Liquidation of Main"), ("r.json", "{\n")]
 )
-def test_writes_what_the_path_ends_in(one, tmp_path, name, beginning):
-    report = execute(one, path=str(tmp_path / name))
+def test_writes_what_the_path_ends_in(ti, tmp_path, name, beginning):
+    report = execute(ti, path=str(tmp_path / name))
 
     text = (tmp_path / name).read_text(encoding="utf-8")
     assert text.startswith(beginning)
-    assert one.pushed["report_path"].endswith(name)
+    assert ti.pushed["report_path"].endswith(name)
     if name.endswith("json"):
         assert json.loads(text) == report
 
 
-def test_writes_to_object_storage(one, tmp_path):
-    execute(one, path=f"file://{tmp_path}/reports/r1.txt", fmt="md")
+def test_writes_to_object_storage(ti, tmp_path):
+    execute(ti, path=f"file://{tmp_path}/reports/r1.txt", fmt="md")
 
     assert (tmp_path / "reports" / "r1.txt").read_bytes().startswith(b"# Liquidation of Main")
 
@@ -85,25 +85,25 @@ def test_unknown_formats_are_refused_in_the_dag_file(parameters):
         LiquidationReportOperator(task_id="report", liquidation="liquidate", **parameters)
 
 
-def test_templated_formats_are_refused_when_it_runs(one):
+def test_templated_formats_are_refused_when_it_runs(ti):
     operator = LiquidationReportOperator(task_id="report", liquidation="liquidate", path="{{ params.path }}")
     operator.path = "x.pdf"
     with pytest.raises(ValueError, match="fmt must be html, md or json"):
-        operator.execute({"ti": one})
+        operator.execute({"ti": ti})
 
 
-def test_unknown_task_is_named(one):
+def test_unknown_task_is_named(ti):
     with pytest.raises(ValueError, match=r"no task 'sold'.*take_to_safety\.liquidate"):
-        execute(one, liquidation="sold")
+        execute(ti, liquidation="sold")
 
 
-def test_output_that_is_no_task_is_refused(one):
+def test_output_that_is_no_task_is_refused(ti):
     with pytest.raises(ValueError, match="in expand"):
-        execute(one, liquidation={"id": 7})
+        execute(ti, liquidation={"id": 7})
 
 
-def test_without_sensor(one):
-    report = execute(one, settlement=None)
+def test_without_a_sensor_nothing_is_known_after_the_sale(ti):
+    report = execute(ti, settlement=None)
 
     assert report["status"] == "sold"
     assert any("no sensor" in note for note in report["notes"])
@@ -117,7 +117,7 @@ def test_without_sensor(one):
         ({"liquidate": "success", "settled": "failed"}, ["return_value"], "not_settled"),
     ],
 )
-def test_reports_on_what_went_wrong(states, keys, status):
+def test_failed_and_skipped_tasks_are_reported(states, keys, status):
     xcoms = {key: xcom for key, xcom in XCOMS.items() if status == "not_settled" and key[1] not in keys}
 
     assert execute(TaskInstance(states, xcoms))["status"] == status
@@ -126,9 +126,11 @@ def test_reports_on_what_went_wrong(states, keys, status):
 @pytest.mark.parametrize(
     ("outcome", "status"), [("refused", "failed"), ("rejected", "failed"), ("unknown", "outcome_unknown")]
 )
-def test_reason_of_a_sale_that_failed_is_told(outcome, status):
-    told = {**LIQUIDATION, "outcome": outcome, "reason": "The account is locked.", "sent_at": None}
-    ti = TaskInstance({"liquidate": "failed", "settled": "upstream_failed"}, {("liquidate", "liquidation"): told})
+def test_reason_of_a_failed_sale_is_in_the_headline(outcome, status):
+    outcome_xcom = {**LIQUIDATION, "outcome": outcome, "reason": "The account is locked.", "sent_at": None}
+    ti = TaskInstance(
+        {"liquidate": "failed", "settled": "upstream_failed"}, {("liquidate", "liquidation"): outcome_xcom}
+    )
     report = execute(ti)
 
     assert report["status"] == status
@@ -136,7 +138,7 @@ def test_reason_of_a_sale_that_failed_is_told(outcome, status):
 
 
 def fleet(map_index: int | None = -1) -> TaskInstance:
-    """Return a run of three accounts: one by the book, one whose sale failed, one that has not settled."""
+    """Return a run of three accounts: one that has settled, one whose sale failed, one that has not settled."""
     states = {f"liquidate_{index}": "success" for index in range(3)} | {
         f"settled_{index}": "success" for index in range(3)
     }
@@ -179,7 +181,7 @@ def test_tasks_and_outputs_become_upstream():
 
 
 @pytest.mark.airflow
-def test_in_a_dag(simulate, run_dag, tmp_path):
+def test_reports_on_a_simulated_account_in_a_dag(simulate, run_dag, tmp_path):
     from airflow.sdk import DAG
 
     from airflow_provider_3commas.operators.sell_all import SellAllToBtcOperator
@@ -208,7 +210,7 @@ def test_in_a_dag(simulate, run_dag, tmp_path):
 
 
 @pytest.mark.airflow
-def test_in_a_dag_with_a_mapped_group(simulate, run_dag, tmp_path):
+def test_reports_on_each_account_of_a_mapped_group_and_on_all(simulate, run_dag, tmp_path):
     from airflow.sdk import DAG, task_group
 
     from airflow_provider_3commas.operators.sell_all import SellAllToBtcOperator

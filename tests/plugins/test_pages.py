@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 import airflow_provider_3commas.plugins
-from airflow_provider_3commas.plugins import liquidation_tab as liquidation
+from airflow_provider_3commas import xcom_keys
+from airflow_provider_3commas.plugins import liquidation_tab
 
 STATIC = Path(airflow_provider_3commas.plugins.__file__).parent / "static"
 
@@ -23,14 +24,14 @@ def client():
     from starlette.testclient import TestClient
 
     application = Starlette()
-    (app,) = liquidation.ThreeCommasPlugin.fastapi_apps
+    (app,) = liquidation_tab.ThreeCommasPlugin.fastapi_apps
     application.mount(app["url_prefix"], app["app"])
     with TestClient(application) as client:
         yield client
 
 
 def page_address() -> str:
-    return "/" + liquidation.ThreeCommasPlugin.external_views[0]["href"].partition("?")[0]
+    return "/" + liquidation_tab.ThreeCommasPlugin.external_views[0]["href"].partition("?")[0]
 
 
 def test_page_and_everything_it_asks_for_is_served(client):
@@ -38,11 +39,11 @@ def test_page_and_everything_it_asks_for_is_served(client):
     assert page.status_code == 200
     assert page.headers["content-type"].startswith("text/html")
 
-    asked = re.findall(r'(?:href|src)="([^"]+)"', page.text)
+    names = re.findall(r'(?:href|src)="([^"]+)"', page.text)
     for module in STATIC.glob("*.js"):
-        asked += re.findall(r'from "\./([^"]+)"', module.read_text(encoding="utf-8"))
-    assert {"page.js", "report.css", "rendered.js"} <= set(asked)
-    for name in asked:
+        names += re.findall(r'from "\./([^"]+)"', module.read_text(encoding="utf-8"))
+    assert {"page.js", "report.css", "rendered.js"} <= set(names)
+    for name in names:
         reply = client.get(f"/threecommas/{name}")
         assert reply.status_code == 200, name
         kind = "text/javascript" if name.endswith(".js") else "text/css"
@@ -99,8 +100,20 @@ def test_no_markup_is_made_of_text_and_no_address_is_absolute(file):
     assert set(re.findall(r"https?://[^\s\"']+", text)) <= {"http://www.w3.org/2000/svg"}
 
 
+def test_tab_asks_for_the_xcoms_that_the_tasks_push():
+    source = (STATIC / "run.js").read_text(encoding="utf-8")
+    (keys,) = re.findall(r"^const KEYS = \{(.*?)\};", source, re.DOTALL | re.MULTILINE)
+
+    assert dict(re.findall(r'(\w+): "(\w+)"', keys)) == {
+        "liquidation": xcom_keys.OUTCOME_KEY,
+        "holdings_before": xcom_keys.HOLDINGS_KEY,
+        "history": xcom_keys.HISTORY_KEY,
+        "facts": xcom_keys.FACTS_KEY,
+    }
+
+
 def test_views_are_a_tab_of_run_and_task_with_relative_addresses():
-    run, task = liquidation.ThreeCommasPlugin.external_views
+    run, task = liquidation_tab.ThreeCommasPlugin.external_views
 
     assert (run["destination"], task["destination"]) == ("dag_run", "task_instance")
     assert {run["name"], task["name"]} == {"Liquidation"}
@@ -114,7 +127,7 @@ def test_entry_point_leads_to_the_plugin():
 
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     value = project["entry-points"]["airflow.plugins"]["threecommas"]
-    assert value == f"{liquidation.__name__}:{liquidation.ThreeCommasPlugin.__name__}"
+    assert value == f"{liquidation_tab.__name__}:{liquidation_tab.ThreeCommasPlugin.__name__}"
 
 
 def test_plugin_costs_airflow_next_to_nothing():
@@ -136,8 +149,8 @@ def test_plugin_costs_airflow_next_to_nothing():
 def test_airflow_accepts_the_plugin(monkeypatch):
     from airflow import plugins_manager
 
-    plugin = liquidation.ThreeCommasPlugin()
+    plugin = liquidation_tab.ThreeCommasPlugin()
     plugin.validate()
     assert plugin.name == "threecommas"
     assert all(not app["url_prefix"].startswith(("/api", "/ui", "/auth", "/execution")) for app in plugin.fastapi_apps)
-    assert issubclass(liquidation.ThreeCommasPlugin, plugins_manager.AirflowPlugin)
+    assert issubclass(liquidation_tab.ThreeCommasPlugin, plugins_manager.AirflowPlugin)

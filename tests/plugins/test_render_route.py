@@ -1,4 +1,4 @@
-"""The route that puts XComs into words: only for those whom Airflow knows, only what it was sent, and bounded."""
+"""The route that renders XComs: for users of Airflow only, from nothing but the request, and of limited size."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_where_airflow_has_no_such_check_everybody_is_refused(monkeypatch):
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE"])
-def test_it_answers_to_nothing_but_post(client, method):
+def test_route_answers_nothing_but_post(client, method):
     assert client.request(method, "/report").status_code in (404, 405)
 
 
@@ -106,22 +106,22 @@ def test_what_is_not_json_is_refused(client, body):
 
 
 @pytest.mark.parametrize(
-    "asked",
+    "request_body",
     [None, 7, "x", [], {}, {"accounts": 7}, {"accounts": {}, "others": "x"}, {"accounts": []}],
 )
-def test_nothing_asked_is_nothing_answered(client, asked):
-    reply = client.post("/report", content=json.dumps(asked))
+def test_request_without_accounts_has_no_accounts_in_its_answer(client, request_body):
+    reply = client.post("/report", content=json.dumps(request_body))
     assert (reply.status_code, reply.json()["accounts"]) == (200, [])
     assert reply.json()["fleet"]["headline"] == "0 of 0 accounts settled."
 
 
 @pytest.mark.parametrize("account", [None, 7, [], {"liquidation_state": []}, {"liquidation_state": 7}, {"x": 1}])
-def test_account_that_is_none_is_unknown(client, account):
+def test_malformed_account_is_unknown(client, account):
     reply = client.post("/report", json={"accounts": [account], "others": [account]})
     assert reply.json()["fleet"]["statuses"] == "2 unknown"
 
 
-def test_body_without_an_end_is_not_read_to_its_end():
+def test_endless_body_is_not_read_to_its_end():
     from starlette.exceptions import HTTPException
     from starlette.requests import Request
 

@@ -1,4 +1,4 @@
-"""What the tab reads of a run through Airflow's API, and sends to be put into words; Node runs its code."""
+"""What the tab reads of a run through Airflow's API, and sends to be rendered; Node runs its code."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ SCRIPT = """
 import { readFileSync } from "node:fs";
 const { instances, xcoms } = JSON.parse(readFileSync(0, "utf8"));
 globalThis.document = { baseURI: "http://airflow.example/prefix/threecommas/liquidation.html" };
-const asked = [];
+const requests = [];
 globalThis.fetch = async (url) => {
-  asked.push(url.pathname);
+  requests.push(url.pathname);
   const path = url.pathname.replace("/prefix/api/v2/dags/d/dagRuns/r", "");
   const answer = (value) => ({ ok: true, json: async () => value });
   if (path === "") return answer({ state: "failed" });
@@ -42,14 +42,14 @@ globalThis.fetch = async (url) => {
 const { Run } = await import("./run.js");
 const run = new Run("d", "r");
 await run.refresh(null);
-const first = asked.length;
+const first = requests.length;
 await run.refresh(null);
-console.log(JSON.stringify({ accounts: run.accounts(), again: asked.length - first }));
+console.log(JSON.stringify({ accounts: run.accounts(), again: requests.length - first }));
 """
 
 
-def page(tmp_path: Any, tasks: list[tuple[str, int, str, dict[str, Any]]]) -> dict[str, Any]:
-    """Let the page read a run of these tasks: id, map index, state, XComs."""
+def read_run(tmp_path: Any, tasks: list[tuple[str, int, str, dict[str, Any]]]) -> dict[str, Any]:
+    """Return what the page reads of a run of these tasks: id, map index, state, XComs."""
     operators = {"liquidate": "SellAllToBtcOperator", "settled": "BalancesSettledSensor"}
     run = {
         "instances": [
@@ -81,7 +81,7 @@ FAILED = {**FACTS, "result": LEFT}
 
 def test_settled_account_has_criteria_and_requests(tmp_path):
     waited = {"return_value": SETTLEMENT, "settlement_history": HISTORY, "settlement_facts": FACTS}
-    read = page(tmp_path, [("liquidate", -1, "success", SOLD), ("settled", -1, "success", waited)])
+    read = read_run(tmp_path, [("liquidate", -1, "success", SOLD), ("settled", -1, "success", waited)])
 
     (report,) = read["reports"]
     assert (report["unsold"]["dust_btc"], report["requests"]["settlement"], report["notes"]) == ("0.0001", 11, [])
@@ -100,21 +100,21 @@ def test_each_mapped_account_has_its_own(tmp_path):
         ("settled", 0, "success", {"return_value": SETTLEMENT, "settlement_facts": FACTS}),
         ("settled", 1, "failed", {"settlement_history": HISTORY, "settlement_facts": {**FAILED, "requests": 29}}),
     ]
-    settled, failed = page(tmp_path, tasks)["reports"]
+    settled, failed = read_run(tmp_path, tasks)["reports"]
 
     assert (settled["status"], settled["requests"]["settlement"]) == ("settled", 11)
     assert (failed["status"], failed["requests"]["settlement"]) == ("not_settled", 29)
     assert [item["currency"] for item in failed["unsold"]["items"]] == ["SOL", "DOGE"]
 
 
-def test_wait_by_a_class_of_ones_own_is_found_by_its_facts(tmp_path):
-    (report,) = page(tmp_path, [("wait", -1, "failed", {"settlement_facts": FAILED})])["reports"]
+def test_sensor_of_another_class_is_found_by_its_facts(tmp_path):
+    (report,) = read_run(tmp_path, [("wait", -1, "failed", {"settlement_facts": FAILED})])["reports"]
 
     assert (report["status"], report["account"]["id"]) == ("not_settled", 32402783)
 
 
 def test_wait_under_way_is_not_over(tmp_path):
     tasks = [("liquidate", -1, "success", SOLD), ("settled", -1, "deferred", {"settlement_facts": FAILED})]
-    (report,) = page(tmp_path, tasks)["reports"]
+    (report,) = read_run(tmp_path, tasks)["reports"]
 
     assert (report["status"], report["after"], report["unsold"]["items"]) == ("settling", None, [])

@@ -1,4 +1,4 @@
-"""XComs of liquidations: one by the book, and any number that are wrong in some way."""
+"""XComs of liquidations: one complete and settled, and any number that are malformed in some way."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ FACTS: dict[str, Any] = {
     "requests": 11,
     "result": None,
 }
-#: What the last look saw of an account that has not settled.
+#: What the last poll saw of an account that has not settled.
 LEFT: dict[str, Any] = {
     **SETTLEMENT,
     "settled_at": None,
@@ -99,35 +99,35 @@ _ODD: list[Any] = [
 
 def damaged(seed: int) -> dict[str, Any]:
     """Return the arguments of ``build_report``, with a few things missing, replaced or doubled."""
-    chance = random.Random(seed)
+    rng = random.Random(seed)
     xcoms = copy.deepcopy(COMPLETE)
     xcoms["facts"]["criteria"] |= {"dust_btc": "0.0002", "ignore_currencies": ["SOL"]}
     xcoms["liquidation"]["requests"] = 4
-    if chance.random() < 0.4:
+    if rng.random() < 0.4:
         xcoms["facts"]["result"] = copy.deepcopy(LEFT)
-        if chance.random() < 0.7:
+        if rng.random() < 0.7:
             xcoms["settlement"] = None
-    if chance.random() < 0.3:
+    if rng.random() < 0.3:
         for part in (xcoms["liquidation"], xcoms["settlement"], xcoms["facts"]["result"], xcoms["facts"]["criteria"]):
             if part is not None:
                 part["target"] = "USD"
-    xcoms["liquidation_state"], xcoms["settlement_state"] = chance.choice(_STATES), chance.choice(_STATES)
-    for _ in range(chance.choice([0, 1, 1, 2, 4, 12])):
-        _damage(chance, xcoms)
+    xcoms["liquidation_state"], xcoms["settlement_state"] = rng.choice(_STATES), rng.choice(_STATES)
+    for _ in range(rng.choice([0, 1, 1, 2, 4, 12])):
+        _damage(rng, xcoms)
     return xcoms
 
 
-def _damage(chance: random.Random, value: Any) -> None:
+def _damage(rng: random.Random, value: Any) -> None:
     keys = list(value) if isinstance(value, dict) else list(range(len(value)))
     if not keys:
         return
-    key = chance.choice(keys)
-    if isinstance(value[key], (dict, list)) and chance.random() < 0.75:
-        _damage(chance, value[key])
-    elif isinstance(value, dict) and chance.random() < 0.3:
+    key = rng.choice(keys)
+    if isinstance(value[key], (dict, list)) and rng.random() < 0.75:
+        _damage(rng, value[key])
+    elif isinstance(value, dict) and rng.random() < 0.3:
         if key not in ("liquidation_state", "settlement_state"):
             del value[key]
-    elif isinstance(value, list) and chance.random() < 0.3:
+    elif isinstance(value, list) and rng.random() < 0.3:
         value.append(copy.deepcopy(value[key]))
     elif key not in ("liquidation_state", "settlement_state"):
-        value[key] = copy.deepcopy(chance.choice(_ODD))
+        value[key] = copy.deepcopy(rng.choice(_ODD))

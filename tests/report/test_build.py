@@ -21,7 +21,7 @@ def changed(**parts: dict[str, Any] | None) -> dict[str, Any]:
     return xcoms
 
 
-def test_golden_numbers_of_a_liquidation_by_the_book():
+def test_golden_numbers_of_a_complete_liquidation():
     report = build_report(**COMPLETE)
 
     assert report["status"] == "settled"
@@ -48,7 +48,7 @@ def test_golden_numbers_of_a_liquidation_by_the_book():
     assert report["settling"]["waited_seconds"] == 120.2
 
 
-def test_assets_before_and_after():
+def test_every_asset_has_amounts_before_and_after():
     assets = {row["currency"]: row for row in build_report(**COMPLETE)["assets"]}
 
     assert list(assets) == ["BTC", "ETH", "SOL", "DOGE"]
@@ -166,7 +166,7 @@ def test_without_baseline_slippage_is_unknown_and_said_so():
 @pytest.mark.parametrize(
     ("outcome", "note"), [("reconciled", "answer to the sale was lost"), ("recorded", "in an earlier try")]
 )
-def test_how_the_outcome_is_known_is_said(outcome, note):
+def test_a_note_says_how_the_outcome_is_known(outcome, note):
     report = build_report(**changed(liquidation={"outcome": outcome, "evidence": ["all is gone"]}))
 
     assert report["status"] == "settled"
@@ -224,7 +224,7 @@ def test_what_is_left_of_a_wait_that_failed_is_named(state):
 
 
 @pytest.mark.parametrize("state", ["deferred", "running", "queued", "scheduled", "up_for_reschedule"])
-def test_first_look_of_a_wait_under_way_is_not_its_outcome(state):
+def test_first_poll_of_a_wait_under_way_is_not_its_outcome(state):
     xcoms = changed(settlement=None, history=None, facts={"result": LEFT, "requests": None})
     report = build_report(**xcoms, liquidation_state="success", settlement_state=state)
 
@@ -232,7 +232,7 @@ def test_first_look_of_a_wait_under_way_is_not_its_outcome(state):
     assert report["unsold"]["dust_btc"] == "0.0001"
 
 
-def test_outcome_wins_over_an_earlier_look():
+def test_return_value_wins_over_an_earlier_poll():
     assert build_report(**changed(facts={"result": LEFT})) == build_report(**COMPLETE)
 
 
@@ -272,14 +272,14 @@ def test_two_accounts_are_never_mixed():
         (COMPLETE, "success", "success", "settled"),
     ],
 )
-def test_status(xcoms, liquidation_state, settlement_state, status):
+def test_status_comes_from_the_xcoms_or_else_from_the_task_states(xcoms, liquidation_state, settlement_state, status):
     report = build_report(**xcoms, liquidation_state=liquidation_state, settlement_state=settlement_state)
 
     assert report["status"] == status
     assert report["headline"]
 
 
-def test_not_settled_says_what_was_left_at_the_last_look():
+def test_not_settled_says_what_was_left_at_the_last_poll():
     report = build_report(liquidation=LIQUIDATION, history=HISTORY, settlement_state="failed")
 
     assert report["unsold"]["btc_value"] == "0.00004"

@@ -22,14 +22,14 @@ from airflow_provider_3commas.report.charts import ceiling
         ("1e3", "1000"),
     ],
 )
-def test_amounts_that_are_read(value, text):
+def test_decimal_texts_and_integers_are_amounts(value, text):
     assert money.plain_or_none(money.read_amount(value)) == text
 
 
 @pytest.mark.parametrize(
     "value", [None, True, 0.1, "", " 1", "1_000", "\uff11", "NaN", "inf", "1e99", "0." + "1" * 101, "1" * 61, {}, 2**60]
 )
-def test_values_that_are_no_amount(value):
+def test_anything_else_is_no_amount(value):
     assert money.read_amount(value) is None
 
 
@@ -44,7 +44,7 @@ def test_values_that_are_no_amount(value):
         ("0", "0"),
     ],
 )
-def test_amounts_for_people(amount, text):
+def test_amounts_are_grouped_and_rounded_for_people(amount, text):
     assert money.short(Decimal(amount)) == text
 
 
@@ -64,7 +64,7 @@ def test_a_loss_that_rounds_to_nothing_has_no_sign():
         (None, "?"),
     ],
 )
-def test_points_in_time(value, text):
+def test_timestamps_are_written_in_utc(value, text):
     assert times.format_timestamp(value) == text
 
 
@@ -75,7 +75,7 @@ def test_points_in_time(value, text):
         (3900, "1 h 5 min"), (190_000, "2 days 4 h"),
     ],
 )  # fmt: skip
-def test_durations(seconds, text):
+def test_durations_are_written_in_their_two_largest_units(seconds, text):
     assert describe_duration(seconds) == text
 
 

@@ -16,12 +16,12 @@ REASON = "The account is locked (reason: maintenance). Nothing was sent. Unlock 
 NOT_SOLD = ("refused", "not_sent", "rejected")
 
 
-def ended(outcome: str, reason: Any = REASON, **more: Any) -> dict[str, Any]:
-    """Return XCom ``liquidation`` of a task that has failed."""
+def failed_sale(outcome: str, reason: Any = REASON, **more: Any) -> dict[str, Any]:
+    """Return the XCom ``liquidation`` of a task that has failed."""
     return {**LIQUIDATION, "outcome": outcome, "reason": reason, "sent_at": None, **more}
 
 
-def seen(report: dict[str, Any]) -> list[str]:
+def all_renderings(report: dict[str, Any]) -> list[str]:
     """Return the report in all of its renderings for people, a fleet's table included, without what only escapes."""
     (drawn,) = view.render({"accounts": [{**report["xcoms"], "liquidation_state": "failed"}]})["accounts"]
     fleet = build_fleet_report([report, build_report(**COMPLETE)])
@@ -30,34 +30,36 @@ def seen(report: dict[str, Any]) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    ("outcome", "said"),
+    ("outcome", "sentence"),
     [
         ("refused", "Nothing was sold: the liquidation was refused before anything was sent."),
         ("not_sent", "Nothing was sold: the sale could not be sent, or the account could not be read."),
         ("rejected", "Nothing was sold: 3Commas refused the sale."),
     ],
 )
-def test_what_was_not_sold_failed_for_a_reason(outcome, said):
-    report = build_report(liquidation=ended(outcome), liquidation_state="failed", settlement_state="upstream_failed")
+def test_headline_says_why_nothing_was_sold(outcome, sentence):
+    report = build_report(
+        liquidation=failed_sale(outcome), liquidation_state="failed", settlement_state="upstream_failed"
+    )
 
-    assert (report["status"], report["headline"]) == ("failed", f"{said} {REASON}")
+    assert (report["status"], report["headline"]) == ("failed", f"{sentence} {REASON}")
     assert (report["sale"]["outcome"], report["sale"]["reason"]) == (outcome, REASON)
     assert not any("its log" in text.lower() for text in (report["headline"], *report["notes"]))
 
 
 @pytest.mark.parametrize("outcome", [*NOT_SOLD, "unknown"])
 def test_reason_is_in_every_rendering(outcome):
-    xcoms = {"liquidation": ended(outcome)}
+    xcoms = {"liquidation": failed_sale(outcome)}
     report = build_report(**xcoms, liquidation_state="failed")
 
-    for text in seen({**report, "xcoms": xcoms}):
+    for text in all_renderings({**report, "xcoms": xcoms}):
         assert "The account is locked (reason: maintenance)." in text
 
 
 def test_unknown_outcome_is_a_status_of_its_own():
     report = build_report(
         holdings_before=BEFORE,
-        liquidation=ended("unknown", "No answer.", sent_at=LIQUIDATION["sent_at"], evidence=["2 bots still run"]),
+        liquidation=failed_sale("unknown", "No answer.", sent_at=LIQUIDATION["sent_at"], evidence=["2 bots still run"]),
         liquidation_state="failed",
         settlement_state="upstream_failed",
     )
@@ -73,7 +75,7 @@ def test_unknown_outcome_is_a_status_of_its_own():
 
 
 def test_wait_after_an_unknown_outcome_says_what_is_left():
-    xcoms = {"liquidation": ended("unknown", "No answer."), "facts": {**FACTS, "result": LEFT}}
+    xcoms = {"liquidation": failed_sale("unknown", "No answer."), "facts": {**FACTS, "result": LEFT}}
     report = build_report(**xcoms, liquidation_state="failed", settlement_state="failed")
 
     assert report["status"] == "outcome_unknown"
@@ -82,7 +84,9 @@ def test_wait_after_an_unknown_outcome_says_what_is_left():
 
 
 def test_account_that_has_settled_all_the_same_has_settled():
-    report = build_report(**{**COMPLETE, "liquidation": ended("unknown", "No answer.")}, liquidation_state="failed")
+    report = build_report(
+        **{**COMPLETE, "liquidation": failed_sale("unknown", "No answer.")}, liquidation_state="failed"
+    )
 
     assert report["status"] == "settled"
     assert any("No answer." in note for note in report["notes"])
@@ -90,7 +94,7 @@ def test_account_that_has_settled_all_the_same_has_settled():
 
 @pytest.mark.parametrize("outcome", NOT_SOLD)
 def test_settled_account_does_not_hide_that_nothing_was_sold(outcome):
-    report = build_report(liquidation=ended(outcome), settlement=SETTLEMENT, liquidation_state="failed")
+    report = build_report(liquidation=failed_sale(outcome), settlement=SETTLEMENT, liquidation_state="failed")
 
     assert report["status"] == "failed"
     assert REASON in report["headline"]
@@ -98,7 +102,7 @@ def test_settled_account_does_not_hide_that_nothing_was_sold(outcome):
 
 @pytest.mark.parametrize(("state", "status"), [("up_for_retry", "selling"), ("queued", "pending"), ("none", "pending")])
 def test_try_that_failed_is_not_the_end_while_another_follows(state, status):
-    report = build_report(liquidation=ended("not_sent"), liquidation_state=state)
+    report = build_report(liquidation=failed_sale("not_sent"), liquidation_state=state)
 
     assert report["status"] == status
     assert any(f"The last try: {REASON}" == note for note in report["notes"])
@@ -114,23 +118,24 @@ def test_killed_try_has_no_reason_but_its_log():
 
 def test_fleet_names_the_reason_in_its_table():
     assert (
-        fleet_row(build_report(liquidation=ended("refused"), liquidation_state="failed"))["why"] == f"Refused: {REASON}"
+        fleet_row(build_report(liquidation=failed_sale("refused"), liquidation_state="failed"))["why"]
+        == f"Refused: {REASON}"
     )
-    assert fleet_row(build_report(liquidation=ended("unknown", "x" * 500)))["why"] == "x" * 159 + "…"
+    assert fleet_row(build_report(liquidation=failed_sale("unknown", "x" * 500)))["why"] == "x" * 159 + "…"
     assert fleet_row(build_report(**COMPLETE))["why"] == ""
 
 
 @pytest.mark.parametrize("reason", [None, 7, "", {}, ["x"]])
-def test_reason_that_is_none(reason):
-    report = build_report(liquidation=ended("refused", reason), liquidation_state="failed")
+def test_malformed_reason_is_left_out(reason):
+    report = build_report(liquidation=failed_sale("refused", reason), liquidation_state="failed")
 
     assert report["sale"]["reason"] is None
     assert report["headline"] == "Nothing was sold: the liquidation was refused before anything was sent."
 
 
-def test_outcome_without_an_account_is_told_all_the_same():
-    said = ended("refused", "account_id is 'x'", account_id=None, mode=None)
-    report = build_report(account={"id": 7, "name": "Main"}, liquidation=said, liquidation_state="failed")
+def test_outcome_without_an_account_is_reported_all_the_same():
+    sale = failed_sale("refused", "account_id is 'x'", account_id=None, mode=None)
+    report = build_report(account={"id": 7, "name": "Main"}, liquidation=sale, liquidation_state="failed")
 
     assert (report["status"], report["account"]["id"], report["account"]["name"]) == ("failed", 7, "Main")
 
@@ -147,10 +152,9 @@ def test_outcome_without_an_account_is_told_all_the_same():
     ],
 )
 def test_reason_is_one_line_of_nothing_but_text(reason):
-    report = build_report(liquidation=ended("refused", reason), liquidation_state="failed")
-    told = report["sale"]["reason"]
+    report = build_report(liquidation=failed_sale("refused", reason), liquidation_state="failed")
 
-    assert told.isprintable()
+    assert report["sale"]["reason"].isprintable()
     page, markdown = render_html(report), render_markdown(build_fleet_report([report]))
     assert "<img" not in page
     assert "evil.example" not in markdown
@@ -162,7 +166,7 @@ def test_reason_is_one_line_of_nothing_but_text(reason):
 
 
 def test_reason_is_bounded():
-    report = build_report(liquidation=ended("refused", "word " * 100_000), liquidation_state="failed")
+    report = build_report(liquidation=failed_sale("refused", "word " * 100_000), liquidation_state="failed")
 
     assert len(report["sale"]["reason"]) == 600
     assert report["sale"]["reason"].endswith("…")

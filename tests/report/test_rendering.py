@@ -140,7 +140,7 @@ def test_page_is_for_light_and_dark_and_for_phones():
     assert "max-width: 620px" in text
 
 
-def test_markdown_of_a_liquidation_by_the_book():
+def test_markdown_has_every_section_of_a_complete_liquidation():
     text = render_markdown(build_report(**COMPLETE))
 
     assert text.startswith("# Liquidation of Main\n")
@@ -152,7 +152,7 @@ def test_markdown_of_a_liquidation_by_the_book():
 @pytest.mark.parametrize(
     "missing", [[], ["settlement", "history"], ["holdings_before"], ["liquidation"], list(COMPLETE)]
 )
-def test_what_is_missing_is_said_in_every_rendering(missing):
+def test_notes_on_what_is_missing_are_in_every_rendering(missing):
     report = build_report(**{name: xcom for name, xcom in COMPLETE.items() if name not in missing})
     page, text = Page(render_html(report)).text, render_markdown(report)
 
