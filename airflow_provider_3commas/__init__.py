@@ -1,3 +1,3 @@
-"""Apache Airflow provider for 3Commas: take an exchange account to safety from a DAG."""
+"""Apache Airflow provider for 3Commas: liquidate an exchange account from a DAG."""
 
 __version__ = "0.1.0"

@@ -21,7 +21,7 @@ def get_provider_info() -> dict[str, Any]:
     return {
         "package-name": "airflow-provider-3commas",
         "name": _NAME,
-        "description": "Take a `3Commas <https://3commas.io>`__ exchange account to safety: sell all, wait, report.",
+        "description": "Liquidate a `3Commas <https://3commas.io>`__ exchange account: sell all, wait, report.",
         "versions": [__version__],
         "integrations": [
             {"integration-name": _NAME, "external-doc-url": "https://developers.3commas.io/", "tags": ["service"]}

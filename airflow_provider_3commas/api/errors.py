@@ -95,59 +95,53 @@ class ConnectionFailed(ThreeCommasError):
 class RequestRejected(ThreeCommasError):
     """The API refused the request: it was certainly not carried out."""
 
+    permanent = True
+
 
 class InvalidRequest(RequestRejected):
     """The parameters were refused (400); ``attributes`` names the fields."""
-
-    permanent = True
 
 
 class AuthenticationError(RequestRejected):
     """The key or signature is wrong, or the IP address is not on the key's list (401)."""
 
-    permanent = True
-
 
 class PermissionDenied(RequestRejected):
     """The API key lacks the permission that the request needs (403)."""
-
-    permanent = True
 
 
 class SellAllUnavailable(RequestRejected):
     """Sell-all does not exist for this exchange account (403)."""
 
-    permanent = True
-
 
 class AccountNotFound(RequestRejected):
     """The user has no account with this id in this mode (404)."""
-
-    permanent = True
 
 
 class ExchangeKeysInvalid(RequestRejected):
     """The exchange rejects the API keys that 3Commas holds for the account (422)."""
 
-    permanent = True
-
 
 class RateLimitExceeded(RequestRejected):
     """Too many requests (429); ``retry_after`` says how long the whole key has to pause."""
+
+    permanent = False
 
 
 class IpBanned(RequestRejected):
     """The IP address is banned for going on after a 429 (418)."""
 
+    permanent = False
+
 
 class PlanLimitReached(RequestRejected):
     """The subscription plan forbids the request (429); waiting never helps."""
 
-    permanent = True
-
 
 class RedirectRefused(RequestRejected):
     """A read was answered with a redirect, which is never followed: it would carry the key to another host."""
+
+    permanent = False
 
 
 class OutcomeUnknown(ThreeCommasError):
