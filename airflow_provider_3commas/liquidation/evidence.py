@@ -12,7 +12,7 @@ None of these is evidence. Amounts are compared at the baseline's prices, so tha
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal, localcontext
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
@@ -23,6 +23,8 @@ from airflow_provider_3commas.money import EXACT, plain, rounded
 from airflow_provider_3commas.targets import DUST_BTC, TARGETS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from airflow_provider_3commas.holdings import Holding
 
 #: Share of the sellable value that has to have become the target before an account counts as sold: orders alone could
@@ -82,11 +84,9 @@ def assess(baseline: Snapshot | None, now: Snapshot | None, target: str) -> Asse
         return Assessment(verdict, comparison.facts())
 
 
-def _has_lost_entities(baseline: Snapshot, now: Snapshot) -> bool:
+def _has_lost_entities(before: Mapping[str, int], now: Snapshot) -> bool:
     """Return whether something that ran before has stopped: balances, incomplete ones too, don't matter for that."""
-    return any(
-        (count := now.entities.get(name)) is not None and count < before for name, before in baseline.running().items()
-    )
+    return any((count := now.entities.get(name)) is not None and count < most for name, most in before.items())
 
 
 class _Change(NamedTuple):
@@ -258,6 +258,9 @@ class Reconciliation:
     agreeing: int = 0
     #: Whether a poll has shown a change: then the account is *untouched* no more.
     changed: bool = False
+    #: Where nothing ran before the sale: the highest counts of what polls have shown since. If that stops, it may be
+    #: the sale that stops it.
+    begun: Mapping[str, int] = field(default_factory=dict)
     last: Assessment = _NO_POLL_YET
 
     def with_poll(self, now: Snapshot | None) -> Reconciliation:
@@ -271,13 +274,20 @@ class Reconciliation:
             complete_polls=self.complete_polls + complete,
             agreeing=self.agreeing + 1 if same else 1,
             changed=self.changed or self._shows_change(now, assessment),
+            begun=self._begun_by(now),
             last=assessment,
         )
+
+    def _begun_by(self, now: Snapshot | None) -> Mapping[str, int]:
+        if self.baseline is None or now is None or self.baseline.running():
+            return self.begun
+        counts = {name: max(count or 0, self.begun.get(name, 0)) for name, count in now.entities.items()}
+        return {**self.begun, **counts}
 
     def _shows_change(self, now: Snapshot | None, assessment: Assessment) -> bool:
         if self.baseline is None or now is None:
             return False
-        if _has_lost_entities(self.baseline, now):
+        if _has_lost_entities({**self.baseline.running(), **self.begun}, now):
             return True
         return now.complete and assessment.verdict is not Verdict.UNTOUCHED
 

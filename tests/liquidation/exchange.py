@@ -43,7 +43,7 @@ class Exchange:
     #: What runs, by the API's names.
     entities: dict[str, int] = field(default_factory=dict)
     target: str = "BTC"
-    #: "all", "in part" or "not at all".
+    #: "all", "in part", "stopped" if everything was stopped and nothing sold, or "not at all".
     sold: str = "not at all"
 
     def __post_init__(self) -> None:
@@ -54,7 +54,7 @@ class Exchange:
     def stop_everything(self) -> None:
         """Stop what runs; where nothing ran and nothing was ordered, this is no part of a sale that could be seen."""
         if any(self.entities.values()) or self.orders:
-            self.sold = "in part"
+            self.sold = "stopped"
         self.entities = dict(ENTITIES)
         self.orders = {}
 

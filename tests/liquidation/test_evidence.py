@@ -327,6 +327,19 @@ class TestReconciliation:
         assert self.polls(before, stopped.view(without=("ETH",)), *seen).finding(time_is_up=True) is Verdict.UNKNOWN
         assert self.polls(before, before.view(without=("ETH",)), *seen).finding(time_is_up=True) is Verdict.UNTOUCHED
 
+    @pytest.mark.parametrize("name", ["active_bots_count", "active_grid_bots_count", "active_orders_count"])
+    @pytest.mark.parametrize("without", [(), ("ETH",)], ids=["complete view", "partial view"])
+    def test_what_began_after_the_baseline_and_was_then_stopped_is_a_change(self, name, without):
+        before = typical()
+        begun = after(before, lambda it: it.entities.update({name: 3}))
+        seen = [begun.view(without=without), before.view(), before.view()]
+        assert self.polls(before, *seen).finding(time_is_up=True) is Verdict.UNKNOWN
+
+    def test_what_began_after_the_baseline_and_goes_on_is_no_change(self):
+        before = typical()
+        begun = after(before, lambda it: it.entities.update(active_bots_count=3)).view()
+        assert self.polls(before, before.view(), begun, begun).finding(time_is_up=True) is Verdict.UNTOUCHED
+
     def test_the_description_names_what_was_seen(self):
         before = Exchange(coins(BTC="0.2", ETH=8, XMR=8), locked={"XMR"}, entities=BOTS)
         description = self.polls(before, after(before, Exchange.sell_all).view()).describe()
