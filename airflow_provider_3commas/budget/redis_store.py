@@ -38,7 +38,7 @@ T = TypeVar("T")
 
 # The last argument of each script is for how long the key is kept.
 
-#: Write the key if nobody else did; what is held, to try again with, if somebody did or if the time is too old.
+#: Write the key if it still holds ARGV[1] and the time is not too old; else return what it holds, to try again with.
 _SWAP = """
 local held = redis.call('GET', KEYS[1]) or ''
 local time = redis.call('TIME')
@@ -156,7 +156,7 @@ class RedisStore:
 
     #: Bans are remembered for as long after their end as the longest one lasts.
     _LEDGER_EXPIRY = 3 * LONGEST_PAUSE
-    #: A day longer than anybody may ask for.
+    #: A day longer than the longest ``not_within``.
     _TEXT_EXPIRY = 31 * 86_400_000
 
     def __init__(self, url: str, identity: str, clock: Callable[[], float] | None = None) -> None:

@@ -139,7 +139,7 @@ class SqliteStore:
     """
 
     reach = Reach.MACHINE
-    # SQLite keeps whatever type somebody else has written; as bytes it can be judged.
+    # SQLite keeps whatever type another program has written; as bytes it can be parsed or refused.
     _LEDGERS = _Table("SELECT CAST(ledger AS BLOB) FROM budget WHERE id = ?", "REPLACE INTO budget VALUES (?, ?)")
     _TEXTS = _Table("SELECT CAST(text AS BLOB) FROM texts WHERE id = ?", "REPLACE INTO texts VALUES (?, ?)")
 

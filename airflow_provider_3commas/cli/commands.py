@@ -107,7 +107,7 @@ def simulate(args: argparse.Namespace) -> NoReturn:
     command = [sys.executable, "-m", "airflow_provider_3commas.simulator"]
     command += ["--port", str(args.port), "--scenario", args.scenario, "--speed", str(args.speed)]
     sys.stdout.flush()
-    # Not a child: whoever ends this process, in whatever way, ends the simulator.
+    # Not a child: ending this process, in whatever way, ends the simulator.
     os.execv(sys.executable, command)  # noqa: S606 - our own interpreter and module
 
 
