@@ -76,7 +76,8 @@ class ThreeCommasClient:
             raise ConfigurationError(f"timeout must be a number of seconds above 0 and up to 3600, got {timeout!r}.")
         self.mode: Mode = mode
         self.base_url = check_base_url(base_url)
-        self._api_key = credentials.api_key
+        #: Tells API keys apart without naming them. The key itself is no attribute: some loggers print those.
+        self.api_key_hash = hashlib.sha256(credentials.api_key.encode()).hexdigest()[:16]
         self.transport = Transport(
             credentials, self.base_url, mode, (min(float(timeout), DEFAULT_TIMEOUT), float(timeout)), gate
         )
@@ -90,11 +91,6 @@ class ThreeCommasClient:
     def requests_sent(self) -> int:
         """Requests sent so far."""
         return self.transport.requests_sent
-
-    @property
-    def api_key_hash(self) -> str:
-        """A hash that tells API keys apart without naming them."""
-        return hashlib.sha256(self._api_key.encode()).hexdigest()[:16]
 
     def __repr__(self) -> str:
         return f"ThreeCommasClient(base_url={self.base_url!r}, mode={self.mode!r}, credentials=***)"

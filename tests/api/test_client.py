@@ -146,6 +146,13 @@ class TestReplies:
 
 
 class TestParameters:
+    def test_no_attribute_shows_a_secret_to_a_logger_that_prints_them(self):
+        with connected("http://127.0.0.1:9") as client:
+            shown = f"{vars(client)} {vars(client.transport)}"
+        assert client.api_key_hash
+        assert "the-api-key" not in shown
+        assert SECRET not in shown
+
     @pytest.mark.parametrize("mode", ["", "Real", "demo", None])
     def test_a_mode_other_than_real_or_paper_is_refused(self, mode):
         with pytest.raises(ConfigurationError, match="'real' or 'paper'"):
