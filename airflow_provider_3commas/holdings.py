@@ -10,8 +10,9 @@ from decimal import Decimal, localcontext
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_3commas.api.balance_rows import UNKNOWN_CURRENCY
+from airflow_provider_3commas.dust import DUST_BTC
 from airflow_provider_3commas.money import EXACT, read_amount, rounded, sane_or_none
-from airflow_provider_3commas.targets import DOLLAR_CURRENCIES, DUST_BTC
+from airflow_provider_3commas.targets import DOLLAR_CURRENCIES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

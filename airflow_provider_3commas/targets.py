@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Literal, NamedTuple
 
 #: Names of the targets, as users and the API write them.
@@ -35,5 +34,3 @@ TARGETS: dict[str, Target] = {
     "BTC": Target(frozenset({"BTC"}), "BTC"),
     "USD": Target(DOLLAR_CURRENCIES, "USD"),
 }
-#: Value in BTC up to which a holding can't be sold: the smallest order on the largest exchange.
-DUST_BTC = Decimal("0.0001")

@@ -17,10 +17,11 @@ from decimal import Decimal, localcontext
 from enum import Enum
 from typing import TYPE_CHECKING, NamedTuple
 
+from airflow_provider_3commas.dust import DUST_BTC
 from airflow_provider_3commas.in_words import describe_counts, describe_first
 from airflow_provider_3commas.liquidation.snapshot import ORDERS, STOPPED_ENTITIES, Snapshot
 from airflow_provider_3commas.money import EXACT, plain, rounded
-from airflow_provider_3commas.targets import DUST_BTC, TARGETS
+from airflow_provider_3commas.targets import TARGETS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

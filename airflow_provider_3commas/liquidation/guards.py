@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from airflow_provider_3commas.api.errors import JournalUnusable, LiquidationRefused
+from airflow_provider_3commas.api.errors import JournalUnusable, LiquidationRefused, RateLimitExceeded
 from airflow_provider_3commas.holdings import account_problem
 
 if TYPE_CHECKING:
@@ -49,6 +49,15 @@ def check_run(run: Run, now: datetime, *, max_lateness: timedelta | None, allow_
             f"max_lateness ({max_lateness}) late. A liquidation that was right then may be wrong now. Nothing was "
             "sent. Start a new DAG run to sell now, or set a longer max_lateness on the operator (None for any)."
         )
+
+
+def refuse_if_too_late(error: RateLimitExceeded, seconds_left: float) -> None:
+    """Refuse to wait where the run would be too late to sell by the end of the rate limit."""
+    if (error.retry_after or 0.0) > seconds_left:
+        raise LiquidationRefused(
+            f"{error} By then this run would be later than it may sell. Nothing was sold. Start a new DAG run then, or "
+            "set a longer max_lateness on the operator."
+        ) from error
 
 
 def check_account(account: Mapping[str, Any], account_name: str | None, mode: str) -> None:

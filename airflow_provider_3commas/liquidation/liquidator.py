@@ -21,10 +21,16 @@ from airflow_provider_3commas.api.errors import (
 )
 from airflow_provider_3commas.budget import Claimant
 from airflow_provider_3commas.liquidation.evidence import Verdict, assess
-from airflow_provider_3commas.liquidation.guards import Run, check_run, check_without_journal, mode_mismatch
+from airflow_provider_3commas.liquidation.guards import (
+    Run,
+    check_run,
+    check_without_journal,
+    mode_mismatch,
+    refuse_if_too_late,
+)
 from airflow_provider_3commas.liquidation.journal import Journal, Phase, Subject, read_journal
 from airflow_provider_3commas.liquidation.outcome import outcome_facts, reason_of
-from airflow_provider_3commas.liquidation.preflight import Preflight, refuse_if_too_late
+from airflow_provider_3commas.liquidation.preflight import Preflight
 from airflow_provider_3commas.liquidation.watch import watch
 from airflow_provider_3commas.money import jsonable
 from airflow_provider_3commas.xcom_keys import HOLDINGS_KEY, OUTCOME_KEY

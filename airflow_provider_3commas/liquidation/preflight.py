@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from airflow_provider_3commas.api import clock
 from airflow_provider_3commas.api.errors import (
     ConnectionFailed,
-    LiquidationRefused,
     OutcomeUnknown,
     PreflightFailed,
     RateLimitExceeded,
@@ -15,7 +14,7 @@ from airflow_provider_3commas.api.errors import (
 )
 from airflow_provider_3commas.holdings import unknown_key_state
 from airflow_provider_3commas.in_words import describe_counts
-from airflow_provider_3commas.liquidation.guards import check_account
+from airflow_provider_3commas.liquidation.guards import check_account, refuse_if_too_late
 from airflow_provider_3commas.liquidation.snapshot import Snapshot, by_value
 from airflow_provider_3commas.money import plain, rounded
 from airflow_provider_3commas.parameters import BEST_EFFORT
@@ -136,12 +135,3 @@ class Preflight:
                 "can't be found out.",
                 "; ".join(baseline.gaps),
             )
-
-
-def refuse_if_too_late(error: RateLimitExceeded, seconds_left: float) -> None:
-    """Refuse to wait where the run would be too late to sell by the end of the rate limit."""
-    if (error.retry_after or 0.0) > seconds_left:
-        raise LiquidationRefused(
-            f"{error} By then this run would be later than it may sell. Nothing was sold. Start a new DAG run then, or "
-            "set a longer max_lateness on the operator."
-        ) from error

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_3commas.dust import DUST_BTC
 from airflow_provider_3commas.holdings import Holding, describe_unknown, mismatch, sum_rows
 from airflow_provider_3commas.money import plain, plain_or_none, read_amount
-from airflow_provider_3commas.targets import DUST_BTC, TARGETS
+from airflow_provider_3commas.targets import TARGETS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

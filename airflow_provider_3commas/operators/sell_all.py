@@ -22,19 +22,6 @@ if TYPE_CHECKING:
     from airflow_provider_3commas.liquidation.liquidator import Liquidator
     from airflow_provider_3commas.targets import TargetName
 
-#: Values that need no check when the DAG is parsed.
-_DEFAULTS: dict[str, Any] = {
-    "account_id": ...,
-    "dry_run": False,
-    "preflight": True,
-    "max_lateness": timedelta(hours=1),
-    "not_within": timedelta(minutes=10),
-    "allow_backfill": False,
-    "reconcile_for": timedelta(minutes=2),
-    "account_name": None,
-    "execution_timeout": None,
-}
-
 
 class _SellAllOperator(BaseTask, BaseOperator):
     """Base class of the sell-all operators; subclasses set ``target``, ``SellAllToBtcOperator`` has the parameters."""
@@ -84,6 +71,13 @@ class _SellAllOperator(BaseTask, BaseOperator):
         self._check_literals()
         self._use_default_retry_policy()
 
+    #: Values that need no check when the DAG is parsed; an account id always does.
+    _DEFAULTS: ClassVar[dict[str, Any]] = {
+        "account_id": ...,
+        "execution_timeout": None,
+        **{name: default for name, default in (__init__.__kwdefaults__ or {}).items() if name != "threecommas_conn_id"},
+    }
+
     @cached_property
     def hook(self) -> ThreeCommasHook:
         """The hook of the rendered connection id; its requests go before those of the sensors."""
@@ -132,15 +126,15 @@ class _SellAllOperator(BaseTask, BaseOperator):
 
     def _check_literals(self) -> None:
         """Refuse wrong values before any run; what is templated has to wait for ``execute``."""
-        if any(needs_check(getattr(self, name), default) for name, default in _DEFAULTS.items()):
+        if any(needs_check(getattr(self, name), default) for name, default in self._DEFAULTS.items()):
             # Light, but DAG files are parsed again and again.
-            from airflow_provider_3commas.operators.sale_parameters import check_literals
+            from airflow_provider_3commas.operators.sale_checks import check_literals
 
             check_literals(self.sale_parameters())
 
     def sale_parameters(self) -> dict[str, Any]:
         """Return the parameters that say what is to be sold and when, as they are written or rendered."""
-        return {"target": self.target, **{name: getattr(self, name) for name in _DEFAULTS}}
+        return {"target": self.target, **{name: getattr(self, name) for name in self._DEFAULTS}}
 
     def on_kill(self) -> None:
         """Log that a sale can't be undone; there is nothing to cancel."""

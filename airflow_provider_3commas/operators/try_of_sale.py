@@ -16,7 +16,7 @@ from airflow_provider_3commas.liquidation.journal import Journal, Phase
 from airflow_provider_3commas.liquidation.liquidator import JOURNAL_KEY, Liquidator
 from airflow_provider_3commas.liquidation.outcome import outcome_facts
 from airflow_provider_3commas.liquidation.sale import Environment
-from airflow_provider_3commas.operators.sale_parameters import account_id_or_none, read_sale
+from airflow_provider_3commas.operators.sale_checks import account_id_or_none, read_sale
 from airflow_provider_3commas.xcom_keys import OUTCOME_KEY
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+from airflow_provider_3commas.dust import DUST_BTC
 from airflow_provider_3commas.money import difference, plain_or_none, read_amount, scaled, short, total, total_if_known
 from airflow_provider_3commas.report import times
 from airflow_provider_3commas.report.notes import notes_on
@@ -27,7 +28,7 @@ from airflow_provider_3commas.report.xcoms import (
     one_of,
     values_of,
 )
-from airflow_provider_3commas.targets import DUST_BTC, TARGETS
+from airflow_provider_3commas.targets import TARGETS
 
 #: Version of the form of a report.
 VERSION = 1

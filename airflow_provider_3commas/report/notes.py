@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_3commas.dust import DUST_BTC
 from airflow_provider_3commas.money import short
 from airflow_provider_3commas.report.status import NOT_SOLD, SOLD
-from airflow_provider_3commas.targets import DUST_BTC
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

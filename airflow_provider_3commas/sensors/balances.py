@@ -231,7 +231,7 @@ class BalancesSettledSensor(BaseTask, BaseSensorOperator):
         are_switches = isinstance(self.deferrable, bool) and isinstance(self.soft_fail, bool)
         if not are_switches or any(needs_check(getattr(self, name), value) for name, value in self._DEFAULTS.items()):
             # What checks is light, but DAG files are parsed again and again.
-            from airflow_provider_3commas.sensors.wait_parameters import check_literals
+            from airflow_provider_3commas.sensors.wait_checks import check_literals
 
             check_literals(self, self.template_fields)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
+from airflow_provider_3commas.dust import MAX_DUST_MULTIPLE
 from airflow_provider_3commas.holdings import describe_unknown, mismatch, sum_rows
 from airflow_provider_3commas.in_words import describe_first
 from airflow_provider_3commas.money import plain, plain_or_none, read_amount, total
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
     from airflow_provider_3commas.api.balance_rows import BalanceRow
     from airflow_provider_3commas.holdings import Holding
     from airflow_provider_3commas.settlement.criteria import Criteria
-
-#: How many times ``dust_btc`` all dust together may be worth.
-MAX_DUST_MULTIPLE = 20
 
 # A float has 15 digits that can be trusted; a difference of two, a few less.
 _TRUSTED_DIGITS = 12

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, get_type_hints
 import msgspec
 
 from airflow_provider_3commas.api.errors import ConfigurationError
+from airflow_provider_3commas.dust import DUST_BTC
 from airflow_provider_3commas.parameters import (
     parse_currencies,
     parse_decimal,
@@ -16,7 +17,7 @@ from airflow_provider_3commas.parameters import (
     parse_switch,
     parse_whole,
 )
-from airflow_provider_3commas.targets import DUST_BTC, TARGETS
+from airflow_provider_3commas.targets import TARGETS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -20,10 +20,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
+from airflow_provider_3commas.dust import MAX_DUST_MULTIPLE
 from airflow_provider_3commas.holdings import account_problem
 from airflow_provider_3commas.in_words import describe_counts, describe_names
 from airflow_provider_3commas.money import EXACT, read_amount, total
-from airflow_provider_3commas.settlement.assessment import MAX_DUST_MULTIPLE, Reading, btc_text
+from airflow_provider_3commas.settlement.assessment import Reading, btc_text
 from airflow_provider_3commas.settlement.state import Decision, Progress, Status, add_to_history
 
 if TYPE_CHECKING:

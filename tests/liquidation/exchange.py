@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from airflow_provider_3commas.api.balance_rows import BalanceRow
+from airflow_provider_3commas.dust import DUST_BTC
 from airflow_provider_3commas.liquidation.snapshot import Snapshot
-from airflow_provider_3commas.targets import DUST_BTC
 
 PRICES = {
     "BTC": Decimal(1),

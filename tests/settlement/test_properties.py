@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from airflow_provider_3commas.api.errors import (
     ConnectionFailed,
 )
-from airflow_provider_3commas.settlement.assessment import MAX_DUST_MULTIPLE
+from airflow_provider_3commas.dust import MAX_DUST_MULTIPLE
 from airflow_provider_3commas.settlement.criteria import Criteria
 from airflow_provider_3commas.settlement.decide import decide, needs_entities, on_failed_poll
 from airflow_provider_3commas.settlement.state import (
