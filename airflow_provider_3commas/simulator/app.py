@@ -8,18 +8,20 @@ import traceback
 import uuid
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from airflow_provider_3commas.simulator import endpoints, payloads
+from airflow_provider_3commas.simulator import endpoints
 from airflow_provider_3commas.simulator.api_errors import ApiError
+from airflow_provider_3commas.simulator.call import Call
 from airflow_provider_3commas.simulator.control import control_app
-from airflow_provider_3commas.simulator.endpoints import Call, Endpoint, Route
 from airflow_provider_3commas.simulator.faults import WAITING, spoil
 from airflow_provider_3commas.simulator.http_reply import HttpReply, encode
+from airflow_provider_3commas.simulator.payloads import accounts
 from airflow_provider_3commas.simulator.rate_limit import PLAN_REQUESTS
 from airflow_provider_3commas.simulator.request_log import LoggedRequest, shown_headers
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
 
+    from airflow_provider_3commas.simulator.endpoints import Endpoint, Route
     from airflow_provider_3commas.simulator.faults import Fault
     from airflow_provider_3commas.simulator.rate_limit import Refusal
     from airflow_provider_3commas.simulator.simulation import Simulation
@@ -150,7 +152,7 @@ def _not_carried_out(fault: Fault, call: Call, endpoint: Endpoint | None) -> Htt
     if fault.action in ("wrong_account", "truncate"):
         number = call.subject_id or 0
         account = call.simulation.accounts.get(number)
-        reply.body = encode(payloads.account(call.simulation, account) if account else {"id": number})
+        reply.body = encode(accounts.account(call.simulation, account) if account else {"id": number})
     return reply
 
 
