@@ -53,6 +53,18 @@ class Call:
             raise api_errors.not_found()
         return account
 
+    def settled_accounts(self) -> list[ExchangeAccount]:
+        """Return all accounts of the mode, as they are now."""
+        found = self.simulation.in_mode(self.mode)
+        for account in found:
+            account.settle(self.simulation.clock.now())
+        return found
+
+    def page(self, found: list[Any], limit: int, most: int) -> list[Any]:
+        """Return the part of a list that ``limit`` and ``offset`` ask for."""
+        offset = self.number("offset", 0)
+        return found[offset : offset + min(self.number("limit", limit), most)]
+
     def number(self, name: str, default: int, least: int = 0) -> int:
         """Return a numeric parameter, or raise a 400."""
         value = self.params.get(name, "")

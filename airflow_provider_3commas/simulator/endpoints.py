@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from airflow_provider_3commas.simulator import api_errors
 from airflow_provider_3commas.simulator.auth import authorize
 from airflow_provider_3commas.simulator.call import parse_id, read_params
-from airflow_provider_3commas.simulator.handlers import accounts, bots, user
+from airflow_provider_3commas.simulator.handlers import accounts, bots, trades, user
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from airflow_provider_3commas.simulator.call import Call
     from airflow_provider_3commas.simulator.scenarios import Permission, UserMode
 
-_BASE = b"/public/api/ver1/"
+_BASE = "/public/api"
+# Where a path names what it is about: /ver1/accounts/{id}/...
+_SUBJECT_AT = 3
 
 
 class Endpoint(NamedTuple):
@@ -38,21 +40,17 @@ class Route(NamedTuple):
 
 def route(method: str, target: bytes) -> Route:
     """Route a request by its path, with the query string still on it."""
-    path = target.split(b"?", 1)[0]
-    if not path.startswith(_BASE):
-        return Route(None, "", path.decode("latin-1"))
-    rest = path[len(_BASE) :].decode("latin-1")
+    path = target.split(b"?", 1)[0].decode("latin-1")
+    rest = path.removeprefix(_BASE)
+    if rest == path:
+        return Route(None, "", path)
     endpoint = ENDPOINTS.get((method, rest))
-    if endpoint is not None:
-        return Route(endpoint, "", f"/ver1/{rest}")
     parts = rest.split("/")
-    if len(parts) < 2:
-        return Route(None, "", f"/ver1/{rest}")
-    subject, parts[1] = parts[1], "{id}"
+    if endpoint is not None or len(parts) <= _SUBJECT_AT:
+        return Route(endpoint, "", rest)
+    subject, parts[_SUBJECT_AT] = parts[_SUBJECT_AT], "{id}"
     pattern = "/".join(parts)
-    endpoint = ENDPOINTS.get((method, pattern))
-    shown = "/ver1/" + (pattern if parse_id(subject) is not None else rest)
-    return Route(endpoint, subject, shown)
+    return Route(ENDPOINTS.get((method, pattern)), subject, pattern if parse_id(subject) is not None else rest)
 
 
 def carry_out(call: Call, endpoint: Endpoint | None) -> Any:
@@ -88,22 +86,35 @@ def _mode(call: Call) -> UserMode:
 
 
 ENDPOINTS: dict[tuple[str, str], Endpoint] = {
-    ("GET", "ping"): Endpoint(user.ping, 200, signed=False),
-    ("GET", "time"): Endpoint(user.time, 200, signed=False),
-    ("GET", "validate"): Endpoint(user.validate, 200),
-    ("POST", "users/change_mode"): Endpoint(user.change_mode, 201, "ACCOUNTS_WRITE"),
-    ("GET", "accounts"): Endpoint(accounts.list_accounts, 200, "ACCOUNTS_READ"),
-    ("GET", "accounts/market_list"): Endpoint(accounts.market_list, 200, signed=False),
-    ("GET", "accounts/{id}"): Endpoint(accounts.get_account, 200, "ACCOUNTS_READ"),
-    ("POST", "accounts/{id}/sell_all_to_btc"): Endpoint(partial(accounts.sell, target="BTC"), 201, "ACCOUNTS_WRITE"),
-    ("POST", "accounts/{id}/sell_all_to_usd"): Endpoint(partial(accounts.sell, target="USD"), 201, "ACCOUNTS_WRITE"),
-    ("POST", "accounts/{id}/load_balances"): Endpoint(accounts.load_balances, 201, "ACCOUNTS_READ"),
-    ("POST", "accounts/{id}/account_table_data"): Endpoint(accounts.table, 201, "ACCOUNTS_READ"),
-    ("POST", "accounts/{id}/pie_chart_data"): Endpoint(accounts.pie, 201, "ACCOUNTS_READ"),
-    ("GET", "accounts/{id}/active_trading_entities"): Endpoint(accounts.entities, 200, "ACCOUNTS_READ"),
-    ("GET", "accounts/{id}/balance_chart_data"): Endpoint(accounts.chart, 200, "ACCOUNTS_READ"),
-    ("GET", "bots"): Endpoint(bots.bots, 200, "BOTS_READ"),
-    ("POST", "bots/{id}/enable"): Endpoint(partial(bots.switch_bot, enabled=True), 201, "BOTS_WRITE"),
-    ("POST", "bots/{id}/disable"): Endpoint(partial(bots.switch_bot, enabled=False), 201, "BOTS_WRITE"),
-    ("GET", "grid_bots"): Endpoint(bots.grid_bots, 200, "BOTS_READ"),
+    ("GET", "/ver1/ping"): Endpoint(user.ping, 200, signed=False),
+    ("GET", "/ver1/time"): Endpoint(user.time, 200, signed=False),
+    ("GET", "/ver1/validate"): Endpoint(user.validate, 200),
+    ("POST", "/ver1/users/change_mode"): Endpoint(user.change_mode, 201, "ACCOUNTS_WRITE"),
+    ("GET", "/ver1/accounts"): Endpoint(accounts.list_accounts, 200, "ACCOUNTS_READ"),
+    ("GET", "/ver1/accounts/market_list"): Endpoint(accounts.market_list, 200, signed=False),
+    ("GET", "/ver1/accounts/{id}"): Endpoint(accounts.get_account, 200, "ACCOUNTS_READ"),
+    ("POST", "/ver1/accounts/{id}/sell_all_to_btc"): Endpoint(
+        partial(accounts.sell, target="BTC"), 201, "ACCOUNTS_WRITE"
+    ),
+    ("POST", "/ver1/accounts/{id}/sell_all_to_usd"): Endpoint(
+        partial(accounts.sell, target="USD"), 201, "ACCOUNTS_WRITE"
+    ),
+    ("POST", "/ver1/accounts/{id}/load_balances"): Endpoint(accounts.load_balances, 201, "ACCOUNTS_READ"),
+    ("POST", "/ver1/accounts/{id}/account_table_data"): Endpoint(accounts.table, 201, "ACCOUNTS_READ"),
+    ("POST", "/ver1/accounts/{id}/pie_chart_data"): Endpoint(accounts.pie, 201, "ACCOUNTS_READ"),
+    ("GET", "/ver1/accounts/{id}/active_trading_entities"): Endpoint(accounts.entities, 200, "ACCOUNTS_READ"),
+    ("GET", "/ver1/accounts/{id}/balance_chart_data"): Endpoint(accounts.chart, 200, "ACCOUNTS_READ"),
+    ("GET", "/ver1/bots"): Endpoint(bots.list_dca_bots, 200, "BOTS_READ"),
+    ("GET", "/ver1/bots/{id}/show"): Endpoint(bots.get_dca_bot, 200, "BOTS_READ"),
+    ("POST", "/ver1/bots/{id}/enable"): Endpoint(partial(bots.switch_dca_bot, enabled=True), 201, "BOTS_WRITE"),
+    ("POST", "/ver1/bots/{id}/disable"): Endpoint(partial(bots.switch_dca_bot, enabled=False), 201, "BOTS_WRITE"),
+    ("POST", "/ver1/bots/{id}/panic_sell_all_deals"): Endpoint(partial(bots.close_deals, sell=True), 201, "BOTS_WRITE"),
+    # The one POST that is documented to answer 200.
+    ("POST", "/ver1/bots/{id}/cancel_all_deals"): Endpoint(partial(bots.close_deals, sell=False), 200, "BOTS_WRITE"),
+    ("GET", "/ver1/grid_bots"): Endpoint(bots.list_grid_bots, 200, "BOTS_READ"),
+    ("POST", "/ver1/grid_bots/{id}/enable"): Endpoint(partial(bots.switch_grid_bot, enabled=True), 201, "BOTS_WRITE"),
+    ("POST", "/ver1/grid_bots/{id}/disable"): Endpoint(partial(bots.switch_grid_bot, enabled=False), 201, "BOTS_WRITE"),
+    ("GET", "/ver1/deals"): Endpoint(trades.list_deals, 200, "BOTS_READ"),
+    ("GET", "/ver1/deals/{id}/show"): Endpoint(trades.get_deal, 200, "BOTS_READ"),
+    ("GET", "/v2/smart_trades"): Endpoint(trades.list_smart_trades, 200, "SMART_TRADES_READ"),
 }

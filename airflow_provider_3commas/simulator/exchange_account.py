@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from msgspec.structs import replace
 
 from airflow_provider_3commas.simulator.amounts import ZERO, coin, precise
 from airflow_provider_3commas.simulator.exchanges import EXCHANGES, Exchange
+from airflow_provider_3commas.simulator.prices import DOLLARS
 from airflow_provider_3commas.simulator.scenarios import PAPER_MARKET_CODE, Position, as_position
-from airflow_provider_3commas.simulator.trading_entities import TradingEntities
+from airflow_provider_3commas.simulator.trading_entities import Purchase, TradingEntities
 
 if TYPE_CHECKING:
-    from decimal import Decimal
-
     from airflow_provider_3commas.simulator.prices import Prices
     from airflow_provider_3commas.simulator.scenarios import AccountSpec, FillSpec
+    from airflow_provider_3commas.simulator.trading_entities import Bot
+
+# A deal has bought so much of what the account holds of its coin, or for so many dollars where it holds none.
+_PART_OF_A_DEAL = Decimal("0.02")
+_DOLLARS_OF_A_DEAL = Decimal(20)
+# What coins cost when the deals were opened, as a factor of the first price: some have won, some have lost.
+_OPENED_AT = (Decimal("0.994"), Decimal("1.006"), Decimal("0.989"))
 
 SellTarget = Literal["BTC", "USD"]
 
@@ -47,11 +54,11 @@ class ExchangeAccount:
     def __init__(self, spec: AccountSpec, prices: Prices, fills: FillSpec) -> None:
         self.spec = spec
         self.exchange = EXCHANGES.get(spec.market_code, Exchange(spec.market_code, spec.market_code))
-        self.entities = TradingEntities(spec)
         self.holdings = {currency: as_position(holding) for currency, holding in spec.holdings.items()}
         self._prices = prices
         self._rules = fills
         self._fills: list[Fill] = []
+        self.entities = TradingEntities(spec, self._choose)
 
     @property
     def id(self) -> int:
@@ -108,6 +115,47 @@ class ExchangeAccount:
         self.settle(now)
         self._apply(Fill(now, currency, coin(amount), into))
 
+    def close_deals(self, bot: Bot, now: float, *, sell: bool) -> None:
+        """Disable a bot and close its deals: sold at market price, or cancelled with the coins left where they are."""
+        self.settle(now)
+        bot.switch(enabled=False)
+        deals = [deal for deal in self.entities.deals_of(bot) if deal.ending is None]
+        for number, deal in enumerate(deals, start=1):
+            if not sell:
+                deal.end("cancelled", now + self._rules.stop_seconds)
+                continue
+            at = now + self._rules.first_seconds + self._span * number / len(deals)
+            deal.end("panic_sold", at)
+            self._sell_bought(deal.bought, at)
+
+    @property
+    def _span(self) -> float:
+        return self._rules.last_seconds - self._rules.first_seconds
+
+    def _sell_bought(self, bought: Purchase, at: float) -> None:
+        """Create an order for what a deal has bought, as far as it is still there."""
+        held = self.holdings.get(bought.base, Position(amount=ZERO))
+        amount = min(bought.amount, held.amount - held.on_orders)
+        if amount > 0:
+            self.holdings[bought.base] = replace(held, on_orders=held.on_orders + amount)
+            self._plan(Fill(at, bought.base, amount, bought.quote))
+
+    def _choose(self, index: int) -> Purchase:
+        """Return what a bot or trade of this number has bought: some of a coin that the account holds."""
+        coins = [
+            code
+            for code, held in self.holdings.items()
+            if code not in {"BTC", *DOLLARS} and self._sellable(code, held, 0)
+        ]
+        base = coins[index % len(coins)] if coins else "BTC"
+        quote = next((code for code in (self.exchange.dollar, "USDT") if self._prices.knows(code)), "BTC")
+        with precise():
+            _, price_usd = self._prices.of(base, 0)
+            price = price_usd / self._prices.of(quote, 0)[1] * _OPENED_AT[index % len(_OPENED_AT)]
+            held = self.holdings.get(base, Position(amount=ZERO)).amount
+            amount = coin(held * _PART_OF_A_DEAL or _DOLLARS_OF_A_DEAL / price_usd)
+        return Purchase(base, quote, amount, coin(price))
+
     def _sellable(self, currency: str, held: Position, now: float) -> bool:
         if held.state != "free":
             return False
@@ -117,10 +165,9 @@ class ExchangeAccount:
     def _place(self, sell: AppliedSell, into: str, now: float) -> None:
         """Plan the fills: the orders are done one after another, each in as many steps as the rules say."""
         rules = self._rules
-        span = rules.last_seconds - rules.first_seconds
         for index, (currency, amount) in enumerate(sell.orders.items(), start=1):
             self.holdings[currency] = replace(self.holdings[currency], on_orders=amount)
-            done_at = now + rules.first_seconds + span * index / len(sell.orders)
+            done_at = now + rules.first_seconds + self._span * index / len(sell.orders)
             filled = coin(amount * rules.fraction)
             part = coin(filled / rules.steps)
             for step in range(1, rules.steps + 1):
@@ -130,6 +177,10 @@ class ExchangeAccount:
             if filled < amount:
                 self._fills.append(Fill(done_at, currency, amount - filled, ""))
         self._fills.sort(key=lambda fill: fill.at)
+
+    def _plan(self, fill: Fill) -> None:
+        self._fills.append(fill)
+        self._fills.sort(key=lambda planned: planned.at)
 
     def _apply(self, fill: Fill) -> None:
         held = self.holdings[fill.currency]

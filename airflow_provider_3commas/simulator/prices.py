@@ -6,13 +6,13 @@ import zlib
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from airflow_provider_3commas.simulator.amounts import precise
+from airflow_provider_3commas.simulator.amounts import coin, precise
 
 if TYPE_CHECKING:
     from airflow_provider_3commas.simulator.scenarios import PriceSpec
 
 _STEP = Decimal("1E-18")
-_DOLLARS = frozenset({"USD", "USDT", "USDC"})
+DOLLARS = frozenset({"USD", "USDT", "USDC"})
 
 
 class Prices:
@@ -39,6 +39,11 @@ class Prices:
             known = self._known[currency] = self._compute(currency, tick)
         return known
 
+    def in_quote(self, currency: str, quote: str, now: float) -> Decimal:
+        """Return what a unit of a currency costs in another one, to the eight places of an order."""
+        with precise():
+            return coin(self.of(currency, now)[1] / self.of(quote, now)[1])
+
     def _compute(self, currency: str, tick: int) -> tuple[Decimal, Decimal]:
         with precise():
             usd = self._usd(currency, tick)
@@ -46,7 +51,7 @@ class Prices:
 
     def _usd(self, currency: str, tick: int) -> Decimal:
         base = self._spec.usd[currency]
-        if currency in _DOLLARS or not self._spec.jitter:
+        if currency in DOLLARS or not self._spec.jitter:
             return base
         noise = zlib.crc32(f"{self._seed}:{currency}:{tick}".encode()) % 2001 - 1000
         return (base * (1 + self._spec.jitter * noise / 1000)).quantize(_STEP)

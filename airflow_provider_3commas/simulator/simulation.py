@@ -94,7 +94,7 @@ class Simulation:
         for currency, position in positions.items():
             account.set_holding(currency, position)
         for name, count in counts.items():
-            account.entities.put(name, count)
+            account.entities.put(name, count, self.clock.now())
 
     def _check_priced(self, holdings: dict[str, Any]) -> None:
         for currency in holdings:

@@ -34,7 +34,8 @@ def get_account(call: Call) -> Any:
     """Return an account, or all of them together."""
     if call.subject == SUMMARY:
         return shown.summary(call.simulation, call.accounts())
-    return shown.account(call.simulation, call.account())
+    # Only here a portfolio would be told in full; nobody has one.
+    return {**shown.account(call.simulation, call.account()), "auto_balance_portfolio": None}
 
 
 def load_balances(call: Call) -> Any:
@@ -43,7 +44,9 @@ def load_balances(call: Call) -> Any:
         if account.spec.api_key_invalid and call.subject != SUMMARY:
             raise api_errors.exchange_keys_invalid()
         call.simulation.views[account.id].refresh(call.simulation.clock.now())
-    return get_account(call)
+    if call.subject == SUMMARY:
+        return shown.summary(call.simulation, call.accounts())
+    return shown.account(call.simulation, call.account())
 
 
 def table(call: Call) -> Any:

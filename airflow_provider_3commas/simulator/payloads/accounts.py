@@ -120,7 +120,7 @@ def active_entities(simulation: Simulation, accounts: list[ExchangeAccount]) -> 
     """Build the counts of ``active_trading_entities``."""
     total: Counter[str] = Counter()
     for it in accounts:
-        it.entities.settle(simulation.clock.now())
+        it.settle(simulation.clock.now())
         total.update(it.entities.active())
     return {
         "data": {

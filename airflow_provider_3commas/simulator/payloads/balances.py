@@ -32,17 +32,17 @@ def _balance_row(simulation: Simulation, currency: str, at: Position, total: Dec
     available = ZERO if at.state == "staked" else at.amount - at.on_orders
     with precise():
         btc, usd = at.amount * in_btc, at.amount * in_usd
-        free_btc, free_usd = available * in_btc, available * in_usd
         share = _percentage(btc, total)
     return {
         "percentage": number(share),
         "position": write(at.amount),
         "position_available": write(available),
-        "position_type": "long",
+        "position_type": number(ZERO),
         "btc_value": write(btc),
         "usd_value": text(usd),
         "currency_code": currency,
         "currency_name": name,
+        "currency_icon": f"https://3commas.io/img/currencies/{currency.lower()}.png",
         "currency_slug": name.lower().replace(" ", "-"),
         "current_price": number(in_btc),
         "current_price_usd": write(in_usd),
@@ -55,8 +55,10 @@ def _balance_row(simulation: Simulation, currency: str, at: Position, total: Dec
         "on_orders_long": write(at.on_orders),
         "on_orders_short": "0.0",
         "on_orders_with_leverage": "0.0",
-        "available_btc_value": write(free_btc),
-        "available_usd_value": text(free_usd),
+        "available_long": "0.0",
+        "available_short": "0.0",
+        "available_with_leverage_long": "0.0",
+        "available_with_leverage_short": "0.0",
         "is_wallet": False,
     }
 
@@ -79,8 +81,9 @@ def shares(simulation: Simulation, it: ExchangeAccount) -> list[dict[str, Any]]:
         rows.append(
             {
                 "code": currency,
-                "name": name,
-                "coinmarketcapid": cmc_id,
+                "name": f"{name} ({currency})",
+                "coinmarketcapid": None if cmc_id is None else str(cmc_id),
+                "y": number(share),
                 "percentage": number(share),
                 "amount": number(at.amount),
                 "btc_value": text(btc),
