@@ -75,6 +75,14 @@ class Call:
             raise api_errors.record_invalid(**{name: "is invalid"})
         return number
 
+    def numbers(self, name: str) -> set[int]:
+        """Return the numbers of a parameter that is a list with commas, or raise a 400."""
+        values = [parse_id(value.strip()) for value in self.params.get(name, "").split(",") if value.strip()]
+        numbers = {value for value in values if value is not None}
+        if len(numbers) < len(set(values)):
+            raise api_errors.record_invalid(**{name: "is invalid"})
+        return numbers
+
 
 def read_params(call: Call) -> dict[str, str]:
     """Merge the parameters; on a conflict the query string wins."""

@@ -24,7 +24,7 @@ from airflow_provider_3commas.simulator.faults import Fault
 from airflow_provider_3commas.simulator.http_reply import encode
 from airflow_provider_3commas.simulator.rate_limit import RateLimiter
 from airflow_provider_3commas.simulator.request_log import RequestFilter
-from airflow_provider_3commas.simulator.scenarios import KeySpec, RateLimitSpec
+from airflow_provider_3commas.simulator.scenarios import KeySpec, RateLimitSpec, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -138,6 +138,7 @@ class Control:
             "speed": simulation.clock.speed,
             "now": simulation.clock.now(),
             "journal_last": simulation.requests.last,
+            "settings": simulation.settings,
             "rate_limit": {**msgspec.to_builtins(simulation.limiter.spec), "refused": simulation.limiter.refused},
             "keys": [_shown_key(key) for key in simulation.keys.all()],
             "accounts": [_shown_account(simulation, account) for account in simulation.accounts.values()],
@@ -263,6 +264,13 @@ class Control:
         simulation.limiter = RateLimiter(rules)
         return rules
 
+    async def change_settings(self, request: Request) -> Any:
+        """Change some settings of the scenario while it runs: those that the state shows under settings."""
+        simulation = self._simulation
+        change = await _body(request, dict[str, Any])
+        simulation.settings = _convert({**msgspec.to_builtins(simulation.settings), **change}, Settings)
+        return simulation.settings
+
     def _account(self, request: Request) -> ExchangeAccount:
         account = self._simulation.accounts.get(int(request.path_params["account_id"]))
         if account is None:
@@ -292,6 +300,7 @@ _ROUTES: list[tuple[str, str, str]] = [
     ("POST", "/simulator/reset", "reset"),
     ("POST", "/simulator/keys", "put_key"),
     ("PATCH", "/simulator/rate-limit", "rate_limit"),
+    ("PATCH", "/simulator/settings", "change_settings"),
 ]
 
 

@@ -76,7 +76,7 @@ def _authenticate(call: Call, endpoint: Endpoint) -> None:
 
 def _mode(call: Call) -> UserMode:
     forced = call.headers.get(b"forced-mode")
-    if forced is None or call.simulation.scenario.ignores_forced_mode:
+    if forced is None or call.simulation.settings.ignores_forced_mode:
         return call.simulation.mode
     if forced == b"real":
         return "real"

@@ -287,6 +287,15 @@ class Simulator:
         """
         self.control("PATCH", "rate-limit", rules)
 
+    def settings(self, **change: Any) -> dict[str, Any]:
+        """Change settings of the scenario while it runs.
+
+        :param change: ``ignores_forced_mode``, ``ignores_scope``, as in a scenario.
+        :return: all settings.
+        """
+        settings: dict[str, Any] = self.control("PATCH", "settings", change)
+        return settings
+
     def _wait_until_listening(self, timeout: float) -> str:
         # Reading a pipe has no timeout, so at the end of the time the process is ended instead.
         watchdog = threading.Timer(timeout, self._process.kill)

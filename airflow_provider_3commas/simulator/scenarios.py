@@ -266,6 +266,13 @@ class FleetSpec(_Strict):
             as_position(amount)
 
 
+class Settings(_Strict):
+    """What of a scenario can be switched while it runs; the fields are described there."""
+
+    ignores_forced_mode: bool = False
+    ignores_scope: bool = False
+
+
 class Scenario(_Strict):
     """Everything that the simulator starts from.
 
@@ -275,6 +282,7 @@ class Scenario(_Strict):
     :param mode: which accounts a call without ``Forced-Mode`` means.
     :param ignores_forced_mode: whether calls with ``Forced-Mode`` mean those accounts too: the header is not
         documented, and it has been reported to be ignored.
+    :param ignores_scope: whether lists of bots are whole, whatever ``scope`` or ``state`` they are asked for.
     :param keys: who may call.
     :param rate_limit: how often.
     :param prices: the market.
@@ -291,11 +299,16 @@ class Scenario(_Strict):
     seed: int = 1
     mode: UserMode = "real"
     ignores_forced_mode: bool = False
+    ignores_scope: bool = False
     rate_limit: RateLimitSpec = msgspec.field(default_factory=RateLimitSpec)
     fills: FillSpec = msgspec.field(default_factory=FillSpec)
     view: ViewSpec = msgspec.field(default_factory=ViewSpec)
     accounts: list[AccountSpec] = msgspec.field(default_factory=list)
     fleet: FleetSpec | None = None
+
+    def settings(self) -> Settings:
+        """Return what can be switched, as it is at the start."""
+        return Settings(**{name: getattr(self, name) for name in Settings.__struct_fields__})
 
     def all_accounts(self) -> list[AccountSpec]:
         """Return the accounts, those of the fleet included."""

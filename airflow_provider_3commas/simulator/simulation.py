@@ -45,6 +45,7 @@ class Simulation:
         self.faults.release(discard=True)
         self.faults.clear()
         self.scenario = scenario
+        self.settings = scenario.settings()
         self.clock = MarketClock(speed)
         self.mode: UserMode = scenario.mode
         self.limiter = RateLimiter(scenario.rate_limit)

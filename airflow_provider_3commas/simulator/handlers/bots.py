@@ -15,33 +15,39 @@ if TYPE_CHECKING:
 _DCA_LIMIT, _MOST_DCA = 50, 100
 _GRID_LIMIT, _MOST_GRID = 10, 1000
 
+# DCA bots are documented to take enable and disabled, grid bots enabled and disabled, and public clients send either
+# to both: whatever is meant is understood.
+_STATES = {"": None, "null": None, "enable": True, "enabled": True, "disable": False, "disabled": False}
+
 
 def list_dca_bots(call: Call) -> Any:
     """List the DCA bots."""
-    scope = call.params.get("scope", "")
-    if scope not in ("", "enabled", "disabled"):
-        raise api_errors.record_invalid(scope="is not included in the list")
+    enabled = _state(call, "scope")
     wanted = call.number("account_id", 0)
-    found = [
-        shown.dca_bot(call.simulation, account, bot)
-        for account, bot in _of_kind(call, "dca")
-        if wanted in (0, account.id) and (not scope or bot.enabled == (scope == "enabled"))
-    ]
-    return call.page(found, _DCA_LIMIT, _MOST_DCA)
+    return call.page(
+        [
+            shown.dca_bot(call.simulation, account, bot)
+            for account, bot in _of_kind(call, "dca")
+            if wanted in (0, account.id) and enabled in (None, bot.enabled)
+        ],
+        _DCA_LIMIT,
+        _MOST_DCA,
+    )
 
 
 def list_grid_bots(call: Call) -> Any:
     """List the grid bots."""
-    state = call.params.get("state", "")
-    if state not in ("", "enabled", "disabled"):
-        raise api_errors.record_invalid(state="is not included in the list")
-    wanted = call.number("account_id", 0)
-    found = [
-        shown.grid_bot(call.simulation, account, bot)
-        for account, bot in _of_kind(call, "grid")
-        if wanted in (0, account.id) and (not state or bot.enabled == (state == "enabled"))
-    ]
-    return call.page(found, _GRID_LIMIT, _MOST_GRID)
+    enabled = _state(call, "state")
+    wanted = call.numbers("account_id")
+    return call.page(
+        [
+            shown.grid_bot(call.simulation, account, bot)
+            for account, bot in _of_kind(call, "grid")
+            if (not wanted or account.id in wanted) and enabled in (None, bot.enabled)
+        ],
+        _GRID_LIMIT,
+        _MOST_GRID,
+    )
 
 
 def get_dca_bot(call: Call) -> Any:
@@ -68,6 +74,14 @@ def switch_grid_bot(call: Call, *, enabled: bool) -> Any:
     account, bot = _find(call, "grid")
     bot.switch(enabled=enabled)
     return shown.grid_bot(call.simulation, account, bot)
+
+
+def _state(call: Call, name: str) -> bool | None:
+    """Return whether enabled or disabled bots are asked for, or none for both; raise a 400 for anything else."""
+    value = call.params.get(name, "")
+    if value not in _STATES:
+        raise api_errors.record_invalid(**{name: "is not included in the list"})
+    return None if call.simulation.settings.ignores_scope else _STATES[value]
 
 
 def _of_kind(call: Call, kind: BotKind) -> list[tuple[ExchangeAccount, Bot]]:
