@@ -19,6 +19,7 @@ from starlette.routing import Route
 
 from airflow_provider_3commas import __version__
 from airflow_provider_3commas.simulator import scenarios
+from airflow_provider_3commas.simulator.account_specs import SignalSpec
 from airflow_provider_3commas.simulator.amounts import text
 from airflow_provider_3commas.simulator.faults import Fault
 from airflow_provider_3commas.simulator.http_reply import encode
@@ -197,6 +198,16 @@ class Control:
         account.trade(trade.currency, amount, trade.into, simulation.clock.now())
         return _shown_account(simulation, account)
 
+    async def signal(self, request: Request) -> Any:
+        """Have a Signal Bot buy through a SmartTrade: after_seconds, open_seconds, currency, fraction, sells_back."""
+        account = self._account(request)
+        spec = await _body(request, SignalSpec)
+        try:
+            self._simulation.signal(account, spec)
+        except ValueError as err:
+            raise ControlError(400, str(err)) from err
+        return _shown_account(self._simulation, account)
+
     async def add_faults(self, request: Request) -> Any:
         """Order a fault, or a list of them."""
         body = await _body(request, dict[str, Any] | list[dict[str, Any]])
@@ -291,6 +302,7 @@ _ROUTES: list[tuple[str, str, str]] = [
     ("GET", "/simulator/accounts/{account_id:int}", "account"),
     ("PATCH", "/simulator/accounts/{account_id:int}", "change_account"),
     ("POST", "/simulator/accounts/{account_id:int}/trade", "trade"),
+    ("POST", "/simulator/accounts/{account_id:int}/signal", "signal"),
     ("GET", "/simulator/faults", "faults"),
     ("POST", "/simulator/faults", "add_faults"),
     ("DELETE", "/simulator/faults", "clear_faults"),

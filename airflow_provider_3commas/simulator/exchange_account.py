@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from decimal import Decimal
+from math import inf
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from msgspec.structs import replace
 
+from airflow_provider_3commas.simulator.account_specs import PAPER_MARKET_CODE, Position, as_position
 from airflow_provider_3commas.simulator.amounts import ZERO, coin, precise
 from airflow_provider_3commas.simulator.exchanges import EXCHANGES, Exchange
 from airflow_provider_3commas.simulator.prices import DOLLARS
-from airflow_provider_3commas.simulator.scenarios import PAPER_MARKET_CODE, Position, as_position
 from airflow_provider_3commas.simulator.trading_entities import Purchase, TradingEntities
 
 if TYPE_CHECKING:
+    from airflow_provider_3commas.simulator.account_specs import AccountSpec, SignalSpec
     from airflow_provider_3commas.simulator.prices import Prices
-    from airflow_provider_3commas.simulator.scenarios import AccountSpec, FillSpec
+    from airflow_provider_3commas.simulator.scenarios import FillSpec
     from airflow_provider_3commas.simulator.trading_entities import Bot
 
 # A deal has bought so much of what the account holds of its coin, or for so many dollars where it holds none.
@@ -35,6 +37,15 @@ class Fill(NamedTuple):
     currency: str
     amount: Decimal
     into: str
+
+
+class Signal(NamedTuple):
+    """A signal that is due at a simulated time: what to spend, on what, and the bot, if one has to run for it."""
+
+    at: float
+    spends: str
+    spec: SignalSpec
+    bot: Bot | None = None
 
 
 @dataclass(slots=True)
@@ -58,6 +69,7 @@ class ExchangeAccount:
         self._prices = prices
         self._rules = fills
         self._fills: list[Fill] = []
+        self._signals: list[Signal] = []
         self.entities = TradingEntities(spec, self._choose)
 
     @property
@@ -85,15 +97,18 @@ class ExchangeAccount:
 
     def settle(self, now: float) -> None:
         """Apply whatever was due by the given time."""
-        self.entities.settle(now)
-        due = 0
-        for fill in self._fills:
-            if fill.at > now:
+        while True:
+            fill_at = self._fills[0].at if self._fills else inf
+            signal_at = self._signals[0].at if self._signals else inf
+            at = min(fill_at, signal_at)
+            if at > now:
                 break
-            self._apply(fill)
-            due += 1
-        if due:
-            del self._fills[:due]
+            self.entities.settle(at)
+            if fill_at <= signal_at:
+                self._apply(self._fills.pop(0))
+            else:
+                self._follow(self._signals.pop(0))
+        self.entities.settle(now)
 
     def sell_all(self, target: SellTarget, now: float) -> AppliedSell:
         """Stop everything that trades, and create orders for all that can be sold, into ``BTC`` or dollars."""
@@ -108,7 +123,17 @@ class ExchangeAccount:
                 chosen = sell.orders if self._sellable(currency, held, now) else sell.left
                 chosen[currency] = held.amount
         self._place(sell, into, now)
+        self._signals = []
+        if self.spec.signal is not None:
+            at = now + self.spec.signal.after_seconds
+            bots = [bot for bot in self.entities.bots if bot.kind == "signal" and bot.enabled]
+            self._signals = [Signal(at, into, self.spec.signal, bot) for bot in bots]
         return sell
+
+    def signal(self, spec: SignalSpec, now: float) -> None:
+        """Plan what a Signal Bot buys for dollars."""
+        self._signals.append(Signal(now + spec.after_seconds, self.exchange.dollar, spec))
+        self._signals.sort(key=lambda planned: planned.at)
 
     def trade(self, currency: str, amount: Decimal, into: str, now: float) -> None:
         """Sell some of a currency at once, as a bot or a person would."""
@@ -127,6 +152,25 @@ class ExchangeAccount:
             at = now + self._rules.first_seconds + self._span * number / len(deals)
             deal.end("panic_sold", at)
             self._sell_bought(deal.bought, at)
+
+    def _follow(self, signal: Signal) -> None:
+        """Buy through a SmartTrade, and plan its end."""
+        at, spends, spec, bot = signal
+        if bot is not None and not any(bot is each for each in self.entities.bots):
+            return
+        held = self.holdings.get(spends, Position(amount=ZERO))
+        spent = coin((held.amount - held.on_orders) * spec.fraction)
+        if spent <= 0:
+            return
+        before = self.holdings.get(spec.currency, Position(amount=ZERO)).amount
+        self._apply(Fill(at, spends, spent, spec.currency))
+        amount = self.holdings[spec.currency].amount - before
+        price = self._prices.in_quote(spec.currency, spends, at)
+        trade = self.entities.open_smart_trade(Purchase(spec.currency, spends, amount, price), at)
+        if spec.open_seconds is not None:
+            trade.end("completed" if spec.sells_back else "cancelled", at + spec.open_seconds)
+            if spec.sells_back:
+                self._plan(Fill(at + spec.open_seconds, spec.currency, amount, spends))
 
     @property
     def _span(self) -> float:

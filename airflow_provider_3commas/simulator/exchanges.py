@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from airflow_provider_3commas.simulator.scenarios import PAPER_MARKET_CODE
+from airflow_provider_3commas.simulator.account_specs import PAPER_MARKET_CODE
 
 
 class Exchange(NamedTuple):

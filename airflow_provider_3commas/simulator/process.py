@@ -209,6 +209,18 @@ class Simulator:
         account: dict[str, Any] = self.control("POST", path, {"currency": currency, **trade})
         return account
 
+    def signal(self, account_id: int | None = None, **signal: Any) -> dict[str, Any]:
+        """Have a Signal Bot buy through a SmartTrade.
+
+        :param account_id: on which account; the demo account if left out.
+        :param signal: fields of ``signal`` as in a scenario: ``after_seconds`` (from now), ``open_seconds``,
+            ``currency``, ``fraction``, ``sells_back``.
+        :return: the account after it.
+        """
+        path = f"accounts/{account_id or self.account_id}/signal"
+        account: dict[str, Any] = self.control("POST", path, signal)
+        return account
+
     def fault(self, action: str, **fault: Any) -> dict[str, Any]:
         """Make a later request fail, once unless ``times`` says otherwise.
 

@@ -14,11 +14,10 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from airflow_provider_3commas.simulator.account_specs import AccountSpec, FleetSpec, as_position
 from airflow_provider_3commas.simulator.amounts import ZERO, coin
+from airflow_provider_3commas.simulator.records import Count, Positive, Seconds, Strict
 
-Seconds = Annotated[float, msgspec.Meta(ge=0)]
-Count = Annotated[int, msgspec.Meta(ge=0)]
-Positive = Annotated[int, msgspec.Meta(ge=1)]
 Permission = Literal[
     "ACCOUNTS_READ",
     "ACCOUNTS_WRITE",
@@ -29,7 +28,6 @@ Permission = Literal[
 ]
 UserMode = Literal["real", "paper"]
 
-PAPER_MARKET_CODE = "paper_trading"
 _FOLDER = Path(__file__).parent / "scenario_files"
 
 
@@ -37,11 +35,7 @@ class ScenarioError(ValueError):
     """A scenario that can't be used; the message says where and why."""
 
 
-class _Strict(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """A record in which a misspelt field is an error, not a silent default."""
-
-
-class KeySpec(_Strict):
+class KeySpec(Strict):
     """An API key of the simulated 3Commas.
 
     :param key: the key.
@@ -73,7 +67,7 @@ class KeySpec(_Strict):
     denial: Literal["access_denied", "Forbidden"] = "access_denied"
 
 
-class RateLimitSpec(_Strict):
+class RateLimitSpec(Strict):
     """How often one may call, in real time: ``--speed`` does not touch it.
 
     :param enabled: whether anything is counted.
@@ -102,7 +96,7 @@ class RateLimitSpec(_Strict):
     body: Literal["json", "text"] = "json"
 
 
-class FillSpec(_Strict):
+class FillSpec(Strict):
     """How the orders of a sell fill, in simulated time.
 
     :param first_seconds: when the first order starts to fill.
@@ -134,7 +128,7 @@ class FillSpec(_Strict):
             raise ValueError("min_order_btc is not a number of zero or more")
 
 
-class ViewSpec(_Strict):
+class ViewSpec(Strict):
     """How 3Commas' view of the balances follows the exchange, in simulated time.
 
     With no lag and no glitches the view is always right.
@@ -158,7 +152,7 @@ class ViewSpec(_Strict):
         return not (self.lag_seconds or self.glitches)
 
 
-class PriceSpec(_Strict):
+class PriceSpec(Strict):
     """The market.
 
     :param usd: price of each currency in US dollars.
@@ -180,100 +174,14 @@ class PriceSpec(_Strict):
             raise ValueError("jitter is not between 0 and 1")
 
 
-class Position(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
-    """How much of a currency an account holds.
-
-    :param amount: all of it, orders included.
-    :param state: ``free``; ``staked`` is neither available nor sellable, ``delisted`` is not sellable.
-    :param on_orders: how much of it lies in open orders.
-    """
-
-    amount: Decimal
-    state: Literal["free", "staked", "delisted"] = "free"
-    on_orders: Decimal = ZERO
-
-    def __post_init__(self) -> None:
-        if not (self.amount.is_finite() and self.amount >= 0):
-            raise ValueError("amount is not a number of zero or more")
-        if not (self.on_orders.is_finite() and 0 <= self.on_orders <= self.amount):
-            raise ValueError("on_orders is not between zero and amount")
-
-
-def as_position(holding: Decimal | Position) -> Position:
-    """Return a holding in its long form; raise ValueError for a number that can't be one."""
-    return holding if isinstance(holding, Position) else Position(amount=holding)
-
-
-class AccountSpec(_Strict):
-    """An exchange account that 3Commas knows.
-
-    :param id: its 3Commas id.
-    :param name: its name.
-    :param market_code: its exchange; ``paper_trading`` makes it a paper account.
-    :param holdings: amount, or an object with ``amount``, ``state`` and ``on_orders``, by currency.
-    :param bots: how many DCA bots run.
-    :param grid_bots: how many grid bots run.
-    :param signal_bots: how many signal bots run; a sell leaves them alone.
-    :param deals: how many deals are active.
-    :param smart_trades: how many smart trades are active.
-    :param orders: how many orders are active.
-    :param is_locked: whether the account is locked.
-    :param lock_reason: why.
-    :param fast_convert_available: whether there is a sell-all.
-    :param api_key_invalid: whether the exchange rejects the keys that 3Commas holds.
-    :param api_keys_state: ``ok``, ``expired``, ...
-    :param fields: fields of the Account JSON that shall have another value, or none at all (null).
-    """
-
-    id: Positive
-    name: str
-    market_code: str = "binance"
-    holdings: dict[str, Decimal | Position] = msgspec.field(default_factory=dict)
-    bots: Count = 0
-    grid_bots: Count = 0
-    signal_bots: Count = 0
-    deals: Count = 0
-    smart_trades: Count = 0
-    orders: Count = 0
-    is_locked: bool = False
-    lock_reason: str | None = None
-    fast_convert_available: bool = True
-    api_key_invalid: bool = False
-    api_keys_state: str = "ok"
-    fields: dict[str, Any] = msgspec.field(default_factory=dict)
-
-
-class FleetSpec(_Strict):
-    """Many accounts that are alike.
-
-    :param count: how many.
-    :param first_id: id of the first; the others follow.
-    :param market_codes: their exchanges, in turn.
-    :param holdings: what the first one holds; the others hold more or less of the same.
-    :param bots: how many DCA bots run on each.
-    :param deals: how many deals are active on each.
-    """
-
-    count: Count
-    first_id: Positive
-    market_codes: Annotated[list[str], msgspec.Meta(min_length=1)]
-    holdings: dict[str, Decimal]
-    bots: Count = 0
-    deals: Count = 0
-
-    def __post_init__(self) -> None:
-        for amount in self.holdings.values():
-            as_position(amount)
-
-
-class Settings(_Strict):
+class Settings(Strict):
     """What of a scenario can be switched while it runs; the fields are described there."""
 
     ignores_forced_mode: bool = False
     ignores_scope: bool = False
 
 
-class Scenario(_Strict):
+class Scenario(Strict):
     """Everything that the simulator starts from.
 
     :param name: its name.
@@ -375,6 +283,8 @@ def _check(scenario: Scenario, label: str) -> None:
         if account.id in seen:
             raise ScenarioError(f"{label}: two accounts have the id {account.id}")
         seen.add(account.id)
+        if account.signal and account.signal.currency not in scenario.prices.usd:
+            raise ScenarioError(f"{label}: signal of account {account.id}: no price for {account.signal.currency}")
         for currency, holding in account.holdings.items():
             if currency not in scenario.prices.usd:
                 raise ScenarioError(f"{label}: account {account.id} holds {currency}, which has no price in prices.usd")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from airflow_provider_3commas.simulator.account_specs import AccountSpec, Position, as_position
 from airflow_provider_3commas.simulator.auth import KeyRing
 from airflow_provider_3commas.simulator.balance_view import BalanceView
 from airflow_provider_3commas.simulator.exchange_account import ExchangeAccount
@@ -15,10 +16,13 @@ from airflow_provider_3commas.simulator.market_clock import MarketClock
 from airflow_provider_3commas.simulator.prices import Prices
 from airflow_provider_3commas.simulator.rate_limit import RateLimiter
 from airflow_provider_3commas.simulator.request_log import RequestLog
-from airflow_provider_3commas.simulator.scenarios import AccountSpec, Position, Scenario, ScenarioError, as_position
+from airflow_provider_3commas.simulator.scenarios import Scenario, ScenarioError
 from airflow_provider_3commas.simulator.trading_entities import ENTITY_NAMES
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from airflow_provider_3commas.simulator.account_specs import SignalSpec
     from airflow_provider_3commas.simulator.balance_view import Seen
     from airflow_provider_3commas.simulator.exchange_account import AppliedSell, SellTarget
     from airflow_provider_3commas.simulator.request_log import LoggedRequest
@@ -79,7 +83,7 @@ class Simulation:
         account = self.accounts.get(account_id)
         if account is None:
             spec = msgspec.convert({**change, "id": account_id}, AccountSpec)
-            self._check_priced(spec.holdings)
+            self._check_priced([*spec.holdings, *([spec.signal.currency] if spec.signal else [])])
             self._open(spec)
             return
         account.settle(self.clock.now())
@@ -91,13 +95,22 @@ class Simulation:
         if unknown:
             raise ValueError(f"unknown field {', '.join(sorted(unknown))}")
         self._check_priced(holdings)
-        account.spec = msgspec.convert({**msgspec.to_builtins(account.spec), **rest, **counts}, AccountSpec)
+        spec = msgspec.convert({**msgspec.to_builtins(account.spec), **rest, **counts}, AccountSpec)
+        if spec.signal:
+            self._check_priced([spec.signal.currency])
+        account.spec = spec
         for currency, position in positions.items():
             account.set_holding(currency, position)
         for name, count in counts.items():
             account.entities.put(name, count, self.clock.now())
 
-    def _check_priced(self, holdings: dict[str, Any]) -> None:
-        for currency in holdings:
+    def signal(self, account: ExchangeAccount, spec: SignalSpec) -> None:
+        """Have a Signal Bot of an account buy; raise ValueError if there is no price for it."""
+        self._check_priced([spec.currency])
+        account.signal(spec, self.clock.now())
+        account.settle(self.clock.now())
+
+    def _check_priced(self, currencies: Iterable[str]) -> None:
+        for currency in currencies:
             if not self.prices.knows(currency):
                 raise ValueError(f"there is no price for {currency}")

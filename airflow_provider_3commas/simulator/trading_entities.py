@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from decimal import Decimal
 
-    from airflow_provider_3commas.simulator.scenarios import AccountSpec
+    from airflow_provider_3commas.simulator.account_specs import AccountSpec
 
 
 BotKind = Literal["dca", "grid", "signal"]

@@ -124,7 +124,7 @@ def active_entities(simulation: Simulation, accounts: list[ExchangeAccount]) -> 
         total.update(it.entities.active())
     return {
         "data": {
-            "active_bots_count": total["bots"] + total["signal_bots"],
+            "active_bots_count": total["bots"],
             "active_deals_count": total["deals"],
             "active_smart_trades_count": total["smart_trades"],
             "active_orders_count": total["orders"],

@@ -9,8 +9,8 @@ from airflow_provider_3commas.simulator.amounts import ZERO, number, precise, te
 from airflow_provider_3commas.simulator.payloads.notation import COINS, worth
 
 if TYPE_CHECKING:
+    from airflow_provider_3commas.simulator.account_specs import Position
     from airflow_provider_3commas.simulator.exchange_account import ExchangeAccount
-    from airflow_provider_3commas.simulator.scenarios import Position
     from airflow_provider_3commas.simulator.simulation import Simulation
 
 _HUNDRED = Decimal(100)
