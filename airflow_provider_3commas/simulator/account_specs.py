@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from airflow_provider_3commas.simulator.amounts import ZERO
-from airflow_provider_3commas.simulator.records import Count, Positive, Seconds, Strict
+from airflow_provider_3commas.simulator.records import SUBSCRIPTION_REQUIRED, Access, Count, Positive, Seconds, Strict
 
 PAPER_MARKET_CODE = "paper_trading"
 
@@ -78,6 +78,11 @@ class AccountSpec(Strict):
     :param fast_convert_available: whether there is a sell-all.
     :param api_key_invalid: whether the exchange rejects the keys that 3Commas holds.
     :param api_keys_state: ``ok``, ``expired``, ...
+    :param forbidden: classes of calls, ``reads`` and ``writes``, that answer 403 because of its state.
+    :param forbidden_text: what such a 403 gives as the reason; null for none.
+    :param exchange_error: what calls that reach the exchange answer with 422: ``unprocessable_entity`` does nothing,
+        ``unknown_market_api_error`` comes in the middle of it.
+    :param exchange_error_after: how many orders of a sell are created before it.
     :param fields: fields of the Account JSON that shall have another value, or none at all (null).
     """
 
@@ -97,6 +102,10 @@ class AccountSpec(Strict):
     fast_convert_available: bool = True
     api_key_invalid: bool = False
     api_keys_state: str = "ok"
+    forbidden: list[Access] = msgspec.field(default_factory=list)
+    forbidden_text: str | None = SUBSCRIPTION_REQUIRED
+    exchange_error: Literal["unprocessable_entity", "unknown_market_api_error"] | None = None
+    exchange_error_after: Count = 0
     fields: dict[str, Any] = msgspec.field(default_factory=dict)
 
 

@@ -96,7 +96,7 @@ class App:
             user_agent=_text(headers.get(b"user-agent")),
         )
         self._simulation.requests.add(entry)
-        return Call(self._simulation, entry, headers, target, body, way.subject), way
+        return Call(self._simulation, entry, headers, target, body, way.subject, allowed=way.allowed), way
 
     async def _answer(self, call: Call, endpoint: Endpoint | None, scope: Scope, receive: Receive) -> HttpReply:
         refusal = self._limit(call, scope)
@@ -138,7 +138,7 @@ def _carry_out(call: Call, endpoint: Endpoint | None) -> HttpReply:
     try:
         document = endpoints.carry_out(call, endpoint)
     except ApiError as err:
-        return HttpReply(err.status, encode(err.body()), error=err.error)
+        return HttpReply(err.status, encode(err.body()), headers=err.headers, error=err.error)
     except Exception:
         # A mistake in the simulator must not pass for an answer of the real API unseen.
         traceback.print_exc(file=sys.stderr)

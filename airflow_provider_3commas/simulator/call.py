@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from airflow_provider_3commas.simulator.exchange_account import ExchangeAccount
+    from airflow_provider_3commas.simulator.records import Access
     from airflow_provider_3commas.simulator.request_log import LoggedRequest
     from airflow_provider_3commas.simulator.scenarios import UserMode
     from airflow_provider_3commas.simulator.simulation import Simulation
@@ -33,6 +34,8 @@ class Call:
     body: bytes
     subject: str = ""
     mode: UserMode = "real"
+    access: Access | None = None
+    allowed: frozenset[str] = frozenset()
     params: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -51,7 +54,13 @@ class Call:
         account = self.simulation.accounts.get(self.subject_id or 0)
         if account is None or account.is_paper != (self.mode == "paper"):
             raise api_errors.not_found()
+        self.check_allowed(account)
         return account
+
+    def check_allowed(self, account: ExchangeAccount) -> None:
+        """Raise a 403 if the state of an account does not allow this call."""
+        if self.access in account.spec.forbidden:
+            raise api_errors.forbidden(account.spec.forbidden_text)
 
     def settled_accounts(self) -> list[ExchangeAccount]:
         """Return all accounts of the mode, as they are now."""
@@ -75,6 +84,17 @@ class Call:
             raise api_errors.record_invalid(**{name: "is invalid"})
         return number
 
+    def texts(self, name: str) -> list[str]:
+        """Return a list of texts from a JSON body, or as ``name[]`` from a form or the query; raise a 400 for none."""
+        if _is_json(self.headers):
+            values = _json_object(self.body).get(name)
+        else:
+            query = self.target.partition(b"?")[2] + b"&" + self.body
+            values = [value for key, value in parse_qsl(query.decode("latin-1")) if key == f"{name}[]"]
+        if not (isinstance(values, list) and values and all(isinstance(value, str) for value in values)):
+            raise api_errors.record_invalid(**{name: "is invalid"})
+        return values
+
     def numbers(self, name: str) -> set[int]:
         """Return the numbers of a parameter that is a list with commas, or raise a 400."""
         values = [parse_id(value.strip()) for value in self.params.get(name, "").split(",") if value.strip()]
@@ -87,19 +107,26 @@ class Call:
 def read_params(call: Call) -> dict[str, str]:
     """Merge the parameters; on a conflict the query string wins."""
     query = call.target.partition(b"?")[2].decode("latin-1")
-    params = _body_params(call.headers.get(b"content-type", b""), call.body) if call.body else {}
+    params = _body_params(call.headers, call.body) if call.body else {}
     params.update(parse_qsl(query, keep_blank_values=True))
     return params
 
 
-def _body_params(content_type: bytes, body: bytes) -> dict[str, str]:
-    if not content_type.startswith(b"application/json"):
+def _body_params(headers: Mapping[bytes, bytes], body: bytes) -> dict[str, str]:
+    if not _is_json(headers):
         return dict(parse_qsl(body.decode("latin-1"), keep_blank_values=True))
+    return {name: str(value) for name, value in _json_object(body).items()}
+
+
+def _is_json(headers: Mapping[bytes, bytes]) -> bool:
+    return headers.get(b"content-type", b"").startswith(b"application/json")
+
+
+def _json_object(body: bytes) -> dict[str, Any]:
     try:
-        document = msgspec.json.decode(body, type=dict[str, Any])
+        return msgspec.json.decode(body, type=dict[str, Any])
     except msgspec.DecodeError:
         raise api_errors.record_invalid(base="is not a JSON object") from None
-    return {name: str(value) for name, value in document.items()}
 
 
 def parse_id(value: str) -> int | None:

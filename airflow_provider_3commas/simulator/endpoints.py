@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_3commas.simulator import api_errors
-from airflow_provider_3commas.simulator.auth import authorize
+from airflow_provider_3commas.simulator.auth import access_of, authorize
 from airflow_provider_3commas.simulator.call import parse_id, read_params
 from airflow_provider_3commas.simulator.handlers import accounts, bots, trades, user
 
@@ -31,11 +31,15 @@ class Endpoint(NamedTuple):
 
 
 class Route(NamedTuple):
-    """Where a path leads: to an endpoint or to none; pattern is the path with ``{id}`` for its subject."""
+    """Where a path leads: to an endpoint or to none; pattern is the path with ``{id}`` for its subject.
+
+    Where the path is known but not for this method, allowed are those that it is known for.
+    """
 
     endpoint: Endpoint | None
     subject: str
     pattern: str
+    allowed: frozenset[str] = frozenset()
 
 
 def route(method: str, target: bytes) -> Route:
@@ -44,19 +48,22 @@ def route(method: str, target: bytes) -> Route:
     rest = path.removeprefix(_BASE)
     if rest == path:
         return Route(None, "", path)
-    endpoint = ENDPOINTS.get((method, rest))
+    methods = _METHODS.get(rest, {})
     parts = rest.split("/")
-    if endpoint is not None or len(parts) <= _SUBJECT_AT:
-        return Route(endpoint, "", rest)
+    if methods or len(parts) <= _SUBJECT_AT:
+        return Route(methods.get(method), "", rest, frozenset(methods))
     subject, parts[_SUBJECT_AT] = parts[_SUBJECT_AT], "{id}"
     pattern = "/".join(parts)
-    return Route(ENDPOINTS.get((method, pattern)), subject, pattern if parse_id(subject) is not None else rest)
+    methods = _METHODS.get(pattern, {})
+    shown = pattern if parse_id(subject) is not None else rest
+    return Route(methods.get(method), subject, shown, frozenset(methods))
 
 
 def carry_out(call: Call, endpoint: Endpoint | None) -> Any:
     """Authenticate, authorize and carry out a call; return the reply's JSON or raise ApiError."""
     if endpoint is None:
-        raise api_errors.not_found()
+        raise api_errors.method_not_allowed(call.allowed) if call.allowed else api_errors.not_found()
+    call.access = access_of(endpoint.permission) if endpoint.permission else None
     if endpoint.signed:
         _authenticate(call, endpoint)
     call.mode = _mode(call)
@@ -82,7 +89,7 @@ def _mode(call: Call) -> UserMode:
         return "real"
     if forced == b"paper":
         return "paper"
-    raise api_errors.record_invalid(mode="is not included in the list")
+    raise api_errors.forced_mode_invalid()
 
 
 ENDPOINTS: dict[tuple[str, str], Endpoint] = {
@@ -99,6 +106,7 @@ ENDPOINTS: dict[tuple[str, str], Endpoint] = {
     ("POST", "/ver1/accounts/{id}/sell_all_to_usd"): Endpoint(
         partial(accounts.sell, target="USD"), 201, "ACCOUNTS_WRITE"
     ),
+    ("POST", "/ver1/accounts/{id}/convert_dust_to_bnb"): Endpoint(accounts.convert_dust, 201, "ACCOUNTS_WRITE"),
     ("POST", "/ver1/accounts/{id}/load_balances"): Endpoint(accounts.load_balances, 201, "ACCOUNTS_READ"),
     ("POST", "/ver1/accounts/{id}/account_table_data"): Endpoint(accounts.table, 201, "ACCOUNTS_READ"),
     ("POST", "/ver1/accounts/{id}/pie_chart_data"): Endpoint(accounts.pie, 201, "ACCOUNTS_READ"),
@@ -118,3 +126,8 @@ ENDPOINTS: dict[tuple[str, str], Endpoint] = {
     ("GET", "/ver1/deals/{id}/show"): Endpoint(trades.get_deal, 200, "BOTS_READ"),
     ("GET", "/v2/smart_trades"): Endpoint(trades.list_smart_trades, 200, "SMART_TRADES_READ"),
 }
+
+# The same by path.
+_METHODS: dict[str, dict[str, Endpoint]] = {}
+for (_method, _path), _endpoint in ENDPOINTS.items():
+    _METHODS.setdefault(_path, {})[_method] = _endpoint

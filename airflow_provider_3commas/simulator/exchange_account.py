@@ -16,6 +16,8 @@ from airflow_provider_3commas.simulator.prices import DOLLARS
 from airflow_provider_3commas.simulator.trading_entities import Purchase, TradingEntities
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from airflow_provider_3commas.simulator.account_specs import AccountSpec, SignalSpec
     from airflow_provider_3commas.simulator.prices import Prices
     from airflow_provider_3commas.simulator.scenarios import FillSpec
@@ -27,6 +29,9 @@ _DOLLARS_OF_A_DEAL = Decimal(20)
 # What coins cost when the deals were opened, as a factor of the first price: some have won, some have lost.
 _OPENED_AT = (Decimal("0.994"), Decimal("1.006"), Decimal("0.989"))
 
+_DUST_CHARGE = Decimal("0.02")
+_DUST_EVERY = 6 * 3600.0
+
 SellTarget = Literal["BTC", "USD"]
 
 
@@ -37,6 +42,16 @@ class Fill(NamedTuple):
     currency: str
     amount: Decimal
     into: str
+
+
+class Conversion(NamedTuple):
+    """Dust that was converted into BNB: what was received, and what was charged for it in BNB."""
+
+    number: int
+    currency: str
+    amount: Decimal
+    received: Decimal
+    charge: Decimal
 
 
 class Signal(NamedTuple):
@@ -70,6 +85,8 @@ class ExchangeAccount:
         self._rules = fills
         self._fills: list[Fill] = []
         self._signals: list[Signal] = []
+        self._conversions = 0
+        self._converted_at: float | None = None
         self.entities = TradingEntities(spec, self._choose)
 
     @property
@@ -110,8 +127,11 @@ class ExchangeAccount:
                 self._follow(self._signals.pop(0))
         self.entities.settle(now)
 
-    def sell_all(self, target: SellTarget, now: float) -> AppliedSell:
-        """Stop everything that trades, and create orders for all that can be sold, into ``BTC`` or dollars."""
+    def sell_all(self, target: SellTarget, now: float, most_orders: int | None = None) -> AppliedSell:
+        """Stop everything that trades, and create orders for all that can be sold, into ``BTC`` or dollars.
+
+        If there is a most of orders, the exchange fails after it.
+        """
         self.settle(now)
         self.entities.stop(now, self._rules.stop_seconds)
         self._fills = []
@@ -120,7 +140,8 @@ class ExchangeAccount:
         sell = AppliedSell(self.id, target, now)
         for currency, held in self.positions(now).items():
             if currency != into:
-                chosen = sell.orders if self._sellable(currency, held, now) else sell.left
+                full = most_orders is not None and len(sell.orders) >= most_orders
+                chosen = sell.orders if self._sellable(currency, held, now) and not full else sell.left
                 chosen[currency] = held.amount
         self._place(sell, into, now)
         self._signals = []
@@ -139,6 +160,32 @@ class ExchangeAccount:
         """Sell some of a currency at once, as a bot or a person would."""
         self.settle(now)
         self._apply(Fill(now, currency, coin(amount), into))
+
+    def is_dust(self, currency: str, now: float) -> bool:
+        """Return whether the account holds less of a currency than can be sold."""
+        held = self.positions(now).get(currency)
+        free = held is not None and held.state == "free" and not held.on_orders and currency != "BNB"
+        return held is not None and free and not self._sellable(currency, held, now)
+
+    def may_convert_dust(self, now: float) -> bool:
+        """Return whether dust was not converted in the last six hours."""
+        return self._converted_at is None or now - self._converted_at >= _DUST_EVERY
+
+    def convert_dust(self, currencies: Iterable[str], now: float) -> list[Conversion]:
+        """Convert all of some currencies into BNB at once."""
+        self._converted_at = now
+        converted = []
+        for currency in dict.fromkeys(currencies):
+            amount = self.holdings.pop(currency).amount
+            with precise():
+                worth = amount * self._prices.in_quote(currency, "BNB", now)
+            charge = coin(worth * _DUST_CHARGE)
+            received = coin(worth) - charge
+            held = self.holdings.get("BNB", Position(amount=ZERO))
+            self.holdings["BNB"] = replace(held, amount=held.amount + received)
+            self._conversions += 1
+            converted.append(Conversion(self.id * 1000 + self._conversions, currency, amount, received, charge))
+        return converted
 
     def close_deals(self, bot: Bot, now: float, *, sell: bool) -> None:
         """Disable a bot and close its deals: sold at market price, or cancelled with the coins left where they are."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 
+from airflow_provider_3commas.simulator import api_errors
 from airflow_provider_3commas.simulator.http_reply import HttpReply, encode
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class Fault(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     :param skip: let this many matching requests pass first.
     :param status: status of the reply; by default 502 for ``status`` and ``html``, 302 for ``redirect``, and for
         the others what the call would have answered.
+    :param error: the ``error`` of a ``status``, with the description that goes with it; by default that of the status.
     :param body: body of the reply: a text, or anything else as JSON.
     :param headers: further headers of the reply.
     :param location: where a ``redirect`` points to.
@@ -80,6 +82,7 @@ class Fault(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     times: Annotated[int, msgspec.Meta(ge=1)] | None = 1
     skip: Annotated[int, msgspec.Meta(ge=0)] = 0
     status: Annotated[int, msgspec.Meta(ge=200, le=599)] | None = None
+    error: str = ""
     body: Any = None
     headers: dict[str, str] = msgspec.field(default_factory=dict)
     location: str = "http://127.0.0.1:9/elsewhere"
@@ -125,6 +128,8 @@ def _status(fault: Fault, _: HttpReply) -> HttpReply:
     status = fault.status or 502
     if fault.body is not None:
         return _with_body(fault, status)
+    if fault.error:
+        return HttpReply(status, encode(api_errors.described(status, fault.error).body()), error=fault.error)
     error = _ERROR_CODES.get(status, "unknown_error")
     return HttpReply(status, encode({"error": error}), error=error)
 

@@ -226,8 +226,8 @@ class Simulator:
 
         :param action: what happens: ``status``, ``json``, ``html``, ``empty``, ``redirect``,
             ``wrong_account``, ``truncate``, ``drop``, ``delay``, ``hang`` or ``hold``.
-        :param fault: ``method``, ``path``, ``times``, ``skip``, ``when``, ``status``, ``body``,
-            ``headers``, ``location``, ``seconds``, ``reset``, ``apply_if_gone``.
+        :param fault: ``method``, ``path``, ``times``, ``skip``, ``when``, ``status``, ``error``,
+            ``body``, ``headers``, ``location``, ``seconds``, ``reset``, ``apply_if_gone``.
         :return: all fields of the fault, with its ``id``.
         """
         ordered: dict[str, Any] = self.control("POST", "faults", {"action": action, **fault})["faults"][0]
@@ -288,7 +288,7 @@ class Simulator:
 
         :param key: what the header ``Apikey`` bears.
         :param fields: ``secret``, ``public_key``, ``permissions``, ``ip_allowed``, ``state``, ``plan``,
-            ``denial``.
+            ``denial``, ``forbidden``, ``forbidden_text``.
         """
         self.control("POST", "keys", {"key": key, **fields})
 

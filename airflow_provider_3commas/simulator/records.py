@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
 Seconds = Annotated[float, msgspec.Meta(ge=0)]
 Count = Annotated[int, msgspec.Meta(ge=0)]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
+
+# The two classes of calls that a state may forbid: those that need a READ and those that need a WRITE permission.
+Access = Literal["reads", "writes"]
+SUBSCRIPTION_REQUIRED = "Active subscription is required"
 
 
 class Strict(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):

@@ -16,7 +16,7 @@ import msgspec
 
 from airflow_provider_3commas.simulator.account_specs import AccountSpec, FleetSpec, as_position
 from airflow_provider_3commas.simulator.amounts import ZERO, coin
-from airflow_provider_3commas.simulator.records import Count, Positive, Seconds, Strict
+from airflow_provider_3commas.simulator.records import SUBSCRIPTION_REQUIRED, Access, Count, Positive, Seconds, Strict
 
 Permission = Literal[
     "ACCOUNTS_READ",
@@ -46,6 +46,8 @@ class KeySpec(Strict):
     :param state: ``active`` or ``expired``.
     :param plan: subscription plan; none means the scenario's rate limit and no restriction.
     :param denial: which of the two known errors a missing permission gives.
+    :param forbidden: classes of calls, ``reads`` and ``writes``, that answer 403 because of its state.
+    :param forbidden_text: what such a 403 gives as the reason; null for none.
     """
 
     key: str
@@ -65,6 +67,8 @@ class KeySpec(Strict):
     state: Literal["active", "expired"] = "active"
     plan: Literal["free", "starter", "pro", "expert"] | None = None
     denial: Literal["access_denied", "Forbidden"] = "access_denied"
+    forbidden: list[Access] = msgspec.field(default_factory=list)
+    forbidden_text: str | None = SUBSCRIPTION_REQUIRED
 
 
 class RateLimitSpec(Strict):

@@ -73,9 +73,14 @@ class Simulation:
         """Return what 3Commas shows of an account now."""
         return self.views[account.id].read(self.clock.now())
 
-    def sell_all(self, account: ExchangeAccount, target: SellTarget, entry: LoggedRequest) -> None:
-        """Carry out a sell and record it with the request that asked for it."""
-        self.sells.append((entry, account.sell_all(target, self.clock.now())))
+    def sell_all(
+        self, account: ExchangeAccount, target: SellTarget, entry: LoggedRequest, most_orders: int | None = None
+    ) -> None:
+        """Carry out a sell, up to a number of orders if one is given, and record it with the request that asked."""
+        sell = account.sell_all(target, self.clock.now(), most_orders)
+        if most_orders is None or sell.orders:
+            entry.applied = True
+            self.sells.append((entry, sell))
         self.views[account.id].sold()
 
     def change_account(self, account_id: int, change: dict[str, Any]) -> None:

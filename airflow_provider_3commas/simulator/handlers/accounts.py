@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 from airflow_provider_3commas.simulator import api_errors
 from airflow_provider_3commas.simulator.call import SUMMARY
 from airflow_provider_3commas.simulator.payloads import accounts as shown
-from airflow_provider_3commas.simulator.payloads import balances, markets
+from airflow_provider_3commas.simulator.payloads import balances, dust, markets
 
 if TYPE_CHECKING:
     from airflow_provider_3commas.simulator.call import Call
-    from airflow_provider_3commas.simulator.exchange_account import SellTarget
+    from airflow_provider_3commas.simulator.exchange_account import ExchangeAccount, SellTarget
 
 _MOST_PER_PAGE = 100
+# The one exchange that converts dust.
+_WITH_DUST = "binance"
 
 
 def list_accounts(call: Call) -> Any:
@@ -92,7 +94,30 @@ def sell(call: Call, *, target: SellTarget) -> Any:
     if spec.is_locked:
         # The documentation does not say what a locked account answers; that it refuses is certain.
         raise api_errors.record_invalid(account="is locked")
-    if spec.api_key_invalid:
-        raise api_errors.exchange_keys_invalid()
+    if spec.exchange_error == "unknown_market_api_error" and not spec.api_key_invalid:
+        call.simulation.sell_all(account, target, call.entry, most_orders=spec.exchange_error_after)
+    check_exchange(account)
     call.simulation.sell_all(account, target, call.entry)
     return shown.account(call.simulation, account)
+
+
+def convert_dust(call: Call) -> Any:
+    """Convert what is too small to be sold into BNB."""
+    account, now = call.account(), call.simulation.clock.now()
+    if account.spec.market_code != _WITH_DUST:
+        raise api_errors.dust_unavailable()
+    check_exchange(account)
+    codes = call.texts("codes")
+    if not all(account.is_dust(code, now) for code in codes):
+        raise api_errors.record_invalid(codes="is invalid")
+    if not account.may_convert_dust(now):
+        raise api_errors.dust_limit()
+    return dust.conversion(call.simulation, account.convert_dust(codes, now))
+
+
+def check_exchange(account: ExchangeAccount) -> None:
+    """Raise a 422 if the exchange refuses what 3Commas asks it for."""
+    if account.spec.api_key_invalid:
+        raise api_errors.exchange_keys_invalid()
+    if account.spec.exchange_error is not None:
+        raise api_errors.exchange_error(account.spec.exchange_error)

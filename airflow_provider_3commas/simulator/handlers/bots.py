@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_3commas.simulator import api_errors
+from airflow_provider_3commas.simulator.handlers.accounts import check_exchange
 from airflow_provider_3commas.simulator.payloads import bots as shown
 
 if TYPE_CHECKING:
@@ -65,6 +66,8 @@ def switch_dca_bot(call: Call, *, enabled: bool) -> Any:
 def close_deals(call: Call, *, sell: bool) -> Any:
     """Disable a DCA bot and close its deals, at market price or by cancelling them."""
     account, bot = _find(call, "dca")
+    if sell:
+        check_exchange(account)
     account.close_deals(bot, call.simulation.clock.now(), sell=sell)
     return shown.changed_dca_bot(call.simulation, account, bot)
 
@@ -93,5 +96,6 @@ def _find(call: Call, kind: BotKind) -> tuple[ExchangeAccount, Bot]:
     """Return the bot that the path names, or raise a 404."""
     for account, bot in _of_kind(call, kind):
         if bot.id == call.subject_id:
+            call.check_allowed(account)
             return account, bot
     raise api_errors.not_found()

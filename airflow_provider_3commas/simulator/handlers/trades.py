@@ -47,6 +47,7 @@ def get_deal(call: Call) -> Any:
     """Return a deal."""
     for account, deal in _newest(call, "deals"):
         if deal.id == call.subject_id:
+            call.check_allowed(account)
             return deals.deal_in_full(call.simulation, account, deal)
     raise api_errors.not_found()
 
