@@ -113,7 +113,7 @@ class App:
         spec = call.simulation.keys.get(key)
         address = scope["client"][0] if scope.get("client") else ""
         plan = PLAN_REQUESTS.get(spec.plan) if spec and spec.plan else None
-        return call.simulation.limiter.check(key, address, plan)
+        return call.simulation.limiter.check(key, address, plan, f"{call.entry.method} {call.entry.endpoint}")
 
     async def _with_fault(self, fault: Fault, call: Call, endpoint: Endpoint | None, receive: Receive) -> HttpReply:
         waiting = fault.action in WAITING

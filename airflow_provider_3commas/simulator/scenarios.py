@@ -71,6 +71,31 @@ class KeySpec(Strict):
     forbidden_text: str | None = SUBSCRIPTION_REQUIRED
 
 
+class EndpointLimitSpec(Strict):
+    """A limit of their own of some calls, which then do not count in the common one.
+
+    :param calls: method and path of each, with ``{id}`` for a number in it; they share one count.
+    :param requests: how many of them a window allows.
+    :param window_seconds: length of a window.
+    :param pause_seconds: the mitigation period that one too many starts.
+    """
+
+    calls: list[str]
+    requests: Positive
+    window_seconds: Annotated[float, msgspec.Meta(gt=0)] = 60
+    pause_seconds: Seconds = 60
+
+
+def _documented_limits() -> list[EndpointLimitSpec]:
+    return [
+        EndpointLimitSpec(calls=["GET /ver1/deals"], requests=120),
+        EndpointLimitSpec(calls=["GET /ver1/deals/{id}/show"], requests=120),
+        EndpointLimitSpec(
+            calls=["GET /v2/smart_trades", "GET /ver1/smart_trades"], requests=40, window_seconds=10, pause_seconds=10
+        ),
+    ]
+
+
 class RateLimitSpec(Strict):
     """How often one may call, in real time: ``--speed`` does not touch it.
 
@@ -80,6 +105,7 @@ class RateLimitSpec(Strict):
     :param window_seconds: length of a window.
     :param scope: count per ``key``, or everything from one ``ip`` address together.
     :param pause_seconds: the mitigation period that one request too many starts; 0 for none.
+    :param endpoints: calls that have a limit of their own; by default those that are documented to.
     :param ban_after: how many requests in that period go unpunished before the address is banned.
     :param ban_seconds: length of the first ban; each further one is twice as long.
     :param ban_max_seconds: length of the longest ban.
@@ -93,6 +119,7 @@ class RateLimitSpec(Strict):
     window_seconds: Annotated[float, msgspec.Meta(gt=0)] = 60
     scope: Literal["key", "ip"] = "key"
     pause_seconds: Seconds = 300
+    endpoints: list[EndpointLimitSpec] = msgspec.field(default_factory=_documented_limits)
     ban_after: Count = 10
     ban_seconds: Seconds = 120
     ban_max_seconds: Seconds = 259_200
