@@ -279,7 +279,7 @@ class Control:
         """Change some settings of the scenario while it runs: those that the state shows under settings."""
         simulation = self._simulation
         change = await _body(request, dict[str, Any])
-        simulation.settings = _convert({**msgspec.to_builtins(simulation.settings), **change}, Settings)
+        simulation.change_settings(_convert({**msgspec.to_builtins(simulation.settings), **change}, Settings))
         return simulation.settings
 
     def _account(self, request: Request) -> ExchangeAccount:

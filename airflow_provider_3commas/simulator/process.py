@@ -226,8 +226,8 @@ class Simulator:
 
         :param action: what happens: ``status``, ``json``, ``html``, ``empty``, ``redirect``,
             ``wrong_account``, ``truncate``, ``drop``, ``delay``, ``hang`` or ``hold``.
-        :param fault: ``method``, ``path``, ``times``, ``skip``, ``when``, ``status``, ``error``,
-            ``body``, ``headers``, ``location``, ``seconds``, ``reset``, ``apply_if_gone``.
+        :param fault: ``method``, ``path``, ``times``, ``skip``, ``probability``, ``seed``, ``when``, ``status``,
+            ``error``, ``body``, ``headers``, ``location``, ``seconds``, ``latency``, ``reset``, ``apply_if_gone``.
         :return: all fields of the fault, with its ``id``.
         """
         ordered: dict[str, Any] = self.control("POST", "faults", {"action": action, **fault})["faults"][0]
@@ -302,7 +302,7 @@ class Simulator:
     def settings(self, **change: Any) -> dict[str, Any]:
         """Change settings of the scenario while it runs.
 
-        :param change: ``ignores_forced_mode``, ``ignores_scope``, as in a scenario.
+        :param change: ``ignores_forced_mode``, ``ignores_scope``, ``ping_and_time``, ``latency``, as in a scenario.
         :return: all settings.
         """
         settings: dict[str, Any] = self.control("PATCH", "settings", change)

@@ -16,6 +16,8 @@ import msgspec
 
 from airflow_provider_3commas.simulator.account_specs import AccountSpec, FleetSpec, as_position
 from airflow_provider_3commas.simulator.amounts import ZERO, coin
+from airflow_provider_3commas.simulator.chance import LatencySpec  # noqa: TC001 - msgspec reads it
+from airflow_provider_3commas.simulator.faults import Fault  # noqa: TC001 - msgspec reads it
 from airflow_provider_3commas.simulator.records import SUBSCRIPTION_REQUIRED, Access, Count, Positive, Seconds, Strict
 
 Permission = Literal[
@@ -210,6 +212,8 @@ class Settings(Strict):
 
     ignores_forced_mode: bool = False
     ignores_scope: bool = False
+    ping_and_time: bool = True
+    latency: LatencySpec | None = None
 
 
 class Scenario(Strict):
@@ -217,11 +221,14 @@ class Scenario(Strict):
 
     :param name: its name.
     :param description: what it shows.
-    :param seed: decides how prices jitter.
+    :param seed: decides how prices jitter, and what happens by chance.
     :param mode: which accounts a call without ``Forced-Mode`` means.
     :param ignores_forced_mode: whether calls with ``Forced-Mode`` mean those accounts too: the header is not
         documented, and it has been reported to be ignored.
     :param ignores_scope: whether lists of bots are whole, whatever ``scope`` or ``state`` they are asked for.
+    :param ping_and_time: whether ``/ver1/ping`` and ``/ver1/time`` are answered: they are not documented any more.
+    :param latency: how long answers take; no time if left out.
+    :param faults: faults from the start on, as ``POST /simulator/faults`` takes them.
     :param keys: who may call.
     :param rate_limit: how often.
     :param prices: the market.
@@ -239,6 +246,9 @@ class Scenario(Strict):
     mode: UserMode = "real"
     ignores_forced_mode: bool = False
     ignores_scope: bool = False
+    ping_and_time: bool = True
+    latency: LatencySpec | None = None
+    faults: list[Fault] = msgspec.field(default_factory=list)
     rate_limit: RateLimitSpec = msgspec.field(default_factory=RateLimitSpec)
     fills: FillSpec = msgspec.field(default_factory=FillSpec)
     view: ViewSpec = msgspec.field(default_factory=ViewSpec)

@@ -6,10 +6,12 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec.structs import replace
 
 from airflow_provider_3commas.simulator.account_specs import AccountSpec, Position, as_position
 from airflow_provider_3commas.simulator.auth import KeyRing
 from airflow_provider_3commas.simulator.balance_view import BalanceView
+from airflow_provider_3commas.simulator.chance import Latency
 from airflow_provider_3commas.simulator.exchange_account import ExchangeAccount
 from airflow_provider_3commas.simulator.faults import Faults
 from airflow_provider_3commas.simulator.market_clock import MarketClock
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from airflow_provider_3commas.simulator.balance_view import Seen
     from airflow_provider_3commas.simulator.exchange_account import AppliedSell, SellTarget
     from airflow_provider_3commas.simulator.request_log import LoggedRequest
-    from airflow_provider_3commas.simulator.scenarios import UserMode
+    from airflow_provider_3commas.simulator.scenarios import Settings, UserMode
 
 _FLAGS = {*AccountSpec.__struct_fields__} - {"id", "market_code", "holdings", *ENTITY_NAMES}
 
@@ -47,9 +49,11 @@ class Simulation:
             raise ScenarioError(f"{scenario.name}: keys: {err}") from err
         self.requests.clear()
         self.faults.release(discard=True)
-        self.faults.clear()
+        self.faults.start(scenario.seed)
+        for fault in scenario.faults:
+            self.faults.add(replace(fault))
         self.scenario = scenario
-        self.settings = scenario.settings()
+        self.change_settings(scenario.settings())
         self.clock = MarketClock(speed)
         self.mode: UserMode = scenario.mode
         self.limiter = RateLimiter(scenario.rate_limit)
@@ -59,6 +63,11 @@ class Simulation:
         self.sells: list[tuple[LoggedRequest, AppliedSell]] = []
         for spec in scenario.all_accounts():
             self._open(spec)
+
+    def change_settings(self, settings: Settings) -> None:
+        """Switch what can be switched while it runs; the delays start over."""
+        self.settings = settings
+        self.latency = Latency(settings.latency, self.scenario.seed) if settings.latency else None
 
     def _open(self, spec: AccountSpec) -> None:
         account = ExchangeAccount(spec, self.prices, self.scenario.fills)

@@ -10,14 +10,21 @@ if TYPE_CHECKING:
     from airflow_provider_3commas.simulator.call import Call
 
 
-def ping(_: Call) -> Any:
+def ping(call: Call) -> Any:
     """Return what the real one did as long as it was documented."""
+    _check_answered(call)
     return {"pong": "pong"}
 
 
 def time(call: Call) -> Any:
     """Return the clock's time, as the real one did as long as it was documented."""
+    _check_answered(call)
     return {"server_time": int(call.entry.time)}
+
+
+def _check_answered(call: Call) -> None:
+    if not call.simulation.settings.ping_and_time:
+        raise api_errors.not_found()
 
 
 def validate(_: Call) -> Any:
