@@ -65,7 +65,8 @@ class AccountSpec(Strict):
     :param id: its 3Commas id.
     :param name: its name.
     :param market_code: its exchange; ``paper_trading`` makes it a paper account.
-    :param holdings: amount, or an object with ``amount``, ``state`` and ``on_orders``, by currency.
+    :param holdings: amount, or an object with ``amount``, ``state`` and ``on_orders``, by currency; coins that earn,
+        with a code of their own like ``ADA.F`` or ``LDBTC``, are staked.
     :param bots: how many DCA bots run.
     :param grid_bots: how many grid bots run.
     :param signal_bots: how many Signal Bots run; a sell leaves them alone, and no call shows them.
@@ -78,6 +79,7 @@ class AccountSpec(Strict):
     :param fast_convert_available: whether there is a sell-all.
     :param api_key_invalid: whether the exchange rejects the keys that 3Commas holds.
     :param api_keys_state: ``ok``, ``expired``, ...
+    :param autobalance_enabled: whether 3Commas may rebalance the account, which buys again.
     :param forbidden: classes of calls, ``reads`` and ``writes``, that answer 403 because of its state.
     :param forbidden_text: what such a 403 gives as the reason; null for none.
     :param exchange_error: what calls that reach the exchange answer with 422: ``unprocessable_entity`` does nothing,
@@ -102,6 +104,7 @@ class AccountSpec(Strict):
     fast_convert_available: bool = True
     api_key_invalid: bool = False
     api_keys_state: str = "ok"
+    autobalance_enabled: bool = False
     forbidden: list[Access] = msgspec.field(default_factory=list)
     forbidden_text: str | None = SUBSCRIPTION_REQUIRED
     exchange_error: Literal["unprocessable_entity", "unknown_market_api_error"] | None = None

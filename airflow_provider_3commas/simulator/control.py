@@ -365,6 +365,7 @@ def _shown_account(simulation: Simulation, account: ExchangeAccount) -> dict[str
         "is_locked": account.spec.is_locked,
         "fast_convert_available": account.spec.fast_convert_available,
         "api_keys_state": account.spec.api_keys_state,
+        "autobalance_enabled": account.spec.autobalance_enabled,
         "forbidden": account.spec.forbidden,
         "sells": sum(sell.account_id == account.id for _, sell in simulation.sells),
     }

@@ -80,8 +80,8 @@ class ExchangeAccount:
     def __init__(self, spec: AccountSpec, prices: Prices, fills: FillSpec) -> None:
         self.spec = spec
         self.exchange = EXCHANGES.get(spec.market_code, Exchange(spec.market_code, spec.market_code))
-        self.holdings = {currency: as_position(holding) for currency, holding in spec.holdings.items()}
         self._prices = prices
+        self.holdings = {code: self._position(code, as_position(holding)) for code, holding in spec.holdings.items()}
         self._rules = fills
         self._fills: list[Fill] = []
         self._signals: list[Signal] = []
@@ -105,7 +105,11 @@ class ExchangeAccount:
             self.holdings.pop(currency, None)
             self._fills = [fill for fill in self._fills if fill.currency != currency]
         else:
-            self.holdings[currency] = position
+            self.holdings[currency] = self._position(currency, position)
+
+    def _position(self, currency: str, position: Position) -> Position:
+        """Return a balance as the exchange has it: a coin that earns is staked, whatever was said of it."""
+        return replace(position, state="staked") if self._prices.coin_of(currency) != currency else position
 
     def positions(self, now: float) -> dict[str, Position]:
         """Return the balances that are not empty."""

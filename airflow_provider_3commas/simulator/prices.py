@@ -26,7 +26,11 @@ class Prices:
 
     def knows(self, currency: str) -> bool:
         """Return whether a currency has a price."""
-        return currency in self._spec.usd
+        return self._spec.coin_of(currency) is not None
+
+    def coin_of(self, currency: str) -> str:
+        """Return the coin that a code stands for: another one if it is the code of one that earns."""
+        return self._spec.coin_of(currency) or currency
 
     def of(self, currency: str, now: float) -> tuple[Decimal, Decimal]:
         """Return what a unit of a currency costs, in BTC and in US dollars."""
@@ -46,6 +50,7 @@ class Prices:
 
     def _compute(self, currency: str, tick: int) -> tuple[Decimal, Decimal]:
         with precise():
+            currency = self.coin_of(currency)
             usd = self._usd(currency, tick)
             return (Decimal(1) if currency == "BTC" else (usd / self._usd("BTC", tick)).quantize(_STEP)), usd
 

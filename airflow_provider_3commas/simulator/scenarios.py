@@ -8,6 +8,7 @@ are the best description of the format: copy one, change it, and pass the file t
 from __future__ import annotations
 
 import json
+import re
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -28,6 +29,8 @@ Permission = Literal[
     "SMART_TRADES_READ",
     "SMART_TRADES_WRITE",
 ]
+# Kraken writes ADA.F, ETH.S or, bonded for 28 days, DOT28.S; Binance LDBTC.
+_EARNING_CODE = re.compile(r"(?P<kraken>[A-Z]+)\d*\.[A-Z]|LD(?P<binance>[A-Z0-9]+)")
 UserMode = Literal["real", "paper"]
 
 _FOLDER = Path(__file__).parent / "scenario_files"
@@ -188,7 +191,7 @@ class ViewSpec(Strict):
 class PriceSpec(Strict):
     """The market.
 
-    :param usd: price of each currency in US dollars.
+    :param usd: price of each currency in US dollars; coins that earn (``ADA.F``, ``LDBTC``) cost what the coin does.
     :param jitter: the largest change of a price, up or down, as a fraction of it.
     :param jitter_seconds: how often prices change, in simulated time.
     """
@@ -205,6 +208,14 @@ class PriceSpec(Strict):
             raise ValueError("there is no price for BTC")
         if not (self.jitter.is_finite() and 0 <= self.jitter < 1):
             raise ValueError("jitter is not between 0 and 1")
+
+    def coin_of(self, code: str) -> str | None:
+        """Return the currency whose price a code has: itself, the coin of an earning code, or none."""
+        if code in self.usd:
+            return code
+        earning = _EARNING_CODE.fullmatch(code)
+        coin_code = (earning["kraken"] or earning["binance"]) if earning else None
+        return coin_code if coin_code in self.usd else None
 
 
 class Settings(Strict):
@@ -324,10 +335,10 @@ def _check(scenario: Scenario, label: str) -> None:
         if account.id in seen:
             raise ScenarioError(f"{label}: two accounts have the id {account.id}")
         seen.add(account.id)
-        if account.signal and account.signal.currency not in scenario.prices.usd:
+        if account.signal and scenario.prices.coin_of(account.signal.currency) is None:
             raise ScenarioError(f"{label}: signal of account {account.id}: no price for {account.signal.currency}")
         for currency, holding in account.holdings.items():
-            if currency not in scenario.prices.usd:
+            if scenario.prices.coin_of(currency) is None:
                 raise ScenarioError(f"{label}: account {account.id} holds {currency}, which has no price in prices.usd")
             try:
                 as_position(holding)

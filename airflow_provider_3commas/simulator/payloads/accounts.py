@@ -61,6 +61,13 @@ _CONSTANT_FIELDS: dict[str, Any] = {
     "day_profit_primary_display_currency_percentage": {"currency": "USD", "amount": "1.0106"},
 }
 
+# What differs in one that 3Commas rebalances.
+_BALANCED_FIELDS: dict[str, Any] = {
+    "autobalance_enabled": True,
+    "auto_balance_portfolio_id": 4101,
+    "auto_balance_method": "time",
+}
+
 
 def account(simulation: Simulation, it: ExchangeAccount) -> dict[str, Any]:
     """Build an Account."""
@@ -68,6 +75,7 @@ def account(simulation: Simulation, it: ExchangeAccount) -> dict[str, Any]:
     return {
         "id": it.id,
         **_CONSTANT_FIELDS,
+        **(_BALANCED_FIELDS if spec.autobalance_enabled else {}),
         "is_locked": spec.is_locked,
         "updated_at": iso(simulation.clock.moment()),
         "fast_convert_available": spec.fast_convert_available,

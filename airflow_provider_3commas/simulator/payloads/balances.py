@@ -28,7 +28,7 @@ def balance_rows(simulation: Simulation, it: ExchangeAccount) -> list[dict[str, 
 
 def _balance_row(simulation: Simulation, currency: str, at: Position, total: Decimal, write: Any) -> dict[str, Any]:
     in_btc, in_usd = simulation.prices.of(currency, simulation.clock.now())
-    name, _ = COINS.get(currency, (currency, None))
+    name, _ = COINS.get(simulation.prices.coin_of(currency), (currency, None))
     available = ZERO if at.state == "staked" else at.amount - at.on_orders
     with precise():
         btc, usd = at.amount * in_btc, at.amount * in_usd
@@ -73,7 +73,7 @@ def shares(simulation: Simulation, it: ExchangeAccount) -> list[dict[str, Any]]:
     total = worth(simulation, seen).btc
     rows = []
     for currency, at in seen.rows.items():
-        name, cmc_id = COINS.get(currency, (currency, None))
+        name, cmc_id = COINS.get(simulation.prices.coin_of(currency), (currency, None))
         in_btc, in_usd = simulation.prices.of(currency, simulation.clock.now())
         with precise():
             btc, usd = at.amount * in_btc, at.amount * in_usd
