@@ -84,7 +84,7 @@ class AccountSpec(Strict):
     :param forbidden_text: what such a 403 gives as the reason; null for none.
     :param exchange_error: what calls that reach the exchange answer with 422: ``unprocessable_entity`` does nothing,
         ``unknown_market_api_error`` comes in the middle of it.
-    :param exchange_error_after: how many orders of a sell are created before it.
+    :param exchange_error_after: how many orders of a sell are created before an ``unknown_market_api_error``.
     :param fields: fields of the Account JSON that shall have another value, or none at all (null).
     """
 

@@ -98,6 +98,13 @@ def test_disabled_bot_keeps_its_deals(busy, api):
     assert counts(api)["active_bots_count"] == 2
 
 
+def test_bot_alone(busy, api):
+    bot = bots(api)[0]
+    alone = api("GET", f"/ver1/bots/{bot['id']}/show").json
+    assert {name: alone[name] for name in bot} == bot
+    assert len(alone["active_deals"]) == bot["active_deals_count"]
+
+
 def test_grid_bots_are_switched(busy, api):
     bot = api("GET", "/ver1/grid_bots").json[0]
     path = f"/ver1/grid_bots/{bot['id']}"
@@ -193,7 +200,15 @@ def test_bots_of_accounts_that_follow_each_other_have_ids_of_their_own(busy, api
 
 @pytest.mark.parametrize(
     ("query", "found"),
-    [("", 4), ("?scope=active", 4), ("?scope=finished", 0), ("?limit=3", 3), ("?offset=3", 1), ("?account_id=1", 0)],
+    [
+        ("", 4),
+        ("?scope=active", 4),
+        ("?scope=null", 4),
+        ("?scope=finished", 0),
+        ("?limit=3", 3),
+        ("?offset=3", 1),
+        ("?account_id=1", 0),
+    ],
 )
 def test_deals_are_listed(busy, api, query, found):
     assert len(deals(api, query)) == found

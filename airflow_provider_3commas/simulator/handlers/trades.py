@@ -24,6 +24,7 @@ _SCOPES: dict[str, set[Ending | None]] = {
     "cancelled": {"cancelled"},
     "failed": set(),
 }
+_SCOPES["null"] = _SCOPES[""]
 _STATUSES = {**_SCOPES, "all": _SCOPES[""], "successfully_finish": _SCOPES["completed"]}
 
 
