@@ -149,10 +149,9 @@ class ExchangeAccount:
                 chosen[currency] = held.amount
         self._place(sell, into, now)
         self._signals = []
-        if self.spec.signal is not None:
-            at = now + self.spec.signal.after_seconds
-            bots = [bot for bot in self.entities.bots if bot.kind == "signal" and bot.enabled]
-            self._signals = [Signal(at, into, self.spec.signal, bot) for bot in bots]
+        for bot in self.entities.bots:
+            if bot.kind == "signal" and self.spec.signal is not None:
+                self._signals.append(Signal(now + self.spec.signal.after_seconds, into, self.spec.signal, bot))
         return sell
 
     def signal(self, spec: SignalSpec, now: float) -> None:
@@ -168,8 +167,9 @@ class ExchangeAccount:
     def is_dust(self, currency: str, now: float) -> bool:
         """Return whether the account holds less of a currency than can be sold."""
         held = self.positions(now).get(currency)
-        free = held is not None and held.state == "free" and not held.on_orders and currency != "BNB"
-        return held is not None and free and not self._sellable(currency, held, now)
+        if held is None or held.state != "free" or held.on_orders or currency == "BNB":
+            return False
+        return not self._sellable(currency, held, now)
 
     def may_convert_dust(self, now: float) -> bool:
         """Return whether dust was not converted in the last six hours."""
@@ -205,9 +205,10 @@ class ExchangeAccount:
             self._sell_bought(deal.bought, at)
 
     def _follow(self, signal: Signal) -> None:
-        """Buy through a SmartTrade, and plan its end."""
+        """Buy through a SmartTrade, and plan its end; a bot that is gone, or that has what it wants, buys nothing."""
         at, spends, spec, bot = signal
-        if bot is not None and not any(bot is each for each in self.entities.bots):
+        gone = bot is not None and not any(bot is each for each in self.entities.bots)
+        if gone or spends == spec.currency:
             return
         held = self.holdings.get(spends, Position(amount=ZERO))
         spent = coin((held.amount - held.on_orders) * spec.fraction)

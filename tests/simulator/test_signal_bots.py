@@ -103,6 +103,24 @@ def test_trade_may_stay_open_for_good(sim, api):
     assert "ETH" in held(api)
 
 
+def test_bot_that_wants_what_was_sold_into_buys_nothing(sim, api):
+    sim.reset("signal-bot")
+    sim.change_account(signal={"after_seconds": 100, "currency": "BTC"})
+    api.sell()
+    sim.advance(60)
+    before = sim.account()
+    sim.advance(1000)
+    assert sim.account() == before
+
+
+def test_each_signal_bot_buys(sim, api):
+    sim.reset("signal-bot")
+    sim.change_account(signal_bots=3)
+    api.sell()
+    sim.advance(310)
+    assert counts(api)["active_smart_trades_count"] == 3
+
+
 def test_signal_may_come_at_any_time(sim, api):
     sim.change_account(signal_bots=1)
     account = sim.signal(currency="SOL", fraction="0.5", open_seconds=30)
