@@ -4,9 +4,9 @@ Start it with ``python -m airflow_provider_3commas.simulator --port 8080`` or, f
 with :class:`Simulator`. It imports neither Airflow nor the client of this package: it is a
 second reading of the API's documentation, so that the two can disagree.
 
-A request passes ``server`` (its connection), ``app`` (log, rate limit, faults), ``endpoints`` (key, permission, call)
-and ``payloads`` (the JSON of the reply). ``simulation`` holds what exists meanwhile, ``scenarios`` describes what it
-starts from, and ``control`` is the interface to it under ``/simulator/``.
+A request passes ``server`` (its connection), ``app`` (log, rate limit, faults), ``endpoints`` (key, permission),
+``handlers`` (what the call does) and ``payloads`` (the JSON of the reply). ``simulation`` holds what exists meanwhile,
+``scenarios`` describes what it starts from, and ``control`` is the interface to it under ``/simulator/``.
 """
 
 from __future__ import annotations

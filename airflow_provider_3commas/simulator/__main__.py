@@ -17,7 +17,7 @@ limit always runs in real time, whatever the speed, because clients do; to scale
 rate_limit.window_seconds, pause_seconds and ban_seconds in a scenario file, or change them with
 PATCH /simulator/rate-limit.
 
-GET /simulator/ lists the control API: journal, faults, clock, accounts.
+GET /simulator/ lists the control API: journal, faults, clock, accounts, settings.
 """
 
 
@@ -95,7 +95,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _list_scenarios() -> str:
-    return "\n".join(f"  {name:<13} {scenarios.load(name).description}" for name in scenarios.names())
+    return "\n".join(f"  {name:<15} {scenarios.load(name).description}" for name in scenarios.names())
 
 
 def _fail(message: str) -> int:

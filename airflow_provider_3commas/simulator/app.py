@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import time
 import traceback
 import uuid
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from airflow_provider_3commas.simulator import endpoints, payloads
+from airflow_provider_3commas.simulator import endpoints
 from airflow_provider_3commas.simulator.api_errors import ApiError
+from airflow_provider_3commas.simulator.call import Call
 from airflow_provider_3commas.simulator.control import control_app
-from airflow_provider_3commas.simulator.endpoints import Call, Endpoint, Route
 from airflow_provider_3commas.simulator.faults import WAITING, spoil
 from airflow_provider_3commas.simulator.http_reply import HttpReply, encode
+from airflow_provider_3commas.simulator.payloads import accounts
 from airflow_provider_3commas.simulator.rate_limit import PLAN_REQUESTS
 from airflow_provider_3commas.simulator.request_log import LoggedRequest, shown_headers
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, MutableMapping
 
-    from airflow_provider_3commas.simulator.faults import Fault
+    from airflow_provider_3commas.simulator.endpoints import Endpoint, Route
+    from airflow_provider_3commas.simulator.faults import Fault, Hit
     from airflow_provider_3commas.simulator.rate_limit import Refusal
     from airflow_provider_3commas.simulator.simulation import Simulation
 
@@ -94,49 +97,53 @@ class App:
             user_agent=_text(headers.get(b"user-agent")),
         )
         self._simulation.requests.add(entry)
-        return Call(self._simulation, entry, headers, target, body, way.subject), way
+        return Call(self._simulation, entry, headers, target, body, way.subject, allowed=way.allowed), way
 
     async def _answer(self, call: Call, endpoint: Endpoint | None, scope: Scope, receive: Receive) -> HttpReply:
         refusal = self._limit(call, scope)
         if refusal is not None:
             return _refused(call.simulation, refusal)
-        fault = self._simulation.faults.take(call.entry.method, call.entry.path)
-        if fault is None:
+        latency = self._simulation.latency
+        if latency is not None:
+            await asyncio.sleep(latency.seconds())
+        hit = self._simulation.faults.take(call.entry.method, call.entry.path)
+        if hit is None:
             return _carry_out(call, endpoint)
-        call.entry.fault = fault.label
-        return await self._with_fault(fault, call, endpoint, receive)
+        call.entry.fault = hit.fault.label
+        return await self._with_fault(hit, call, endpoint, receive)
 
     def _limit(self, call: Call, scope: Scope) -> Refusal | None:
         key = call.headers.get(b"apikey", b"").decode("latin-1")
         spec = call.simulation.keys.get(key)
         address = scope["client"][0] if scope.get("client") else ""
         plan = PLAN_REQUESTS.get(spec.plan) if spec and spec.plan else None
-        return call.simulation.limiter.check(key, address, plan)
+        return call.simulation.limiter.check(key, address, plan, f"{call.entry.method} {call.entry.endpoint}")
 
-    async def _with_fault(self, fault: Fault, call: Call, endpoint: Endpoint | None, receive: Receive) -> HttpReply:
+    async def _with_fault(self, hit: Hit, call: Call, endpoint: Endpoint | None, receive: Receive) -> HttpReply:
+        fault = hit.fault
         waiting = fault.action in WAITING
         if fault.when == "after":
             reply = _carry_out(call, endpoint)
-            gone_on = not waiting or await self._wait(fault, call, receive)
+            gone_on = not waiting or await self._wait(hit, call, receive)
         elif not waiting:
             reply, gone_on = _not_carried_out(fault, call, endpoint), True
         else:
-            gone_on = await self._wait(fault, call, receive)
+            gone_on = await self._wait(hit, call, receive)
             hangs = fault.action == "hang" or not gone_on
             reply = HttpReply(0) if hangs else _carry_out(call, endpoint)
         return spoil(fault, reply) if gone_on else HttpReply(0, ending="close")
 
-    async def _wait(self, fault: Fault, call: Call, receive: Receive) -> bool:
+    async def _wait(self, hit: Hit, call: Call, receive: Receive) -> bool:
         """Keep a request waiting; return whether it may go on."""
-        held = await self._simulation.faults.hold(fault, call.entry, lambda: _until_gone(receive))
-        return not held.discarded and (fault.apply_if_gone or not held.gone)
+        held = await self._simulation.faults.hold(hit, call.entry, lambda: _until_gone(receive))
+        return not held.discarded and (hit.fault.apply_if_gone or not held.gone)
 
 
 def _carry_out(call: Call, endpoint: Endpoint | None) -> HttpReply:
     try:
         document = endpoints.carry_out(call, endpoint)
     except ApiError as err:
-        return HttpReply(err.status, encode(err.body()), error=err.error)
+        return HttpReply(err.status, encode(err.body()), headers=err.headers, error=err.error)
     except Exception:
         # A mistake in the simulator must not pass for an answer of the real API unseen.
         traceback.print_exc(file=sys.stderr)
@@ -150,7 +157,7 @@ def _not_carried_out(fault: Fault, call: Call, endpoint: Endpoint | None) -> Htt
     if fault.action in ("wrong_account", "truncate"):
         number = call.subject_id or 0
         account = call.simulation.accounts.get(number)
-        reply.body = encode(payloads.account(call.simulation, account) if account else {"id": number})
+        reply.body = encode(accounts.account(call.simulation, account) if account else {"id": number})
     return reply
 
 

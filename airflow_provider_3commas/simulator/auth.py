@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
+    from airflow_provider_3commas.simulator.records import Access
     from airflow_provider_3commas.simulator.scenarios import KeySpec, Permission
 
 # The subscription plans that are read only; "free" has no API at all.
@@ -75,14 +76,21 @@ class KeyRing:
 
 
 def authorize(spec: KeySpec, permission: Permission | None) -> None:
-    """Raise a 403 if the key lacks the permission, a 429 if its plan forbids the call."""
+    """Raise a 403 if the key lacks the permission or is forbidden such calls, a 429 if its plan forbids them."""
     if permission is None:
         return
     if permission not in spec.permissions:
         raise api_errors.permission_denied(spec.denial)
-    kind = "write" if permission.endswith("_WRITE") else "read"
-    if spec.plan == "free" or (kind == "write" and spec.plan in _READ_ONLY_PLANS):
-        raise api_errors.plan_forbids(kind)
+    access = access_of(permission)
+    if access in spec.forbidden:
+        raise api_errors.forbidden(spec.forbidden_text)
+    if spec.plan == "free" or (access == "writes" and spec.plan in _READ_ONLY_PLANS):
+        raise api_errors.plan_forbids(access.removesuffix("s"))
+
+
+def access_of(permission: Permission) -> Access:
+    """Return the class of the calls that need a permission."""
+    return "writes" if permission.endswith("_WRITE") else "reads"
 
 
 def _signed_texts(target: bytes, body: bytes) -> list[bytes]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from airflow_provider_3commas.simulator.account_specs import Position
     from airflow_provider_3commas.simulator.exchange_account import ExchangeAccount
-    from airflow_provider_3commas.simulator.scenarios import Position, ViewSpec
+    from airflow_provider_3commas.simulator.scenarios import ViewSpec
 
 # After a long jump of the clock only the last refreshes matter.
 _MOST_REFRESHES = 3

@@ -19,12 +19,13 @@ from starlette.routing import Route
 
 from airflow_provider_3commas import __version__
 from airflow_provider_3commas.simulator import scenarios
+from airflow_provider_3commas.simulator.account_specs import SignalSpec
 from airflow_provider_3commas.simulator.amounts import text
 from airflow_provider_3commas.simulator.faults import Fault
 from airflow_provider_3commas.simulator.http_reply import encode
 from airflow_provider_3commas.simulator.rate_limit import RateLimiter
 from airflow_provider_3commas.simulator.request_log import RequestFilter
-from airflow_provider_3commas.simulator.scenarios import KeySpec, RateLimitSpec
+from airflow_provider_3commas.simulator.scenarios import KeySpec, RateLimitSpec, Settings
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -138,6 +139,7 @@ class Control:
             "speed": simulation.clock.speed,
             "now": simulation.clock.now(),
             "journal_last": simulation.requests.last,
+            "settings": simulation.settings,
             "rate_limit": {**msgspec.to_builtins(simulation.limiter.spec), "refused": simulation.limiter.refused},
             "keys": [_shown_key(key) for key in simulation.keys.all()],
             "accounts": [_shown_account(simulation, account) for account in simulation.accounts.values()],
@@ -195,6 +197,16 @@ class Control:
             amount = account.holdings[trade.currency].amount * (trade.fraction or 0)
         account.trade(trade.currency, amount, trade.into, simulation.clock.now())
         return _shown_account(simulation, account)
+
+    async def signal(self, request: Request) -> Any:
+        """Have a Signal Bot buy through a SmartTrade: after_seconds, open_seconds, currency, fraction, sells_back."""
+        account = self._account(request)
+        spec = await _body(request, SignalSpec)
+        try:
+            self._simulation.signal(account, spec)
+        except ValueError as err:
+            raise ControlError(400, str(err)) from err
+        return _shown_account(self._simulation, account)
 
     async def add_faults(self, request: Request) -> Any:
         """Order a fault, or a list of them."""
@@ -263,6 +275,13 @@ class Control:
         simulation.limiter = RateLimiter(rules)
         return rules
 
+    async def change_settings(self, request: Request) -> Any:
+        """Change some settings of the scenario while it runs: those that the state shows under settings."""
+        simulation = self._simulation
+        change = await _body(request, dict[str, Any])
+        simulation.change_settings(_convert({**msgspec.to_builtins(simulation.settings), **change}, Settings))
+        return simulation.settings
+
     def _account(self, request: Request) -> ExchangeAccount:
         account = self._simulation.accounts.get(int(request.path_params["account_id"]))
         if account is None:
@@ -283,6 +302,7 @@ _ROUTES: list[tuple[str, str, str]] = [
     ("GET", "/simulator/accounts/{account_id:int}", "account"),
     ("PATCH", "/simulator/accounts/{account_id:int}", "change_account"),
     ("POST", "/simulator/accounts/{account_id:int}/trade", "trade"),
+    ("POST", "/simulator/accounts/{account_id:int}/signal", "signal"),
     ("GET", "/simulator/faults", "faults"),
     ("POST", "/simulator/faults", "add_faults"),
     ("DELETE", "/simulator/faults", "clear_faults"),
@@ -292,6 +312,7 @@ _ROUTES: list[tuple[str, str, str]] = [
     ("POST", "/simulator/reset", "reset"),
     ("POST", "/simulator/keys", "put_key"),
     ("PATCH", "/simulator/rate-limit", "rate_limit"),
+    ("PATCH", "/simulator/settings", "change_settings"),
 ]
 
 
@@ -344,6 +365,8 @@ def _shown_account(simulation: Simulation, account: ExchangeAccount) -> dict[str
         "is_locked": account.spec.is_locked,
         "fast_convert_available": account.spec.fast_convert_available,
         "api_keys_state": account.spec.api_keys_state,
+        "autobalance_enabled": account.spec.autobalance_enabled,
+        "forbidden": account.spec.forbidden,
         "sells": sum(sell.account_id == account.id for _, sell in simulation.sells),
     }
 
@@ -369,4 +392,5 @@ def _shown_key(spec: KeySpec) -> dict[str, Any]:
         "ip_allowed": spec.ip_allowed,
         "state": spec.state,
         "plan": spec.plan,
+        "forbidden": spec.forbidden,
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from airflow_provider_3commas.simulator.scenarios import PAPER_MARKET_CODE
+from airflow_provider_3commas.simulator.account_specs import PAPER_MARKET_CODE
 
 
 class Exchange(NamedTuple):
@@ -15,13 +15,15 @@ class Exchange(NamedTuple):
     dollar: str = "USDT"
 
 
-# Only binance, binance_us, binance_margin, bybit_spot and paper_trading are known codes; the
-# others are likely ones, there so that a fleet has several exchanges.
+# Those of Binance, bybit_spot, okex, kucoin and paper_trading are codes that were seen; the others are likely ones,
+# there so that a fleet has several exchanges.
 EXCHANGES: dict[str, Exchange] = {
     "binance": Exchange("Binance Spot", "Binance"),
     "binance_us": Exchange("Binance US Spot", "BinanceUs"),
     "binance_margin": Exchange("Binance Margin", "BinanceMargin"),
     "binance_futures": Exchange("Binance Futures USDT-M", "BinanceFutures"),
+    "binance_futures_coin": Exchange("Binance Futures COIN-M", "BinanceFuturesCoin"),
+    "binance_futures_eea": Exchange("Binance Futures USDT-M (EEA)", "BinanceFuturesEea"),
     "gdax": Exchange("Coinbase Advanced Spot", "Gdax", "USD"),
     "gemini": Exchange("Gemini Spot", "Gemini", "USD"),
     "kraken": Exchange("Kraken Spot", "Kraken", "USD"),

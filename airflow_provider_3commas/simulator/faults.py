@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from random import Random
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple
 
 import msgspec
 
+from airflow_provider_3commas.simulator import api_errors
+from airflow_provider_3commas.simulator.chance import Latency, LatencySpec
 from airflow_provider_3commas.simulator.http_reply import HttpReply, encode
 
 if TYPE_CHECKING:
@@ -59,13 +62,19 @@ class Fault(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     :param path: only requests whose path and query contain this.
     :param times: how often; null for always.
     :param skip: let this many matching requests pass first.
+    :param probability: how likely it hits a matching request, from 0 to 1; drawn for each, in the order they arrive.
+    :param seed: decides the draws; by default the scenario's seed and the place of the fault among those since the
+        last reset.
     :param status: status of the reply; by default 502 for ``status`` and ``html``, 302 for ``redirect``, and for
         the others what the call would have answered.
+    :param error: the ``error`` of a ``status``, with the description that goes with it; by default that of the status.
     :param body: body of the reply: a text, or anything else as JSON.
     :param headers: further headers of the reply.
     :param location: where a ``redirect`` points to.
     :param seconds: how long, in real time, ``delay`` (1 by default) and ``hang`` (3600) last, and ``hold`` (600) lasts
         at most.
+    :param latency: how long a ``delay`` lasts, as a distribution, in place of ``seconds``; the fields are those of
+        ``latency`` in a scenario.
     :param reset: whether ``drop`` and ``hang`` end the connection with a TCP reset.
     :param apply_if_gone: whether a call that was held ``before`` is carried out although its client
         is gone by then; a real server does not notice.
@@ -79,11 +88,15 @@ class Fault(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     path: str = ""
     times: Annotated[int, msgspec.Meta(ge=1)] | None = 1
     skip: Annotated[int, msgspec.Meta(ge=0)] = 0
+    probability: Annotated[float, msgspec.Meta(ge=0, le=1)] = 1.0
+    seed: int | None = None
     status: Annotated[int, msgspec.Meta(ge=200, le=599)] | None = None
+    error: str = ""
     body: Any = None
     headers: dict[str, str] = msgspec.field(default_factory=dict)
     location: str = "http://127.0.0.1:9/elsewhere"
     seconds: Annotated[float, msgspec.Meta(ge=0)] | None = None
+    latency: LatencySpec | None = None
     reset: bool = False
     apply_if_gone: bool = True
     id: int = 0
@@ -94,22 +107,46 @@ class Fault(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
         """What the journal calls it, for example ``drop after``."""
         return f"{self.action} {self.when}"
 
-    @property
-    def duration(self) -> float:
-        """How many seconds it waits."""
-        return _DEFAULT_SECONDS.get(self.action, 0.0) if self.seconds is None else self.seconds
+    def matches(self, method: str, path: str) -> bool:
+        """Return whether a request is one that it waits for."""
+        return self.times != 0 and self.path in path and self.method.upper() in ("", method)
+
+
+class _Ordered:
+    """A fault that was ordered, with its draws."""
+
+    def __init__(self, fault: Fault, seed: object) -> None:
+        self.fault = fault
+        self._random = Random(f"fault:{seed}")  # noqa: S311 - a simulation, which has to be repeatable
+        self._latency = Latency(fault.latency, seed) if fault.latency else None
 
     def hit(self, method: str, path: str) -> bool:
         """Return whether a request is hit, and count it."""
-        if self.times == 0 or self.path not in path or self.method.upper() not in ("", method):
+        fault = self.fault
+        if not fault.matches(method, path):
             return False
-        if self.skip:
-            self.skip -= 1
+        if fault.skip:
+            fault.skip -= 1
             return False
-        if self.times is not None:
-            self.times -= 1
-        self.hits += 1
+        if self._random.random() >= fault.probability:
+            return False
+        if fault.times is not None:
+            fault.times -= 1
+        fault.hits += 1
         return True
+
+    def seconds(self) -> float:
+        """Return how long the request that it has hit waits."""
+        if self._latency is not None:
+            return self._latency.seconds()
+        return _DEFAULT_SECONDS.get(self.fault.action, 0.0) if self.fault.seconds is None else self.fault.seconds
+
+
+class Hit(NamedTuple):
+    """A fault that has hit a request, and for how long the request waits."""
+
+    fault: Fault
+    seconds: float
 
 
 def spoil(fault: Fault, reply: HttpReply) -> HttpReply:
@@ -125,6 +162,8 @@ def _status(fault: Fault, _: HttpReply) -> HttpReply:
     status = fault.status or 502
     if fault.body is not None:
         return _with_body(fault, status)
+    if fault.error:
+        return HttpReply(status, encode(api_errors.described(status, fault.error).body()), error=fault.error)
     error = _ERROR_CODES.get(status, "unknown_error")
     return HttpReply(status, encode({"error": error}), error=error)
 
@@ -193,8 +232,8 @@ _SPOILERS: dict[str, Callable[[Fault, HttpReply], HttpReply]] = {
 class Held:
     """A request that is kept waiting."""
 
-    def __init__(self, fault: Fault, entry: LoggedRequest) -> None:
-        self.fault = fault
+    def __init__(self, hit: Hit, entry: LoggedRequest) -> None:
+        self.fault, self._seconds = hit
         self.entry = entry
         self.since = time.time()
         self.gone = False
@@ -210,7 +249,7 @@ class Held:
         """Wait until it is released or its time is up; disconnected returns when the client is gone."""
         watch = asyncio.ensure_future(self._watch(disconnected))
         try:
-            await asyncio.wait_for(self._go.wait(), self.fault.duration)
+            await asyncio.wait_for(self._go.wait(), self._seconds)
         except TimeoutError:
             pass
         finally:
@@ -243,40 +282,49 @@ class Faults:
     """The faults that were ordered, and the requests that they hold."""
 
     def __init__(self) -> None:
-        self._faults: list[Fault] = []
+        self._ordered: list[_Ordered] = []
         self._held: dict[int, Held] = {}
         self._last_id = 0
+        self._seed = 0
+        self._since_start = 0
+
+    def start(self, seed: int) -> None:
+        """Start over with a seed: from now on the same faults and requests give the same hits."""
+        self._ordered.clear()
+        self._seed, self._since_start = seed, 0
 
     def add(self, fault: Fault) -> Fault:
         """Add a fault and number it."""
         self._last_id += 1
+        self._since_start += 1
         fault.id = self._last_id
         fault.hits = 0
-        self._faults.append(fault)
+        seed: object = f"{self._seed}:{self._since_start}" if fault.seed is None else fault.seed
+        self._ordered.append(_Ordered(fault, seed))
         return fault
 
     def all(self) -> list[Fault]:
         """Return the faults in the order they were added, used up ones included."""
-        return list(self._faults)
+        return [ordered.fault for ordered in self._ordered]
 
     def clear(self) -> None:
         """Remove the faults; requests that are held stay held."""
-        self._faults.clear()
+        self._ordered.clear()
 
-    def take(self, method: str, path: str) -> Fault | None:
+    def take(self, method: str, path: str) -> Hit | None:
         """Return the first fault that hits a request, counted as a hit."""
-        for fault in self._faults:
-            if fault.hit(method, path):
-                return fault
+        for ordered in self._ordered:
+            if ordered.hit(method, path):
+                return Hit(ordered.fault, ordered.seconds())
         return None
 
     def held(self) -> list[Held]:
         """Return the requests that are held, the oldest first."""
         return list(self._held.values())
 
-    async def hold(self, fault: Fault, entry: LoggedRequest, disconnected: Callable[[], Awaitable[None]]) -> Held:
+    async def hold(self, hit: Hit, entry: LoggedRequest, disconnected: Callable[[], Awaitable[None]]) -> Held:
         """Keep a request waiting until it may go on; disconnected returns when the client is gone."""
-        held = self._held[entry.seq] = Held(fault, entry)
+        held = self._held[entry.seq] = Held(hit, entry)
         try:
             await held.wait(disconnected)
         finally:

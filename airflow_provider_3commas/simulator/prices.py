@@ -6,13 +6,13 @@ import zlib
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from airflow_provider_3commas.simulator.amounts import precise
+from airflow_provider_3commas.simulator.amounts import coin, precise
 
 if TYPE_CHECKING:
     from airflow_provider_3commas.simulator.scenarios import PriceSpec
 
 _STEP = Decimal("1E-18")
-_DOLLARS = frozenset({"USD", "USDT", "USDC"})
+DOLLARS = frozenset({"USD", "USDT", "USDC"})
 
 
 class Prices:
@@ -26,7 +26,11 @@ class Prices:
 
     def knows(self, currency: str) -> bool:
         """Return whether a currency has a price."""
-        return currency in self._spec.usd
+        return self._spec.coin_of(currency) is not None
+
+    def coin_of(self, currency: str) -> str:
+        """Return the coin that a code stands for: another one if it is the code of one that earns."""
+        return self._spec.coin_of(currency) or currency
 
     def of(self, currency: str, now: float) -> tuple[Decimal, Decimal]:
         """Return what a unit of a currency costs, in BTC and in US dollars."""
@@ -39,14 +43,20 @@ class Prices:
             known = self._known[currency] = self._compute(currency, tick)
         return known
 
+    def in_quote(self, currency: str, quote: str, now: float) -> Decimal:
+        """Return what a unit of a currency costs in another one, to the eight places of an order."""
+        with precise():
+            return coin(self.of(currency, now)[1] / self.of(quote, now)[1])
+
     def _compute(self, currency: str, tick: int) -> tuple[Decimal, Decimal]:
         with precise():
+            currency = self.coin_of(currency)
             usd = self._usd(currency, tick)
             return (Decimal(1) if currency == "BTC" else (usd / self._usd("BTC", tick)).quantize(_STEP)), usd
 
     def _usd(self, currency: str, tick: int) -> Decimal:
         base = self._spec.usd[currency]
-        if currency in _DOLLARS or not self._spec.jitter:
+        if currency in DOLLARS or not self._spec.jitter:
             return base
         noise = zlib.crc32(f"{self._seed}:{currency}:{tick}".encode()) % 2001 - 1000
         return (base * (1 + self._spec.jitter * noise / 1000)).quantize(_STEP)

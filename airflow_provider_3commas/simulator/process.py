@@ -209,13 +209,25 @@ class Simulator:
         account: dict[str, Any] = self.control("POST", path, {"currency": currency, **trade})
         return account
 
+    def signal(self, account_id: int | None = None, **signal: Any) -> dict[str, Any]:
+        """Have a Signal Bot buy through a SmartTrade.
+
+        :param account_id: on which account; the demo account if left out.
+        :param signal: fields of ``signal`` as in a scenario: ``after_seconds`` (from now), ``open_seconds``,
+            ``currency``, ``fraction``, ``sells_back``.
+        :return: the account after it.
+        """
+        path = f"accounts/{account_id or self.account_id}/signal"
+        account: dict[str, Any] = self.control("POST", path, signal)
+        return account
+
     def fault(self, action: str, **fault: Any) -> dict[str, Any]:
         """Make a later request fail, once unless ``times`` says otherwise.
 
         :param action: what happens: ``status``, ``json``, ``html``, ``empty``, ``redirect``,
             ``wrong_account``, ``truncate``, ``drop``, ``delay``, ``hang`` or ``hold``.
-        :param fault: ``method``, ``path``, ``times``, ``skip``, ``when``, ``status``, ``body``,
-            ``headers``, ``location``, ``seconds``, ``reset``, ``apply_if_gone``.
+        :param fault: ``method``, ``path``, ``times``, ``skip``, ``probability``, ``seed``, ``when``, ``status``,
+            ``error``, ``body``, ``headers``, ``location``, ``seconds``, ``latency``, ``reset``, ``apply_if_gone``.
         :return: all fields of the fault, with its ``id``.
         """
         ordered: dict[str, Any] = self.control("POST", "faults", {"action": action, **fault})["faults"][0]
@@ -276,7 +288,7 @@ class Simulator:
 
         :param key: what the header ``Apikey`` bears.
         :param fields: ``secret``, ``public_key``, ``permissions``, ``ip_allowed``, ``state``, ``plan``,
-            ``denial``.
+            ``denial``, ``forbidden``, ``forbidden_text``.
         """
         self.control("POST", "keys", {"key": key, **fields})
 
@@ -286,6 +298,15 @@ class Simulator:
         :param rules: fields of ``rate_limit`` as in a scenario.
         """
         self.control("PATCH", "rate-limit", rules)
+
+    def settings(self, **change: Any) -> dict[str, Any]:
+        """Change settings of the scenario while it runs.
+
+        :param change: ``ignores_forced_mode``, ``ignores_scope``, ``ping_and_time``, ``latency``, as in a scenario.
+        :return: all settings.
+        """
+        settings: dict[str, Any] = self.control("PATCH", "settings", change)
+        return settings
 
     def _wait_until_listening(self, timeout: float) -> str:
         # Reading a pipe has no timeout, so at the end of the time the process is ended instead.

@@ -8,17 +8,19 @@ are the best description of the format: copy one, change it, and pass the file t
 from __future__ import annotations
 
 import json
+import re
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
 
+from airflow_provider_3commas.simulator.account_specs import AccountSpec, FleetSpec, as_position
 from airflow_provider_3commas.simulator.amounts import ZERO, coin
+from airflow_provider_3commas.simulator.chance import LatencySpec  # noqa: TC001 - msgspec reads it
+from airflow_provider_3commas.simulator.faults import Fault  # noqa: TC001 - msgspec reads it
+from airflow_provider_3commas.simulator.records import SUBSCRIPTION_REQUIRED, Access, Count, Positive, Seconds, Strict
 
-Seconds = Annotated[float, msgspec.Meta(ge=0)]
-Count = Annotated[int, msgspec.Meta(ge=0)]
-Positive = Annotated[int, msgspec.Meta(ge=1)]
 Permission = Literal[
     "ACCOUNTS_READ",
     "ACCOUNTS_WRITE",
@@ -27,9 +29,10 @@ Permission = Literal[
     "SMART_TRADES_READ",
     "SMART_TRADES_WRITE",
 ]
+# Kraken writes ADA.F, ETH.S or, bonded for 28 days, DOT28.S; Binance LDBTC.
+_EARNING_CODE = re.compile(r"(?P<kraken>[A-Z]+)\d*\.[A-Z]|LD(?P<binance>[A-Z0-9]+)")
 UserMode = Literal["real", "paper"]
 
-PAPER_MARKET_CODE = "paper_trading"
 _FOLDER = Path(__file__).parent / "scenario_files"
 
 
@@ -37,11 +40,7 @@ class ScenarioError(ValueError):
     """A scenario that can't be used; the message says where and why."""
 
 
-class _Strict(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
-    """A record in which a misspelt field is an error, not a silent default."""
-
-
-class KeySpec(_Strict):
+class KeySpec(Strict):
     """An API key of the simulated 3Commas.
 
     :param key: the key.
@@ -52,6 +51,8 @@ class KeySpec(_Strict):
     :param state: ``active`` or ``expired``.
     :param plan: subscription plan; none means the scenario's rate limit and no restriction.
     :param denial: which of the two known errors a missing permission gives.
+    :param forbidden: classes of calls, ``reads`` and ``writes``, that answer 403 because of its state.
+    :param forbidden_text: what such a 403 gives as the reason; null for none.
     """
 
     key: str
@@ -71,9 +72,36 @@ class KeySpec(_Strict):
     state: Literal["active", "expired"] = "active"
     plan: Literal["free", "starter", "pro", "expert"] | None = None
     denial: Literal["access_denied", "Forbidden"] = "access_denied"
+    forbidden: list[Access] = msgspec.field(default_factory=list)
+    forbidden_text: str | None = SUBSCRIPTION_REQUIRED
 
 
-class RateLimitSpec(_Strict):
+class EndpointLimitSpec(Strict):
+    """A limit of their own of some calls, which then do not count in the common one.
+
+    :param calls: method and path of each, with ``{id}`` for a number in it; they share one count.
+    :param requests: how many of them a window allows.
+    :param window_seconds: length of a window.
+    :param pause_seconds: the mitigation period that one too many starts.
+    """
+
+    calls: list[str]
+    requests: Positive
+    window_seconds: Annotated[float, msgspec.Meta(gt=0)] = 60
+    pause_seconds: Seconds = 60
+
+
+def _documented_limits() -> list[EndpointLimitSpec]:
+    return [
+        EndpointLimitSpec(calls=["GET /ver1/deals"], requests=120),
+        EndpointLimitSpec(calls=["GET /ver1/deals/{id}/show"], requests=120),
+        EndpointLimitSpec(
+            calls=["GET /v2/smart_trades", "GET /ver1/smart_trades"], requests=40, window_seconds=10, pause_seconds=10
+        ),
+    ]
+
+
+class RateLimitSpec(Strict):
     """How often one may call, in real time: ``--speed`` does not touch it.
 
     :param enabled: whether anything is counted.
@@ -82,6 +110,7 @@ class RateLimitSpec(_Strict):
     :param window_seconds: length of a window.
     :param scope: count per ``key``, or everything from one ``ip`` address together.
     :param pause_seconds: the mitigation period that one request too many starts; 0 for none.
+    :param endpoints: calls that have a limit of their own; by default those that are documented to.
     :param ban_after: how many requests in that period go unpunished before the address is banned.
     :param ban_seconds: length of the first ban; each further one is twice as long.
     :param ban_max_seconds: length of the longest ban.
@@ -95,6 +124,7 @@ class RateLimitSpec(_Strict):
     window_seconds: Annotated[float, msgspec.Meta(gt=0)] = 60
     scope: Literal["key", "ip"] = "key"
     pause_seconds: Seconds = 300
+    endpoints: list[EndpointLimitSpec] = msgspec.field(default_factory=_documented_limits)
     ban_after: Count = 10
     ban_seconds: Seconds = 120
     ban_max_seconds: Seconds = 259_200
@@ -102,7 +132,7 @@ class RateLimitSpec(_Strict):
     body: Literal["json", "text"] = "json"
 
 
-class FillSpec(_Strict):
+class FillSpec(Strict):
     """How the orders of a sell fill, in simulated time.
 
     :param first_seconds: when the first order starts to fill.
@@ -134,7 +164,7 @@ class FillSpec(_Strict):
             raise ValueError("min_order_btc is not a number of zero or more")
 
 
-class ViewSpec(_Strict):
+class ViewSpec(Strict):
     """How 3Commas' view of the balances follows the exchange, in simulated time.
 
     With no lag and no glitches the view is always right.
@@ -158,10 +188,10 @@ class ViewSpec(_Strict):
         return not (self.lag_seconds or self.glitches)
 
 
-class PriceSpec(_Strict):
+class PriceSpec(Strict):
     """The market.
 
-    :param usd: price of each currency in US dollars.
+    :param usd: price of each currency in US dollars; coins that earn (``ADA.F``, ``LDBTC``) cost what the coin does.
     :param jitter: the largest change of a price, up or down, as a fraction of it.
     :param jitter_seconds: how often prices change, in simulated time.
     """
@@ -179,102 +209,37 @@ class PriceSpec(_Strict):
         if not (self.jitter.is_finite() and 0 <= self.jitter < 1):
             raise ValueError("jitter is not between 0 and 1")
 
-
-class Position(msgspec.Struct, forbid_unknown_fields=True, kw_only=True, frozen=True):
-    """How much of a currency an account holds.
-
-    :param amount: all of it, orders included.
-    :param state: ``free``; ``staked`` is neither available nor sellable, ``delisted`` is not sellable.
-    :param on_orders: how much of it lies in open orders.
-    """
-
-    amount: Decimal
-    state: Literal["free", "staked", "delisted"] = "free"
-    on_orders: Decimal = ZERO
-
-    def __post_init__(self) -> None:
-        if not (self.amount.is_finite() and self.amount >= 0):
-            raise ValueError("amount is not a number of zero or more")
-        if not (self.on_orders.is_finite() and 0 <= self.on_orders <= self.amount):
-            raise ValueError("on_orders is not between zero and amount")
+    def coin_of(self, code: str) -> str | None:
+        """Return the currency whose price a code has: itself, the coin of an earning code, or none."""
+        if code in self.usd:
+            return code
+        earning = _EARNING_CODE.fullmatch(code)
+        coin_code = (earning["kraken"] or earning["binance"]) if earning else None
+        return coin_code if coin_code in self.usd else None
 
 
-def as_position(holding: Decimal | Position) -> Position:
-    """Return a holding in its long form; raise ValueError for a number that can't be one."""
-    return holding if isinstance(holding, Position) else Position(amount=holding)
+class Settings(Strict):
+    """What of a scenario can be switched while it runs; the fields are described there."""
+
+    ignores_forced_mode: bool = False
+    ignores_scope: bool = False
+    ping_and_time: bool = True
+    latency: LatencySpec | None = None
 
 
-class AccountSpec(_Strict):
-    """An exchange account that 3Commas knows.
-
-    :param id: its 3Commas id.
-    :param name: its name.
-    :param market_code: its exchange; ``paper_trading`` makes it a paper account.
-    :param holdings: amount, or an object with ``amount``, ``state`` and ``on_orders``, by currency.
-    :param bots: how many DCA bots run.
-    :param grid_bots: how many grid bots run.
-    :param signal_bots: how many signal bots run; a sell leaves them alone.
-    :param deals: how many deals are active.
-    :param smart_trades: how many smart trades are active.
-    :param orders: how many orders are active.
-    :param is_locked: whether the account is locked.
-    :param lock_reason: why.
-    :param fast_convert_available: whether there is a sell-all.
-    :param api_key_invalid: whether the exchange rejects the keys that 3Commas holds.
-    :param api_keys_state: ``ok``, ``expired``, ...
-    :param fields: fields of the Account JSON that shall have another value, or none at all (null).
-    """
-
-    id: Positive
-    name: str
-    market_code: str = "binance"
-    holdings: dict[str, Decimal | Position] = msgspec.field(default_factory=dict)
-    bots: Count = 0
-    grid_bots: Count = 0
-    signal_bots: Count = 0
-    deals: Count = 0
-    smart_trades: Count = 0
-    orders: Count = 0
-    is_locked: bool = False
-    lock_reason: str | None = None
-    fast_convert_available: bool = True
-    api_key_invalid: bool = False
-    api_keys_state: str = "ok"
-    fields: dict[str, Any] = msgspec.field(default_factory=dict)
-
-
-class FleetSpec(_Strict):
-    """Many accounts that are alike.
-
-    :param count: how many.
-    :param first_id: id of the first; the others follow.
-    :param market_codes: their exchanges, in turn.
-    :param holdings: what the first one holds; the others hold more or less of the same.
-    :param bots: how many DCA bots run on each.
-    :param deals: how many deals are active on each.
-    """
-
-    count: Count
-    first_id: Positive
-    market_codes: Annotated[list[str], msgspec.Meta(min_length=1)]
-    holdings: dict[str, Decimal]
-    bots: Count = 0
-    deals: Count = 0
-
-    def __post_init__(self) -> None:
-        for amount in self.holdings.values():
-            as_position(amount)
-
-
-class Scenario(_Strict):
+class Scenario(Strict):
     """Everything that the simulator starts from.
 
     :param name: its name.
     :param description: what it shows.
-    :param seed: decides how prices jitter.
+    :param seed: decides how prices jitter, and what happens by chance.
     :param mode: which accounts a call without ``Forced-Mode`` means.
     :param ignores_forced_mode: whether calls with ``Forced-Mode`` mean those accounts too: the header is not
         documented, and it has been reported to be ignored.
+    :param ignores_scope: whether lists of bots are whole, whatever ``scope`` or ``state`` they are asked for.
+    :param ping_and_time: whether ``/ver1/ping`` and ``/ver1/time`` are answered: they are not documented any more.
+    :param latency: how long answers take; no time if left out.
+    :param faults: faults from the start on, as ``POST /simulator/faults`` takes them.
     :param keys: who may call.
     :param rate_limit: how often.
     :param prices: the market.
@@ -291,11 +256,19 @@ class Scenario(_Strict):
     seed: int = 1
     mode: UserMode = "real"
     ignores_forced_mode: bool = False
+    ignores_scope: bool = False
+    ping_and_time: bool = True
+    latency: LatencySpec | None = None
+    faults: list[Fault] = msgspec.field(default_factory=list)
     rate_limit: RateLimitSpec = msgspec.field(default_factory=RateLimitSpec)
     fills: FillSpec = msgspec.field(default_factory=FillSpec)
     view: ViewSpec = msgspec.field(default_factory=ViewSpec)
     accounts: list[AccountSpec] = msgspec.field(default_factory=list)
     fleet: FleetSpec | None = None
+
+    def settings(self) -> Settings:
+        """Return what can be switched, as it is at the start."""
+        return Settings(**{name: getattr(self, name) for name in Settings.__struct_fields__})
 
     def all_accounts(self) -> list[AccountSpec]:
         """Return the accounts, those of the fleet included."""
@@ -362,8 +335,10 @@ def _check(scenario: Scenario, label: str) -> None:
         if account.id in seen:
             raise ScenarioError(f"{label}: two accounts have the id {account.id}")
         seen.add(account.id)
+        if account.signal and scenario.prices.coin_of(account.signal.currency) is None:
+            raise ScenarioError(f"{label}: signal of account {account.id}: no price for {account.signal.currency}")
         for currency, holding in account.holdings.items():
-            if currency not in scenario.prices.usd:
+            if scenario.prices.coin_of(currency) is None:
                 raise ScenarioError(f"{label}: account {account.id} holds {currency}, which has no price in prices.usd")
             try:
                 as_position(holding)

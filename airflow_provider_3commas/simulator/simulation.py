@@ -6,23 +6,29 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec.structs import replace
 
+from airflow_provider_3commas.simulator.account_specs import AccountSpec, Position, as_position
 from airflow_provider_3commas.simulator.auth import KeyRing
 from airflow_provider_3commas.simulator.balance_view import BalanceView
+from airflow_provider_3commas.simulator.chance import Latency
 from airflow_provider_3commas.simulator.exchange_account import ExchangeAccount
 from airflow_provider_3commas.simulator.faults import Faults
 from airflow_provider_3commas.simulator.market_clock import MarketClock
 from airflow_provider_3commas.simulator.prices import Prices
 from airflow_provider_3commas.simulator.rate_limit import RateLimiter
 from airflow_provider_3commas.simulator.request_log import RequestLog
-from airflow_provider_3commas.simulator.scenarios import AccountSpec, Position, Scenario, ScenarioError, as_position
+from airflow_provider_3commas.simulator.scenarios import Scenario, ScenarioError
 from airflow_provider_3commas.simulator.trading_entities import ENTITY_NAMES
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from airflow_provider_3commas.simulator.account_specs import SignalSpec
     from airflow_provider_3commas.simulator.balance_view import Seen
     from airflow_provider_3commas.simulator.exchange_account import AppliedSell, SellTarget
     from airflow_provider_3commas.simulator.request_log import LoggedRequest
-    from airflow_provider_3commas.simulator.scenarios import UserMode
+    from airflow_provider_3commas.simulator.scenarios import Settings, UserMode
 
 _FLAGS = {*AccountSpec.__struct_fields__} - {"id", "market_code", "holdings", *ENTITY_NAMES}
 
@@ -43,8 +49,11 @@ class Simulation:
             raise ScenarioError(f"{scenario.name}: keys: {err}") from err
         self.requests.clear()
         self.faults.release(discard=True)
-        self.faults.clear()
+        self.faults.start(scenario.seed)
+        for fault in scenario.faults:
+            self.faults.add(replace(fault))
         self.scenario = scenario
+        self.change_settings(scenario.settings())
         self.clock = MarketClock(speed)
         self.mode: UserMode = scenario.mode
         self.limiter = RateLimiter(scenario.rate_limit)
@@ -54,6 +63,11 @@ class Simulation:
         self.sells: list[tuple[LoggedRequest, AppliedSell]] = []
         for spec in scenario.all_accounts():
             self._open(spec)
+
+    def change_settings(self, settings: Settings) -> None:
+        """Switch what can be switched while it runs; the delays start over."""
+        self.settings = settings
+        self.latency = Latency(settings.latency, self.scenario.seed) if settings.latency else None
 
     def _open(self, spec: AccountSpec) -> None:
         account = ExchangeAccount(spec, self.prices, self.scenario.fills)
@@ -68,9 +82,14 @@ class Simulation:
         """Return what 3Commas shows of an account now."""
         return self.views[account.id].read(self.clock.now())
 
-    def sell_all(self, account: ExchangeAccount, target: SellTarget, entry: LoggedRequest) -> None:
-        """Carry out a sell and record it with the request that asked for it."""
-        self.sells.append((entry, account.sell_all(target, self.clock.now())))
+    def sell_all(
+        self, account: ExchangeAccount, target: SellTarget, entry: LoggedRequest, most_orders: int | None = None
+    ) -> None:
+        """Carry out a sell, up to a number of orders if one is given, and record it with the request that asked."""
+        sell = account.sell_all(target, self.clock.now(), most_orders)
+        if most_orders is None or sell.orders:
+            entry.applied = True
+            self.sells.append((entry, sell))
         self.views[account.id].sold()
 
     def change_account(self, account_id: int, change: dict[str, Any]) -> None:
@@ -78,7 +97,7 @@ class Simulation:
         account = self.accounts.get(account_id)
         if account is None:
             spec = msgspec.convert({**change, "id": account_id}, AccountSpec)
-            self._check_priced(spec.holdings)
+            self._check_priced([*spec.holdings, *([spec.signal.currency] if spec.signal else [])])
             self._open(spec)
             return
         account.settle(self.clock.now())
@@ -90,13 +109,22 @@ class Simulation:
         if unknown:
             raise ValueError(f"unknown field {', '.join(sorted(unknown))}")
         self._check_priced(holdings)
-        account.spec = msgspec.convert({**msgspec.to_builtins(account.spec), **rest, **counts}, AccountSpec)
+        spec = msgspec.convert({**msgspec.to_builtins(account.spec), **rest, **counts}, AccountSpec)
+        if spec.signal:
+            self._check_priced([spec.signal.currency])
+        account.spec = spec
         for currency, position in positions.items():
             account.set_holding(currency, position)
         for name, count in counts.items():
-            account.entities.put(name, count)
+            account.entities.put(name, count, self.clock.now())
 
-    def _check_priced(self, holdings: dict[str, Any]) -> None:
-        for currency in holdings:
+    def signal(self, account: ExchangeAccount, spec: SignalSpec) -> None:
+        """Have a Signal Bot of an account buy; raise ValueError if there is no price for it."""
+        self._check_priced([spec.currency])
+        account.signal(spec, self.clock.now())
+        account.settle(self.clock.now())
+
+    def _check_priced(self, currencies: Iterable[str]) -> None:
+        for currency in currencies:
             if not self.prices.knows(currency):
                 raise ValueError(f"there is no price for {currency}")

@@ -107,8 +107,8 @@ def test_replies_bear_the_headers_of_the_cdn(sim, api):
         ("GET", "bots?scope=some", 400),
         ("GET", "accounts/1", 404),
         ("GET", "nothing", 404),
-        ("GET", "accounts/32402783/sell_all_to_btc", 404),
-        ("DELETE", "accounts/32402783", 404),
+        ("GET", "accounts/32402783/sell_all_to_btc", 405),
+        ("DELETE", "accounts/32402783", 405),
     ],
 )
 def test_status_of_every_call(sim, api, method, path, status):

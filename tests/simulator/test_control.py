@@ -110,6 +110,8 @@ def test_reset_starts_over(sim, api):
         ("PATCH", "accounts/8", {"name": "new", "holdings": {"ETH": "NaN"}}, "zero or more"),
         ("GET", "accounts/7", None, "no such account"),
         ("PATCH", "rate-limit", {"requests": 0}, "requests"),
+        ("PATCH", "settings", {"colour": "red"}, "colour"),
+        ("PATCH", "settings", {"ignores_scope": "yes"}, "ignores_scope"),
         ("POST", "keys", {"secret": "x"}, "key"),
         ("POST", "keys", {"key": "x"}, "neither"),
     ],
@@ -134,3 +136,11 @@ def test_thousands_of_requests_are_kept(sim, api):
         api("GET", "/ver1/ping")
     assert len(sim.journal()) == 2000
     assert sim.summary()["requests"] == 2000
+
+
+def test_settings_are_switched_until_the_next_reset(sim, api):
+    assert sim.settings(ignores_forced_mode=True)["ignores_forced_mode"] is True
+    assert sim.state()["settings"]["ignores_forced_mode"] is True
+    assert api("GET", f"/ver1/accounts/{ID}", forced_mode="paper").status == 200
+    sim.reset()
+    assert api("GET", f"/ver1/accounts/{ID}", forced_mode="paper").status == 404

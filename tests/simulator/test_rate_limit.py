@@ -21,8 +21,8 @@ def limiter_at(now: float = 6000.0, **rules):
     return RateLimiter(RateLimitSpec(**rules), clock), clock
 
 
-def statuses(limiter, count, key="key", address="127.0.0.1"):
-    verdicts = [limiter.check(key, address) for _ in range(count)]
+def statuses(limiter, count, key="key", address="127.0.0.1", call=""):
+    verdicts = [limiter.check(key, address, call=call) for _ in range(count)]
     return [verdict.status if verdict else 200 for verdict in verdicts]
 
 
@@ -133,3 +133,60 @@ def test_control_requests_are_neither_counted_nor_journaled(sim, api):
         sim.state()
     assert api("GET", "/ver1/ping").status == 200
     assert len(sim.journal()) == 1
+
+
+DEALS, DEAL, SMART_TRADES = "GET /ver1/deals", "GET /ver1/deals/{id}/show", "GET /v2/smart_trades"
+
+
+class TestCallsWithALimitOfTheirOwn:
+    @pytest.mark.parametrize(
+        ("call", "requests", "window", "pause"),
+        [(DEALS, 120, 60, 60), (DEAL, 120, 60, 60), (SMART_TRADES, 40, 10, 10), ("GET /ver1/accounts", 100, 60, 300)],
+    )
+    def test_as_documented(self, call, requests, window, pause):
+        limiter, clock = limiter_at()
+        assert statuses(limiter, requests + 1, call=call) == [200] * requests + [429]
+        clock.now += pause - 1
+        assert statuses(limiter, 1, call=call) == [429]
+        clock.now += 2
+        assert statuses(limiter, requests, call=call) == [200] * requests
+        clock.now += window
+        assert statuses(limiter, 1, call=call) == [200]
+
+    def test_each_has_a_count_and_a_pause_of_its_own(self):
+        limiter, _ = limiter_at()
+        assert statuses(limiter, 121, call=DEALS)[-1] == 429
+        for call, requests in ((DEAL, 120), (SMART_TRADES, 40), ("GET /ver1/accounts", 100)):
+            assert statuses(limiter, requests, call=call) == [200] * requests
+        assert statuses(limiter, 1, call="GET /ver1/bots") == [429]
+
+    def test_going_on_in_one_pause_bans_the_address_from_everything_with_every_key(self):
+        limiter, _ = limiter_at(ban_after=3)
+        assert statuses(limiter, 40 + 1 + 4, call=SMART_TRADES)[-5:] == [429] * 4 + [418]
+        assert statuses(limiter, 1, key="another", call=DEALS) == [418]
+        assert statuses(limiter, 1, key="another") == [418]
+        assert statuses(limiter, 1, key="another", address="127.0.0.2") == [200]
+
+    def test_429_tells_the_pause_of_the_call(self):
+        limiter, _ = limiter_at()
+        statuses(limiter, 40, call=SMART_TRADES)
+        assert limiter.retry_after(limiter.check("key", "127.0.0.1", call=SMART_TRADES)) == "10"
+
+    def test_plan_limits_the_other_calls_alone(self):
+        limiter, _ = limiter_at()
+        assert [limiter.check("key", "127.0.0.1", 5, call=DEALS) for _ in range(6)] == [None] * 6
+
+
+def test_limits_of_calls_over_http(sim, api):
+    few = [{"calls": [DEALS, DEAL], "requests": 2, "window_seconds": 3600, "pause_seconds": 30}]
+    sim.rate_limit(endpoints=few, requests=3, window_seconds=3600)
+    number = api("GET", "/ver1/deals").json[0]["id"]
+    assert [api("GET", f"/ver1/{path}").status for path in (f"deals/{number}/show", "deals", "bots")] == [200, 429, 200]
+    assert [rule["requests"] for rule in sim.state()["rate_limit"]["endpoints"]] == [2]
+
+
+def test_ban_over_http_hits_every_key(sim, api, api_for):
+    sim.rate_limit(requests=1, ban_after=1, window_seconds=3600)
+    assert [api("GET", "/ver1/accounts").status for _ in range(4)] == [200, 429, 429, 418]
+    other = api_for(sim.read_only_api_key, sim.read_only_secret)
+    assert other("GET", "/ver1/deals").status == 418

@@ -19,6 +19,13 @@ def test_the_promised_names_are_there():
         "locked",
         "keys-expired",
         "fleet",
+        "mode-ignored",
+        "busy",
+        "signal-bot",
+        "autobalance",
+        "earning-codes",
+        "no-subscription",
+        "flaky",
     } <= set(scenarios.names())
 
 
@@ -72,6 +79,9 @@ ACCOUNT = {"id": 1, "name": "x"}
             r"amount is not a number of zero or more - at `\$.fleet`",
         ),
         ({"accounts": [ACCOUNT, ACCOUNT]}, "two accounts have the id 1"),
+        ({"accounts": [{**ACCOUNT, "signal": {"currency": "NOPE"}}]}, "signal of account 1: no price for NOPE"),
+        ({"accounts": [{**ACCOUNT, "forbidden": ["all"]}]}, "all"),
+        ({"rate_limit": {"endpoints": [{"calls": ["GET /ver1/deals"]}]}}, "missing required field `requests`"),
         ({"extends": 7}, "expected a name or a file"),
     ],
 )

@@ -1,0 +1,1 @@
+"""The JSON that the API answers with, by subject, with the same mix of notations as the real one."""
