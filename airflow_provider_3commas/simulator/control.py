@@ -182,7 +182,7 @@ class Control:
         account_id = int(request.path_params["account_id"])
         try:
             self._simulation.change_account(account_id, await _body(request, dict[str, Any]))
-        except ValueError as err:
+        except (msgspec.ValidationError, ValueError) as err:  # before 0.20, not one and the same
             raise ControlError(400, str(err)) from err
         return _shown_account(self._simulation, self._account(request))
 
@@ -204,7 +204,7 @@ class Control:
         spec = await _body(request, SignalSpec)
         try:
             self._simulation.signal(account, spec)
-        except ValueError as err:
+        except (msgspec.ValidationError, ValueError) as err:
             raise ControlError(400, str(err)) from err
         return _shown_account(self._simulation, account)
 
