@@ -87,15 +87,15 @@ class KilledSellAllToBtcOperator(SellAllToBtcOperator):
         injection = Injection(context["run_id"], try_number, orders.get("point"), orders.get("do"))
         injection.start()
         context["task_state_store"] = Store(context["task_state_store"], injection)
-        client = self.hook.get_conn()
-        sign = client._signed
+        transport = self.hook.get_conn().transport
+        sign = transport._signed
 
         def reached_signing(method: str, path: str, params: Any) -> Any:
             if "/sell_all_to_" in path:
                 injection.reach("before sending")
             return sign(method, path, params)
 
-        client._signed = reached_signing
+        transport._signed = reached_signing
         try:
             result = super().execute(context)
         except BaseException as error:
