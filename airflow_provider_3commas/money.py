@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-#: Enough digits for any sum or product of amounts; the default context would round them to 28.
-EXACT = Context(prec=600)
+#: Enough digits for any sum of amounts, where the default context rounds to 28; more would make quotients slow.
+EXACT = Context(prec=200)
 #: Typographic minus, as wide as a plus and never broken from its number.
 MINUS = "\N{MINUS SIGN}"
 
 _NUMBER = re.compile(r"-?[0-9]{1,60}(?:\.[0-9]{1,100})?(?:[eE][+-]?[0-9]{1,2})?")
 _ZERO = Decimal(0)
+# Enough for products of amounts too.
+_PRODUCTS = Context(prec=600)
 # An amount beyond these is garbage, and writing it out would fill the log, or the page.
 _MOST_DIGITS, _MOST_PLACES = 40, 100
 # Beyond this, JSON numbers are not exact everywhere.
@@ -65,7 +67,7 @@ def scaled(
     """Multiply by a fraction and round half to even; ``None`` if a part is unknown, or the result no sane amount."""
     if amount is None or numerator is None or not denominator:
         return None
-    with localcontext(EXACT):
+    with localcontext(_PRODUCTS):
         return sane_or_none((amount * numerator / denominator).quantize(Decimal(1).scaleb(-places)))
 
 
