@@ -24,6 +24,7 @@ from airflow_provider_3commas.simulator.amounts import text
 from airflow_provider_3commas.simulator.faults import Fault
 from airflow_provider_3commas.simulator.http_reply import encode
 from airflow_provider_3commas.simulator.rate_limit import RateLimiter
+from airflow_provider_3commas.simulator.records import convert
 from airflow_provider_3commas.simulator.request_log import RequestFilter
 from airflow_provider_3commas.simulator.scenarios import KeySpec, RateLimitSpec, Settings
 
@@ -182,7 +183,7 @@ class Control:
         account_id = int(request.path_params["account_id"])
         try:
             self._simulation.change_account(account_id, await _body(request, dict[str, Any]))
-        except (msgspec.ValidationError, ValueError) as err:  # before 0.20, not one and the same
+        except ValueError as err:
             raise ControlError(400, str(err)) from err
         return _shown_account(self._simulation, self._account(request))
 
@@ -204,7 +205,7 @@ class Control:
         spec = await _body(request, SignalSpec)
         try:
             self._simulation.signal(account, spec)
-        except (msgspec.ValidationError, ValueError) as err:
+        except ValueError as err:
             raise ControlError(400, str(err)) from err
         return _shown_account(self._simulation, account)
 
@@ -345,8 +346,8 @@ async def _body(request: Request, kind: Any) -> Any:
 
 def _convert(document: Any, kind: Any, *, strict: bool = True) -> Any:
     try:
-        return msgspec.convert(document, kind, strict=strict)
-    except msgspec.ValidationError as err:
+        return convert(document, kind, strict=strict)
+    except ValueError as err:
         raise ControlError(400, str(err)) from err
 
 

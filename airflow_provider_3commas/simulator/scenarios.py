@@ -19,7 +19,15 @@ from airflow_provider_3commas.simulator.account_specs import AccountSpec, FleetS
 from airflow_provider_3commas.simulator.amounts import ZERO, coin
 from airflow_provider_3commas.simulator.chance import LatencySpec  # noqa: TC001 - msgspec reads it
 from airflow_provider_3commas.simulator.faults import Fault  # noqa: TC001 - msgspec reads it
-from airflow_provider_3commas.simulator.records import SUBSCRIPTION_REQUIRED, Access, Count, Positive, Seconds, Strict
+from airflow_provider_3commas.simulator.records import (
+    SUBSCRIPTION_REQUIRED,
+    Access,
+    Count,
+    Positive,
+    Seconds,
+    Strict,
+    convert,
+)
 
 Permission = Literal[
     "ACCOUNTS_READ",
@@ -285,8 +293,8 @@ def load(source: str | dict[str, Any]) -> Scenario:
     label = source if isinstance(source, str) else "the scenario"
     document = _resolve(source, seen=())
     try:
-        scenario = msgspec.convert(document, Scenario)
-    except msgspec.ValidationError as err:
+        scenario = convert(document, Scenario)
+    except ValueError as err:
         raise ScenarioError(f"{label}: {err}") from err
     _check(scenario, label)
     return scenario

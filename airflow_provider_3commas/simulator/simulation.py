@@ -17,6 +17,7 @@ from airflow_provider_3commas.simulator.faults import Faults
 from airflow_provider_3commas.simulator.market_clock import MarketClock
 from airflow_provider_3commas.simulator.prices import Prices
 from airflow_provider_3commas.simulator.rate_limit import RateLimiter
+from airflow_provider_3commas.simulator.records import convert
 from airflow_provider_3commas.simulator.request_log import RequestLog
 from airflow_provider_3commas.simulator.scenarios import Scenario, ScenarioError
 from airflow_provider_3commas.simulator.trading_entities import ENTITY_NAMES
@@ -96,20 +97,20 @@ class Simulation:
         """Change fields of an account, or open a new one; holdings are merged, null removes one."""
         account = self.accounts.get(account_id)
         if account is None:
-            spec = msgspec.convert({**change, "id": account_id}, AccountSpec)
+            spec = convert({**change, "id": account_id}, AccountSpec)
             self._check_priced([*spec.holdings, *([spec.signal.currency] if spec.signal else [])])
             self._open(spec)
             return
         account.settle(self.clock.now())
         rest = dict(change)
-        holdings = msgspec.convert(rest.pop("holdings", {}), dict[str, Decimal | Position | None])
+        holdings = convert(rest.pop("holdings", {}), dict[str, Decimal | Position | None])
         positions = {code: None if holding is None else as_position(holding) for code, holding in holdings.items()}
         counts = {name: rest.pop(name) for name in ENTITY_NAMES if name in rest}
         unknown = rest.keys() - _FLAGS
         if unknown:
             raise ValueError(f"unknown field {', '.join(sorted(unknown))}")
         self._check_priced(holdings)
-        spec = msgspec.convert({**msgspec.to_builtins(account.spec), **rest, **counts}, AccountSpec)
+        spec = convert({**msgspec.to_builtins(account.spec), **rest, **counts}, AccountSpec)
         if spec.signal:
             self._check_priced([spec.signal.currency])
         account.spec = spec
