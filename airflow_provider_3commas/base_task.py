@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 
 class BaseTask:
@@ -25,6 +25,13 @@ class BaseTask:
             setups=setups, on_failure_fail_dagrun=on_failure_fail_dagrun
         )
 
+    #: Values of parameters that need no check when the DAG is parsed; made by ``unchecked``.
+    _DEFAULTS: ClassVar[dict[str, Any]]
+
+    def _needs_check(self) -> bool:
+        """Return whether a parameter has to be checked when the DAG is parsed: defaults and templates do not."""
+        return any(_is_to_be_checked(getattr(self, name), default) for name, default in self._DEFAULTS.items())
+
     def _use_default_retry_policy(self) -> None:
         # Not a class attribute: Airflow's base class sets that back to None.
         if getattr(self, "retry_policy", None) is None:
@@ -43,8 +50,13 @@ def silent_teardown(task: Any) -> str | None:
     )
 
 
-def needs_check(value: Any, default: Any) -> bool:
-    """Return whether a parameter has to be checked when the DAG is parsed: defaults and templates do not."""
+def unchecked(init: Any, *others: str, **more: Any) -> dict[str, Any]:
+    """Return an ``__init__``'s defaults but for ``others``, and ``more``; account ids always need a check."""
+    defaults = {name: default for name, default in init.__kwdefaults__.items() if name not in others}
+    return {**defaults, **more, "account_id": ...}
+
+
+def _is_to_be_checked(value: Any, default: Any) -> bool:
     if isinstance(value, str) and "{{" in value:
         return False
     # With the type: to a reader, True is not 1.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from airflow.sdk import BaseOperator
 
-from airflow_provider_3commas.base_task import BaseTask, needs_check
+from airflow_provider_3commas.base_task import BaseTask, unchecked
 from airflow_provider_3commas.links.account import ThreeCommasLiquidationLink
 
 if TYPE_CHECKING:
@@ -71,12 +71,7 @@ class _SellAllOperator(BaseTask, BaseOperator):
         self._check_literals()
         self._use_default_retry_policy()
 
-    #: Values that need no check when the DAG is parsed; an account id always does.
-    _DEFAULTS: ClassVar[dict[str, Any]] = {
-        "account_id": ...,
-        "execution_timeout": None,
-        **{name: default for name, default in (__init__.__kwdefaults__ or {}).items() if name != "threecommas_conn_id"},
-    }
+    _DEFAULTS: ClassVar[dict[str, Any]] = unchecked(__init__, "threecommas_conn_id", execution_timeout=None)
 
     @cached_property
     def hook(self) -> ThreeCommasHook:
@@ -126,7 +121,7 @@ class _SellAllOperator(BaseTask, BaseOperator):
 
     def _check_literals(self) -> None:
         """Refuse wrong values before any run; what is templated has to wait for ``execute``."""
-        if any(needs_check(getattr(self, name), default) for name, default in self._DEFAULTS.items()):
+        if self._needs_check():
             # Light, but DAG files are parsed again and again.
             from airflow_provider_3commas.operators.sale_checks import check_literals
 

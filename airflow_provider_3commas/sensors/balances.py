@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 from airflow.providers.common.compat.sdk import conf
 from airflow.sdk import BaseSensorOperator, PokeReturnValue
 
-from airflow_provider_3commas.base_task import BaseTask, needs_check, silent_teardown
+from airflow_provider_3commas.base_task import BaseTask, silent_teardown, unchecked
 from airflow_provider_3commas.links.account import ThreeCommasLiquidationLink
 
 if TYPE_CHECKING:
@@ -119,15 +119,7 @@ class BalancesSettledSensor(BaseTask, BaseSensorOperator):
         self._check_literals()
         self._use_default_retry_policy()
 
-    # What needs no check when the DAG is parsed.
-    _DEFAULTS: ClassVar[dict[str, Any]] = {
-        "account_id": ...,
-        **{
-            name: default
-            for name, default in (__init__.__kwdefaults__ or {}).items()
-            if name not in ("threecommas_conn_id", "deferrable")
-        },
-    }
+    _DEFAULTS: ClassVar[dict[str, Any]] = unchecked(__init__, "threecommas_conn_id", "deferrable")
 
     @cached_property
     def hook(self) -> ThreeCommasHook:
@@ -229,11 +221,11 @@ class BalancesSettledSensor(BaseTask, BaseSensorOperator):
             if getattr(self, name):
                 raise ValueError(f"{name} would hide a liquidation that failed; failed reads: see max_failures.")
         are_switches = isinstance(self.deferrable, bool) and isinstance(self.soft_fail, bool)
-        if not are_switches or any(needs_check(getattr(self, name), value) for name, value in self._DEFAULTS.items()):
+        if not are_switches or self._needs_check():
             # What checks is light, but DAG files are parsed again and again.
             from airflow_provider_3commas.sensors.wait_checks import check_literals
 
-            check_literals(self, self.template_fields)
+            check_literals(self)
 
     def _finish_dry_run(self, context: Context, run: SensorRun, decision: Decision) -> dict[str, Any]:
         """Return what one poll has shown: nothing was sold, so nothing will settle."""

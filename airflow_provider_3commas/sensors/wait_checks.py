@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from airflow_provider_3commas.api.account_ids import parse_account_id
 from airflow_provider_3commas.parameters import is_literal, parse_bool, parse_switch
 from airflow_provider_3commas.settlement.criteria import Criteria
 
-if TYPE_CHECKING:
-    from collections.abc import Collection
 
-
-def check_literals(sensor: Any, templated: Collection[str]) -> None:
+def check_literals(sensor: Any) -> None:
     """Check what does not have to be rendered first; each parameter is an attribute of the same name."""
     for name in ("deferrable", "soft_fail"):
         parse_switch(getattr(sensor, name), name)
@@ -21,4 +18,6 @@ def check_literals(sensor: Any, templated: Collection[str]) -> None:
     if is_literal(sensor.dry_run):
         parse_bool(sensor.dry_run, "dry_run")
     written = {name: getattr(sensor, name) for name in Criteria.__struct_fields__}
-    Criteria.parse(**{name: value for name, value in written.items() if name not in templated or is_literal(value)})
+    Criteria.parse(
+        **{name: value for name, value in written.items() if name not in sensor.template_fields or is_literal(value)}
+    )

@@ -10,6 +10,7 @@ import msgspec
 
 from airflow_provider_3commas.api.errors import ConfigurationError
 from airflow_provider_3commas.dust import DUST_BTC
+from airflow_provider_3commas.holdings import VIEW_TOLERANCE
 from airflow_provider_3commas.parameters import (
     parse_currencies,
     parse_decimal,
@@ -61,7 +62,7 @@ class Criteria(msgspec.Struct, frozen=True, kw_only=True):
     require_no_entities: Annotated[bool, _Criterion(parse_switch)] = True
     max_failures: Annotated[int, _Criterion(parse_whole, 0, 1_000_000, "failed reads")] = 10
     # BTC itself is worth the same in both replies, so it has none.
-    view_tolerance: Annotated[Decimal, _Criterion(parse_decimal, 0, 1, "as a share, e.g. '0.01'")] = Decimal("0.01")
+    view_tolerance: Annotated[Decimal, _Criterion(parse_decimal, 0, 1, "as a share, e.g. '0.01'")] = VIEW_TOLERANCE
 
     def __post_init__(self) -> None:
         if self.target not in TARGETS:
