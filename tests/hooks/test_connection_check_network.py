@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import datetime
-import ipaddress
 import socket
 import time
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 
 from airflow_provider_3commas.hooks import connection_check
 from airflow_provider_3commas.hooks.connection_check import diagnose
 from airflow_provider_3commas.simulator import Simulator
+from tests.certificates import certificate_files
 from tests.hooks.checking import connection
 
 pytestmark = pytest.mark.usefixtures("own_budget")
@@ -112,24 +106,3 @@ class TestNetwork:
         with Simulator(tls_cert=certificate, tls_key=key) as simulator:
             ok, message = diagnose(connection(simulator))
         assert ok, message
-
-
-def certificate_files(folder, *, days=(-1, 1), address="127.0.0.1"):
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now + datetime.timedelta(days=days[0]))
-        .not_valid_after(now + datetime.timedelta(days=days[1]))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    files = folder / "cert.pem", folder / "key.pem"
-    files[0].write_bytes(certificate.public_bytes(Encoding.PEM))
-    files[1].write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    return files

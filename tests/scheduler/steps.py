@@ -107,3 +107,18 @@ def is_gone(pid: int) -> bool:
         return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True
+
+
+def assert_sold_once(case_run: CaseRun, *, tries: int = 2) -> None:
+    """Assert that the run has succeeded with one sell, after so many tries, and knows what the case says it knows."""
+    parameters, liquidation, account = (
+        case_run.case.parameters,
+        case_run.xcom("liquidation"),
+        case_run.xcom("return_value"),
+    )
+    assert case_run.state() == "success", case_run.explain()
+    assert len(case_run.sells()) == 1, case_run.explain()
+    assert len(case_run.posts()) == parameters["posts"], case_run.explain()
+    assert liquidation["outcome"] == parameters["outcome"], case_run.explain()
+    assert account["id"] == case_run.account.id, case_run.explain()
+    assert len(case_run.tries()) == tries, case_run.explain()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.scheduler.cases import ANY, Case, CaseRun
+from tests.scheduler.steps import assert_sold_once
 
 pytestmark = pytest.mark.scheduler
 
@@ -71,17 +72,7 @@ CASES = [
 
 @pytest.mark.parametrize("case_run", CASES, ids=lambda case: case.name, indirect=True)
 def test_cleared_it_does_not_sell_again(case_run: CaseRun) -> None:
-    parameters, liquidation, account = (
-        case_run.case.parameters,
-        case_run.xcom("liquidation"),
-        case_run.xcom("return_value"),
-    )
-    assert case_run.state() == "success", case_run.explain()
-    assert len(case_run.sells()) == 1, case_run.explain()
-    assert len(case_run.posts()) == parameters["posts"], case_run.explain()
-    assert liquidation["outcome"] == parameters["outcome"], case_run.explain()
-    assert account["id"] == case_run.account.id, case_run.explain()
-    assert len(case_run.tries()) == 2, case_run.explain()
+    assert_sold_once(case_run)
 
 
 @pytest.mark.parametrize(

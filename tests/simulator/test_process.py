@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import datetime
 import json
 import os
 import signal
@@ -13,13 +12,9 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 
 from airflow_provider_3commas.simulator import Simulator, SimulatorError
+from tests.certificates import certificate_files
 
 COMMAND = [sys.executable, "-m", "airflow_provider_3commas.simulator"]
 
@@ -116,36 +111,13 @@ def _runs(pid: int) -> bool:
 
 
 def test_https(tmp_path):
-    certificate, key = _self_signed(tmp_path)
+    certificate, key = certificate_files(tmp_path)
     with Simulator(tls_cert=certificate, tls_key=key) as simulator:
         assert simulator.url.startswith("https://")
         assert simulator.state()["scenario"] == "calm"
         trusting = ssl.create_default_context(cafile=certificate)
         with urllib.request.urlopen(f"{simulator.url}/public/api/ver1/ping", context=trusting) as reply:
             assert json.load(reply) == {"pong": "pong"}
-
-
-def _self_signed(folder):
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.datetime.now(datetime.UTC)
-    import ipaddress
-
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    files = folder / "cert.pem", folder / "key.pem"
-    files[0].write_bytes(certificate.public_bytes(Encoding.PEM))
-    files[1].write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    return files
 
 
 def test_helper_tells_why_it_did_not_start():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from datetime import datetime, timedelta
+from typing import Any
 
 from airflow.sdk import DAG
 
@@ -15,48 +16,25 @@ DAILY = NOW - timedelta(hours=6)
 WEEKLY = NOW - timedelta(days=3)
 # The last tick of this one has passed a moment ago.
 RECENT = NOW - timedelta(minutes=2)
+MONTH = timedelta(days=30)
+PAST = os.environ["TEST_PAST_ACCOUNT"]
 
-with DAG(
-    "backfilled",
-    schedule=f"30 {DAILY.hour} * * *",
-    start_date=NOW - timedelta(days=30),
-    catchup=False,
-    is_paused_upon_creation=True,
-):
-    SellAllToBtcOperator(
-        task_id="liquidate",
-        account_id=os.environ["TEST_PAST_ACCOUNT"],
-        retries=2,
-        retry_delay=timedelta(seconds=1),
-    )
 
-with DAG(
-    "unpaused_late",
-    schedule=f"{WEEKLY.minute} {WEEKLY.hour} * * {WEEKLY.isoweekday() % 7}",
-    start_date=NOW - timedelta(days=30),
-    catchup=False,
-    is_paused_upon_creation=True,
-):
-    SellAllToBtcOperator(
-        task_id="liquidate",
-        account_id=os.environ["TEST_PAST_ACCOUNT"],
-        retries=2,
-        retry_delay=timedelta(seconds=1),
-    )
+def made(dag_id: str, schedule: str, start: timedelta, **options: Any) -> DAG:
+    """Return a DAG that is paused, and so has missed its runs."""
+    return DAG(dag_id, schedule=schedule, start_date=NOW - start, is_paused_upon_creation=True, **options)
+
+
+with made("backfilled", f"30 {DAILY.hour} * * *", MONTH, catchup=False):
+    SellAllToBtcOperator(task_id="liquidate", account_id=PAST, retries=2, retry_delay=timedelta(seconds=1))
+
+with made("unpaused_late", f"{WEEKLY.minute} {WEEKLY.hour} * * {WEEKLY.isoweekday() % 7}", MONTH, catchup=False):
+    SellAllToBtcOperator(task_id="liquidate", account_id=PAST, retries=2, retry_delay=timedelta(seconds=1))
 
 with DAG("paused", schedule=None, is_paused_upon_creation=True):
-    SellAllToBtcOperator(
-        task_id="liquidate", account_id=os.environ["TEST_PAST_ACCOUNT"], max_lateness=timedelta(seconds=5)
-    )
+    SellAllToBtcOperator(task_id="liquidate", account_id=PAST, max_lateness=timedelta(seconds=5))
 
-with DAG(
-    "every_minute",
-    schedule="* * * * *",
-    start_date=NOW - timedelta(minutes=5),
-    catchup=True,
-    max_active_runs=16,
-    is_paused_upon_creation=True,
-):
+with made("every_minute", "* * * * *", timedelta(minutes=5), catchup=True, max_active_runs=16):
     SellAllToBtcOperator(
         task_id="liquidate",
         account_id=os.environ["TEST_TICKS_ACCOUNT"],
@@ -64,13 +42,7 @@ with DAG(
         reconcile_for=timedelta(seconds=8),
     )
 
-with DAG(
-    "made_anew",
-    schedule=f"{RECENT.minute} {RECENT.hour} * * *",
-    start_date=NOW - timedelta(days=30),
-    catchup=False,
-    is_paused_upon_creation=True,
-):
+with made("made_anew", f"{RECENT.minute} {RECENT.hour} * * *", MONTH, catchup=False):
     SellAllToBtcOperator(
         task_id="liquidate",
         account_id=os.environ["TEST_ANEW_ACCOUNT"],
