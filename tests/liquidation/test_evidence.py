@@ -124,6 +124,17 @@ UNKNOWN = {
         typical(active_bots_count=10),
         [lambda it: it.entities.update(active_bots_count=9)],
     ),
+    "three tenths of what a sale brought have been withdrawn": (
+        Exchange(coins(BTC="0.2", ETH=8), entities=BOTS),
+        [
+            Exchange.sell_all,
+            lambda it: it.coins.update(BTC=(it.coins["BTC"] - Decimal("0.2")) * 7 / 10 + Decimal("0.2")),
+        ],
+    ),
+    "two fifths have been sold, and there are orders for the rest": (
+        Exchange(coins(BTC="0.2", ETH=4, SOL=100), entities=BOTS),
+        [Exchange.stop_everything, lambda it: it.sell("ETH"), lambda it: it.orders.update(SOL=it.coins["SOL"])],
+    ),
     "it died after stopping everything": (typical(**BOTS), [Exchange.stop_everything]),
     "it died after the first coin": (typical(), [lambda it: it.sell("USDT")]),
     "the owner stops the bots": (typical(**BOTS), [lambda it: it.entities.update(dict.fromkeys(BOTS, 0))]),

@@ -44,6 +44,14 @@ class TestLostAnswers:
         assert len(simulator.journal()) - reads_before > 20
         assert (len(simulator.sell_attempts()), len(simulator.sells())) == (2, 1)
 
+    def test_what_a_rate_limit_makes_it_wait_is_not_taken_from_the_time_to_watch(self, simulator, run):
+        lose_answer(simulator, applied=True)
+        headers = {"Retry-After": "300"}
+        simulator.fault("status", path="load_balances", status=429, headers=headers, times=12)
+        run.attempt()
+        assert run.outcome == "reconciled"
+        assert len(simulator.sells()) == 1
+
     @pytest.mark.parametrize("applied", [True, False])
     def test_without_a_baseline_an_unknown_outcome_is_never_repeated(self, simulator, applied):
         run = TaskRun(simulator, preflight=False)

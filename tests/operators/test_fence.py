@@ -119,6 +119,14 @@ class TestTheBaseline:
         assert len(simulator.journal()) == 7, "three reads, three again, the sell"
         assert len(simulator.sells()) == 1
 
+    def test_the_baseline_is_as_old_as_its_first_read(self, simulator, run):
+        simulator.fault("status", path="account_table_data", status=503, times=6)
+        run.attempt()
+        account = f"/accounts/{simulator.account_id}"
+        reads = [request for request in simulator.journal(method="GET") if request["path"].endswith(account)]
+        assert len(reads) == 2, "the balances took a minute, so the Account was read again"
+        assert len(simulator.sells()) == 1
+
     @pytest.mark.parametrize(
         ("change", "says"), [({"name": "Other"}, "is named 'Other'"), ({"is_locked": True}, "has locked it")]
     )
