@@ -198,6 +198,8 @@ class TestGuards:
         with pytest.raises(AirflowFailException, match="is named 'My Binance US', but account_name is 'Main'"):
             run.attempt(account_name="Main")
         assert simulator.sell_attempts() == []
+        with pytest.raises(AirflowFailException, match="account_name is 'my binance us'"):
+            run.attempt(account_name="my binance us")
         run.attempt(account_name="My Binance US")
         assert len(simulator.sells()) == 1
 
