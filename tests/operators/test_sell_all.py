@@ -12,7 +12,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.sdk import AssetAlias
 
 from airflow_provider_3commas import api
-from airflow_provider_3commas.api import transport
+from airflow_provider_3commas.api import connections
 from airflow_provider_3commas.api.errors import LiquidationRefused
 from airflow_provider_3commas.operators.sell_all import SellAllToBtcOperator, SellAllToUsdOperator
 from airflow_provider_3commas.retry_policy import default_retry_policy
@@ -293,7 +293,7 @@ class TestRefusals:
 
     def test_a_sell_that_could_not_leave_may_be_sent_by_a_later_try(self, simulator, run):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(transport._HttpConnection, "connect", _unreachable)
+            patch.setattr(connections._HttpConnection, "connect", _unreachable)
             with pytest.raises(api.ConnectionFailed):
                 run.attempt(preflight=False)
         assert run.phase == "begun"
