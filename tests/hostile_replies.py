@@ -1,6 +1,6 @@
 """Replies that a broken gateway, a captive portal or an enemy in 3Commas' place may send, byte by byte.
 
-``python -m tests.hostile_replies`` plays them to a client in a process each, and prints what became of it.
+``make hostile-replies`` plays them to a client, and prints what becomes of each and what it costs.
 """
 
 from __future__ import annotations

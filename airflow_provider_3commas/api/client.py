@@ -30,6 +30,8 @@ Mode = Literal["real", "paper"]
 DEFAULT_TIMEOUT = 30.0
 #: Accounts a page: the most that the API gives.
 PAGE_SIZE = 100
+#: Bytes of an Account, which is recorded and goes into XCom; those that were seen have five thousand.
+MOST_ACCOUNT_BYTES = 256 * 1024
 
 _logger = logging.getLogger(__name__)
 
@@ -212,6 +214,8 @@ def _decode(reply: Reply, kind: type[Any]) -> Any:
 
 
 def _account(reply: Reply, expected_id: int) -> dict[str, Any]:
+    if len(reply.body) > MOST_ACCOUNT_BYTES:
+        raise reply.unknown(f"{len(reply.body)} bytes, which are no Account")
     account: dict[str, Any] = _decode(reply, dict)
     actual_id = _account_id(reply, account)
     if actual_id != expected_id:
