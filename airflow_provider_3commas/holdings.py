@@ -10,6 +10,7 @@ from decimal import Decimal, localcontext
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_3commas.api.balance_rows import UNKNOWN_CURRENCY
+from airflow_provider_3commas.currency_codes import canonical
 from airflow_provider_3commas.dust import DUST_BTC
 from airflow_provider_3commas.money import EXACT, read_amount, rounded, sane_or_none
 from airflow_provider_3commas.targets import DOLLAR_CURRENCIES
@@ -138,7 +139,7 @@ def sum_rows(rows: Iterable[BalanceRow]) -> dict[str, Holding]:
     holdings: dict[str, Holding] = {}
     with localcontext(EXACT):
         for row in rows:
-            code = row.currency_code.strip().upper() or UNKNOWN_CURRENCY
+            code = canonical(row.currency_code) or UNKNOWN_CURRENCY
             if code not in holdings:
                 holdings[code] = Holding(code)
             holdings[code].add(row)

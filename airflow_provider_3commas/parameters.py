@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any, Literal
@@ -13,8 +12,6 @@ from airflow_provider_3commas.api.errors import ConfigurationError
 PreflightMode = bool | Literal["best_effort"]
 
 BEST_EFFORT: Literal["best_effort"] = "best_effort"
-
-_CURRENCY = re.compile(r"[^\s,{}]{1,40}")
 
 
 def is_literal(value: Any) -> bool:
@@ -56,12 +53,16 @@ def parse_preflight(value: object) -> PreflightMode:
         ) from None
 
 
-def parse_seconds(value: object, name: str, *, longest: timedelta) -> timedelta:
-    """Parse a duration above zero: a ``timedelta``, or seconds, which a template renders to digits."""
-    duration = _duration(value)
-    if duration is None or not timedelta(0) < duration <= longest:
+def parse_seconds(value: object, name: str, *, longest: timedelta, or_none: bool = False) -> timedelta:
+    """Parse a duration above zero: a ``timedelta``, or seconds, which a template renders to digits.
+
+    With ``or_none`` it may be zero too, and ``None`` is that.
+    """
+    duration = timedelta(0) if or_none and value is None else _duration(value)
+    if duration is None or not timedelta(0) <= duration <= longest or not (duration or or_none):
+        least = "from 0" if or_none else "above 0 and"
         raise ConfigurationError(
-            f"{name} must be a timedelta or a number of seconds above 0 and up to {longest.total_seconds():.0f}, got "
+            f"{name} must be a timedelta or a number of seconds {least} up to {longest.total_seconds():.0f}, got "
             f"{value!r}. Nothing was sent."
         )
     return duration
@@ -101,15 +102,3 @@ def parse_whole(value: object, name: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise ConfigurationError(f"{name} must be a whole number, got {value!r}.")
     return value
-
-
-def parse_currencies(value: object, name: str) -> tuple[str, ...]:
-    """Parse currency codes in any case: a list, or text with commas, to which a template renders."""
-    if value is None:
-        return ()
-    codes = value.split(",") if isinstance(value, str) else value
-    if isinstance(codes, (list, tuple, set, frozenset)) and all(isinstance(code, str) for code in codes):
-        found = {code.strip().upper() for code in codes} - {""}
-        if all(_CURRENCY.fullmatch(code) for code in found) and "NONE" not in found:
-            return tuple(sorted(found))
-    raise ConfigurationError(f"{name} must be a list of currency codes such as ['LUNA'], got {value!r}.")
