@@ -8,6 +8,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+from airflow_provider_3commas.currency_codes import matches
 from airflow_provider_3commas.dust import DUST_BTC
 from airflow_provider_3commas.money import difference, plain_or_none, read_amount, scaled, short, total, total_if_known
 from airflow_provider_3commas.report import times
@@ -90,7 +91,8 @@ class _ReportBuilder:
         criteria = as_object(xcoms.wait.get("criteria"))
         #: Codes of the coins that count as the target.
         self.target_codes = frozenset(as_texts(criteria.get("target_currencies"))) or TARGETS[self.target].currencies
-        self.ignored_codes = frozenset(as_texts(criteria.get("ignore_currencies")))
+        #: Codes of coins that were to be left, and patterns for them.
+        self.ignored = tuple(as_texts(criteria.get("ignore_currencies")))
         self.dust_btc = read_amount(criteria.get("dust_btc"))
         self.holdings = as_holdings(xcoms.before.get("holdings"))
         self.residual = as_residual(xcoms.settlement.get("residual"))
@@ -241,7 +243,7 @@ class _ReportBuilder:
             return "left", "What it is worth is not known."
         if value < 0:
             return "left", "It is owed, not held."
-        if item["currency"] in self.ignored_codes:
+        if matches(item["currency"], self.ignored):
             return "ignored", "It may be left whatever it is worth: it is among ignore_currencies."
         if value <= limit:
             return "dust", f"Dust: worth no more than {limit_text}, too little for an order on the exchange."

@@ -2,60 +2,15 @@
 
 from __future__ import annotations
 
-import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowSensorTimeout
 
-from airflow_provider_3commas.api import Credentials
-from airflow_provider_3commas.api.client import ThreeCommasClient
 from airflow_provider_3commas.api.errors import BalancesStalled
-from airflow_provider_3commas.hooks.threecommas import ThreeCommasHook
-from airflow_provider_3commas.settlement import poller
-
-if TYPE_CHECKING:
-    from airflow_provider_3commas.simulator import Simulator
 
 #: When the bot buys, in seconds after the sell-all, and when it sells, in the scenario.
 BUYS, SELLS = 300, 420
-
-
-class SimulatedTimeClient(ThreeCommasClient):
-    """A client whose exchange lives in the test's virtual time."""
-
-    simulator: Simulator
-    passed: float
-
-    def load_balances(self, account_id: int) -> dict[str, Any]:
-        now = time.time()
-        self.simulator.advance(now - self.passed)
-        self.passed = now
-        return super().load_balances(account_id)
-
-    def close(self) -> None:
-        """Stay open for the polls to come."""
-
-
-@pytest.fixture
-def sell(simulate, harness, monkeypatch):
-    """Let hooks and triggers talk to the scenario's account, and sell it, with some changes to it, now."""
-    simulator = simulate("signal-bot", speed=0)
-    client = SimulatedTimeClient(Credentials(simulator.api_key, simulator.secret), base_url=simulator.url)
-    client.simulator, client.passed = simulator, time.time()
-
-    async def connect(conn_id: str) -> ThreeCommasClient:
-        return client
-
-    monkeypatch.setattr(ThreeCommasHook, "get_conn", lambda self: client)
-    monkeypatch.setattr(poller, "connect", connect)
-
-    def sell(**changes: Any) -> None:
-        simulator.change_account(**changes)
-        client.sell_all(simulator.account_id, "BTC")
-
-    yield sell
-    ThreeCommasClient.close(client)
 
 
 def bought(history: list[list[Any]]) -> list[float]:
@@ -65,14 +20,14 @@ def bought(history: list[list[Any]]) -> list[float]:
 
 
 def test_reads_alone_settle_before_it_buys(harness, sell):
-    sell()
+    sell("signal-bot")
     result = harness.run()
     assert result["waited_seconds"] < BUYS
     assert not bought(harness.ti.xcoms["settlement_history"])
 
 
 def test_it_is_noticed_and_the_account_has_to_be_settled_for_as_long_again(harness, sell):
-    sell()
+    sell("signal-bot")
     result = harness.run(stable_for=BUYS + 60)
     assert result["waited_seconds"] >= SELLS + BUYS + 60
     assert bought(harness.ti.xcoms["settlement_history"])
@@ -80,12 +35,12 @@ def test_it_is_noticed_and_the_account_has_to_be_settled_for_as_long_again(harne
 
 
 def test_bot_that_holds_what_it_has_bought_is_a_failure_that_names_it(harness, sell):
-    sell(signal={"after_seconds": BUYS, "open_seconds": None, "currency": "SOL", "fraction": "0.3"})
+    sell("signal-bot", signal={"after_seconds": BUYS, "open_seconds": None, "currency": "SOL", "fraction": "0.3"})
     with pytest.raises(BalancesStalled, match=r"SOL .*running: 1 smart trade.*had been settled for .*Signal Bots"):
         harness.run(stable_for=1200, timeout=7200)
 
 
 def test_timeout_says_for_how_long_it_was_settled(harness, sell):
-    sell(signal_bots=0)
+    sell("signal-bot", signal_bots=0)
     with pytest.raises(AirflowSensorTimeout, match=r"2 of 2 times in a row, for 7 min .* of 8 min 20 s"):
         harness.run(stable_for=500, timeout=510)
