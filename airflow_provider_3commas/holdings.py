@@ -233,6 +233,12 @@ def unknown_key_state(account: Mapping[str, Any]) -> str | None:
     return str(state)[:40]
 
 
+def may_be_rebalanced(account: Mapping[str, Any]) -> bool | None:
+    """Return whether 3Commas may rebalance an account, that is buy again after a sale; ``None`` if it does not say."""
+    flag = account.get("autobalance_enabled")
+    return flag if isinstance(flag, bool) else None
+
+
 def describe_unknown(held: Holding) -> str:
     """Describe what is not known of a holding: what is missing is not zero."""
     return f"{held.currency} without {' and '.join(sorted(set(held.unknown)))}"

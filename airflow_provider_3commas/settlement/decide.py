@@ -224,12 +224,10 @@ class _Evaluation(NamedTuple):
     def _waiting(self, progress: Progress, running: list[str], status: Status = Status.WAITING) -> Decision:
         left = self._left(progress, running)
         seen = left or f"seen settled {_how_stable(self.criteria, progress)}"
-        return self._decision(
-            status, _replace(progress, left=left or progress.left), f"has not settled yet: {seen}."
-        )
+        return self._decision(status, _replace(progress, left=left or progress.left), f"has not settled yet: {seen}.")
 
     def _left(self, progress: Progress, running: list[str]) -> str:
-        """Say what stands between the account and being settled, and whether it was settled before; empty if nothing."""
+        """Say what stands between the account and being settled, and if it had been; empty if nothing does."""
         left = "; ".join([*self.assessment.blockers, *running])
         if not left or not progress.settled_for:
             return left

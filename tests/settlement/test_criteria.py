@@ -86,7 +86,9 @@ class TestCriteria:
         for fits in (Criteria.parse(), Criteria.parse(stable_for=599)):
             fits.check_timeout(600)
         for longer in (600, 7200):
-            with pytest.raises(ConfigurationError, match=r"stable_for \(.*\) has to be shorter than timeout \(10 min\)"):
+            with pytest.raises(
+                ConfigurationError, match=r"stable_for \(.*\) has to be shorter than timeout \(10 min\)"
+            ):
                 Criteria.parse(stable_for=longer).check_timeout(600)
 
     def test_survives_json(self):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 
 import msgspec
@@ -131,7 +132,9 @@ class TestMessages:
     def test_waiting_says_for_how_long_of_how_long(self):
         progress = play(TEN_MINUTES, *every_minute(FLAT, 0, 180))
         message = decide(TEN_MINUTES, progress, FLAT, START + 240).message
-        assert "has not settled yet: seen settled 2 of 2 times in a row, for 4 min of 10 min without a break." in message
+        assert (
+            "has not settled yet: seen settled 2 of 2 times in a row, for 4 min of 10 min without a break." in message
+        )
 
     def test_timeout_says_for_how_long_of_how_long(self):
         progress = play(TEN_MINUTES, (0, BOUGHT), *every_minute(FLAT, 60, 300))
@@ -168,7 +171,7 @@ def test_settles_only_after_that_long_of_settled_reads_that_are_not_far_apart(po
             streak = [*(streak if same else []), at] if settled else []
         progress = decision.progress
         if decision.status is Status.SETTLED:
-            counted = sum(min(after - before, stable_for / 2) for before, after in zip(streak, streak[1:], strict=False))
+            counted = sum(min(after - before, stable_for / 2) for before, after in itertools.pairwise(streak))
             assert counted >= stable_for - 1e-3
             assert streak[-1] - streak[0] >= stable_for - 1e-3
         if decision.final:
