@@ -11,14 +11,13 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from airflow_provider_3commas.api.errors import ConfigurationError
-
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+#: Patterns among which a coin is looked for at most: what a report reads may come from anywhere, and a page waits.
+MOST_PATTERNS = 200
+
 _MOST_LETTERS = 40
-# What the report reads may come from anywhere, and a page of Airflow's waits for it.
-_MOST_PATTERNS = 200
 _CODE = re.compile(rf"[^\s,{{}}]{{1,{_MOST_LETTERS}}}")
 _WILDCARDS = frozenset("*?")
 
@@ -28,27 +27,19 @@ def canonical(code: str) -> str:
     return code.strip().upper()
 
 
-def parse_codes(value: object, name: str) -> tuple[str, ...]:
-    """Parse currency codes in any case: a list, or text with commas, to which a template renders."""
-    codes = _parse(value, name)
-    patterns = [code for code in codes if _is_pattern(code)]
-    if patterns:
-        raise ConfigurationError(f"{name} takes whole currency codes and no patterns, got {', '.join(patterns)}.")
-    return codes
+def is_code(code: str) -> bool:
+    """Return whether a text in upper case can be a code, or a pattern for codes."""
+    return _CODE.fullmatch(code) is not None and code != "NONE"
 
 
-def parse_patterns(value: object, name: str) -> tuple[str, ...]:
-    """Parse currency codes as ``parse_codes`` does, with ``*`` for any letters and ``?`` for one."""
-    patterns = _parse(value, name)
-    for pattern in patterns:
-        if _WILDCARDS.issuperset(pattern):
-            raise ConfigurationError(
-                f"{name} has {pattern!r}, which names no coin in particular: it would match whatever is left unsold. "
-                "Write what the codes have in common, such as '*.F' or 'LD??*'."
-            )
-    if sum(map(_is_pattern, patterns)) > _MOST_PATTERNS:
-        raise ConfigurationError(f"{name} takes up to {_MOST_PATTERNS} patterns, beside any number of codes.")
-    return patterns
+def is_pattern(code: str) -> bool:
+    """Return whether it has ``*``, which stands for any letters, or ``?``, for exactly one."""
+    return not _WILDCARDS.isdisjoint(code)
+
+
+def names_nothing(pattern: str) -> bool:
+    """Return whether it has nothing but wildcards, so that it would match whatever there is."""
+    return _WILDCARDS.issuperset(pattern)
 
 
 def matches(code: str, patterns: Iterable[str]) -> bool:
@@ -60,22 +51,7 @@ def matches(code: str, patterns: Iterable[str]) -> bool:
 @lru_cache(maxsize=16)
 def _compile(patterns: tuple[str, ...]) -> tuple[frozenset[str], re.Pattern[str] | None]:
     """Return the whole codes, and what matches the patterns among them."""
-    wild = [pattern for pattern in patterns if _is_pattern(pattern) and _CODE.fullmatch(pattern)][:_MOST_PATTERNS]
+    wild = [pattern for pattern in patterns if is_pattern(pattern) and is_code(pattern)][:MOST_PATTERNS]
     # A bracket is no wildcard here.
     expressions = [fnmatch.translate(pattern.replace("[", "[[]")) for pattern in wild]
     return frozenset(patterns), re.compile("|".join(expressions)) if wild else None
-
-
-def _is_pattern(code: str) -> bool:
-    return not _WILDCARDS.isdisjoint(code)
-
-
-def _parse(value: object, name: str) -> tuple[str, ...]:
-    if value is None:
-        return ()
-    codes = value.split(",") if isinstance(value, str) else value
-    if isinstance(codes, (list, tuple, set, frozenset)) and all(isinstance(code, str) for code in codes):
-        found = {canonical(code) for code in codes} - {""}
-        if all(_CODE.fullmatch(code) for code in found) and "NONE" not in found:
-            return tuple(sorted(found))
-    raise ConfigurationError(f"{name} must be a list of currency codes such as ['LUNA'], got {value!r}.")

@@ -7,6 +7,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Literal
 
 from airflow_provider_3commas.api.errors import ConfigurationError
+from airflow_provider_3commas.currency_codes import MOST_PATTERNS, canonical, is_code, is_pattern, names_nothing
 
 #: Whether to read the account before it is sold: ``"best_effort"`` sells without a baseline if it can't be read.
 PreflightMode = bool | Literal["best_effort"]
@@ -102,3 +103,37 @@ def parse_whole(value: object, name: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise ConfigurationError(f"{name} must be a whole number, got {value!r}.")
     return value
+
+
+def parse_currencies(value: object, name: str) -> tuple[str, ...]:
+    """Parse currency codes in any case: a list, or text with commas, to which a template renders."""
+    codes = _codes(value, name)
+    patterns = [code for code in codes if is_pattern(code)]
+    if patterns:
+        raise ConfigurationError(f"{name} takes whole currency codes and no patterns, got {', '.join(patterns)}.")
+    return codes
+
+
+def parse_currency_patterns(value: object, name: str) -> tuple[str, ...]:
+    """Parse currency codes as ``parse_currencies`` does, and patterns for them."""
+    patterns = _codes(value, name)
+    for pattern in patterns:
+        if names_nothing(pattern):
+            raise ConfigurationError(
+                f"{name} has {pattern!r}, which names no coin in particular: it would match whatever is left unsold. "
+                "Write what the codes have in common, such as '*.F' or 'LD??*'."
+            )
+    if sum(map(is_pattern, patterns)) > MOST_PATTERNS:
+        raise ConfigurationError(f"{name} takes up to {MOST_PATTERNS} patterns, beside any number of codes.")
+    return patterns
+
+
+def _codes(value: object, name: str) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    codes = value.split(",") if isinstance(value, str) else value
+    if isinstance(codes, (list, tuple, set, frozenset)) and all(isinstance(code, str) for code in codes):
+        found = {canonical(code) for code in codes} - {""}
+        if all(map(is_code, found)):
+            return tuple(sorted(found))
+    raise ConfigurationError(f"{name} must be a list of currency codes such as ['LUNA'], got {value!r}.")

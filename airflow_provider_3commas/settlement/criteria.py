@@ -9,11 +9,18 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, get_type_hints
 import msgspec
 
 from airflow_provider_3commas.api.errors import ConfigurationError
-from airflow_provider_3commas.currency_codes import matches, parse_codes, parse_patterns
+from airflow_provider_3commas.currency_codes import matches
 from airflow_provider_3commas.dust import DUST_BTC
 from airflow_provider_3commas.holdings import VIEW_TOLERANCE
 from airflow_provider_3commas.in_words import describe_duration
-from airflow_provider_3commas.parameters import parse_decimal, parse_seconds, parse_switch, parse_whole
+from airflow_provider_3commas.parameters import (
+    parse_currencies,
+    parse_currency_patterns,
+    parse_decimal,
+    parse_seconds,
+    parse_switch,
+    parse_whole,
+)
 from airflow_provider_3commas.targets import TARGETS
 
 if TYPE_CHECKING:
@@ -53,10 +60,10 @@ class Criteria(msgspec.Struct, frozen=True, kw_only=True):
 
     target: Annotated[str, _Criterion(_parse_target)] = "BTC"
     #: Empty for the target's own.
-    target_currencies: Annotated[tuple[str, ...], _Criterion(parse_codes)] = ()
+    target_currencies: Annotated[tuple[str, ...], _Criterion(parse_currencies)] = ()
     dust_btc: Annotated[Decimal, _Criterion(parse_decimal, 0, 21_000_000, "BTC")] = DUST_BTC
     #: Codes, and patterns for them.
-    ignore_currencies: Annotated[tuple[str, ...], _Criterion(parse_patterns)] = ()
+    ignore_currencies: Annotated[tuple[str, ...], _Criterion(parse_currency_patterns)] = ()
     stable_reads: Annotated[int, _Criterion(parse_whole, 1, 1000, "reads")] = 2
     #: Seconds; 0 for as long as the reads take.
     stable_for: Annotated[float, _Criterion(_parse_stable, 0, 315_360_000, "seconds")] = 0.0
