@@ -21,6 +21,7 @@ MOST_LINES = 450
 ROOT_MODULES = {
     "__init__.py",
     "base_task.py",
+    "currency_codes.py",
     "dust.py",
     "holdings.py",
     "in_words.py",

@@ -146,7 +146,7 @@ class ThreeCommasClient:
         raise reply.unknown(problem)
 
     def get_active_entities(self, account_id: int | str) -> dict[str, int | None]:
-        """Return how many bots, deals and orders are active; see ``ThreeCommasHook.get_active_entities``."""
+        """Return how much is active, Signal Bots left out; see ``ThreeCommasHook.get_active_entities``."""
         reply = self.transport.send("GET", f"/ver1/accounts/{parse_account_id(account_id)}/active_trading_entities")
         counts = _decode(reply, dict).get("data")
         if not isinstance(counts, dict) or not counts:
@@ -155,6 +155,8 @@ class ThreeCommasClient:
 
     def sell_all_to_btc(self, account_id: int | str, *, dry_run: bool = False) -> dict[str, Any]:
         """Sell everything on the account into BTC and stop every bot, deal and order on it. Can't be undone.
+
+        Signal Bots alone go on, and may buy again.
 
         Sent exactly once. 3Commas has no idempotency key, so after ``OutcomeUnknown`` look at the account first.
 

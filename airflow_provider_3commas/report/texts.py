@@ -126,7 +126,8 @@ def _subtitle(report: dict[str, Any]) -> str:
 def _fleet_subtitle(report: dict[str, Any]) -> str:
     account = report["account"]
     mode = "paper" if account["mode"] == "paper" else ""
-    return _joined(one_line(account["exchange"] or ""), str(account["id"] or ""), mode)
+    autobalance = "autobalance is on" if report["sale"]["autobalance"] else ""
+    return _joined(one_line(account["exchange"] or ""), str(account["id"] or ""), mode, autobalance)
 
 
 def _joined(*parts: str) -> str:
@@ -268,9 +269,19 @@ def _details(report: dict[str, Any]) -> list[list[str]]:
         ["Request id", one_line(sale["request_id"] or "")],
         ["Stopped by the sale" if sale["outcome"] in SOLD else "Running before", stopped],
         ["Settled", _time_or_nothing(settling["settled_at"])],
+        ["Had to stay settled", _stability(settling)],
         ["Dust limit", f"{short(read_amount(dust))} BTC" if dust is not None else ""],
     ]
     return [[name, text] for name, text in details if text]
+
+
+def _stability(settling: dict[str, Any]) -> str:
+    """Return for how long the account had to stay settled; empty where two polls or so were enough."""
+    if not settling["stable_for"]:
+        return ""
+    reads = settling["stable_reads"]
+    polls = f", in {reads} polls in a row or more" if reads else ""
+    return f"for {describe_duration(settling['stable_for'])}{polls}"
 
 
 def _time_or_nothing(at: str | None) -> str:

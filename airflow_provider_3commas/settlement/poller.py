@@ -102,7 +102,7 @@ async def wait_for_account(threecommas_conn_id: str, account_id: int, wait: Wait
         async with asyncio.timeout(max(wait.deadline - time.time(), 0.0) + _GRACE):
             return await wait.outcome
     except TimeoutError:
-        return on_timeout(wait.progress, account_id, wait.timeout)
+        return on_timeout(wait.criteria, wait.progress, account_id, wait.timeout)
     finally:
         poller.leave(wait)
 
@@ -226,7 +226,7 @@ class _AccountPoller:
         wait.finish(decision)
 
     def _expire(self, wait: Wait) -> None:
-        self._finish(wait, on_timeout(wait.progress, self.account_id, wait.timeout))
+        self._finish(wait, on_timeout(wait.criteria, wait.progress, self.account_id, wait.timeout))
 
     async def _run(self) -> None:
         try:
