@@ -284,7 +284,11 @@ def on_no_budget(progress: Progress, account_id: int, seconds: float, now: float
 def on_timeout(criteria: Criteria, progress: Progress, account_id: int, timeout: float) -> Decision:
     """Name what is left when the time, so many seconds, is over."""
     if not progress.reads:
-        left = "it could not be read once" if progress.failures else "there was no request budget to poll it"
+        left = (
+            "it could not be read once"
+            if progress.failures
+            else "no poll of it ended in that time: there was no request budget, or no answer"
+        )
     elif progress.empty_since:
         left = f"the account looked empty on the last poll.{_before_that(progress)}".removesuffix(".")
     elif progress.stable or not progress.left:

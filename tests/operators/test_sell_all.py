@@ -203,6 +203,15 @@ class TestGuards:
         run.attempt(account_name="My Binance US")
         assert len(simulator.sells()) == 1
 
+    def test_a_name_with_what_can_not_be_printed_is_itself_and_no_other(self, simulator, run):
+        name = "Main\N{NO-BREAK SPACE}\N{RIGHT-TO-LEFT OVERRIDE}x\N{ZERO WIDTH SPACE}"
+        simulator.change_account(name=name)
+        for other in ("Main x", "Main\N{NO-BREAK SPACE}x"):
+            with pytest.raises(AirflowFailException, match="account_name is 'Main"):
+                run.attempt(account_name=other)
+        run.attempt(account_name=name)
+        assert len(simulator.sells()) == 1
+
     @pytest.mark.parametrize("dry_run", [True, "True", "true", " TRUE "])
     def test_dry_run_reads_for_real_and_sends_no_sell(self, simulator, run, dry_run):
         account = run.attempt(dry_run=dry_run)
