@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING, Protocol
 
 from airflow_provider_3commas.api.errors import ConfigurationError
+from airflow_provider_3commas.api.redaction import Secret, without_frames
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
@@ -73,15 +74,21 @@ class Credentials:
     """
 
     def __init__(self, api_key: str, secret: str) -> None:
-        self.api_key = _one_word(api_key, "API key (the connection's login)")
+        # From here on, whatever shows a traceback with its values shows stars.
+        api_key, secret = Secret(api_key or ""), Secret(secret or "")
+        self.api_key: Secret
         self.signer: Signer
-        if "-----BEGIN" in (secret or ""):
-            self.signer = RsaSigner(secret)
-        else:
-            self.signer = HmacSigner(_hmac_secret(secret))
+        problem: ConfigurationError | None = None
+        try:
+            self.api_key = Secret(_one_word(api_key, "API key (the connection's login)"))
+            self.signer = RsaSigner(secret) if "-----BEGIN" in secret else HmacSigner(_hmac_secret(secret))
+        except ConfigurationError as error:
+            problem = without_frames(error)
+        if problem is not None:
+            raise problem
 
     def __repr__(self) -> str:
-        return f"Credentials(api_key=***, signer={self.signer!r})"
+        return f"Credentials(api_key=***, signer={getattr(self, 'signer', None)!r})"
 
 
 def normalize_pem(text: str) -> str:

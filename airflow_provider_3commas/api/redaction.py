@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import functools
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+E = TypeVar("E", bound=BaseException)
 
 #: What stands in place of a credential.
 REDACTED = "***"
@@ -33,6 +35,12 @@ class Secret(str):
 
     def __repr__(self) -> str:
         return f"'{REDACTED}'"
+
+
+def without_frames(error: E) -> E:
+    """Return an error without the frames that it came through: a traceback may show their values, the secrets."""
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)
 
 
 def redacted_value(fields: Mapping[str, Any], name: str, value: Any) -> Any:

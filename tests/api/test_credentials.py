@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import subprocess
+import traceback
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -142,3 +143,29 @@ def test_nothing_shows_a_secret(rsa_key):
         shown = repr(Credentials("the-api-key", secret))
         assert "the-api-key" not in shown
         assert secret[40:60] not in shown
+
+
+@pytest.mark.parametrize(
+    ("api_key", "secret"),
+    [
+        ("key-K3Y-key", "s3cr3t with a blank"),
+        ("key-K3Y with a blank", "s3cr3t"),
+        ("key-K3Y", ""),
+        ("key-K3Y", "-----BEGIN PRIVATE KEY----- s3cr3t"),
+        ("key-K3Y", "-----BEGIN PRIVATE KEY----- s3cr3t -----END PRIVATE KEY-----"),
+        ("key-K3Y", "-----BEGIN PUBLIC KEY----- s3cr3t -----END PUBLIC KEY-----"),
+        ("key-K3Y", "-----BEGIN PRIVATE KEY----- ENCRYPTED s3cr3t -----END PRIVATE KEY-----"),
+        ("key-K3Y", "MIIs3cr3t" + "x" * 300),
+    ],
+)
+def test_no_refusal_shows_a_secret_to_what_prints_values(api_key, secret):
+    values = [api_key, secret]
+    with pytest.raises(ConfigurationError) as caught:
+        Credentials(*values)
+    frames = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    # The first is this one, which has them.
+    shown = "".join(traceback.StackSummary.from_list(frames.stack[1:]).format()) + repr(caught.value)
+    assert "Credentials" in shown
+    assert "K3Y" not in shown
+    assert "s3cr3t" not in shown
+    assert caught.value.__context__ is None
