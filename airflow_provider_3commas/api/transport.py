@@ -12,16 +12,17 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from airflow_provider_3commas import __version__
 from airflow_provider_3commas.api import clock
-from airflow_provider_3commas.api.error_mapping import Reply, error_for
+from airflow_provider_3commas.api.error_mapping import Reply, error_for, meaning_of_unknown
 from airflow_provider_3commas.api.errors import (
     ConfigurationError,
     ConnectionFailed,
     OutcomeUnknown,
     ThreeCommasError,
 )
+from airflow_provider_3commas.api.request_rules import METHODS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
     from airflow_provider_3commas.api.credentials import Credentials
 
@@ -74,7 +75,7 @@ class Transport:
         )
         # Every request is a copy of one of these: putting one together from nothing costs more than sending it.
         self._templates = {
-            method: self._session.prepare_request(requests.Request(method, base_url)) for method in ("GET", "POST")
+            method: self._session.prepare_request(requests.Request(method, base_url)) for method in METHODS
         }
 
     def close(self) -> None:
@@ -85,7 +86,7 @@ class Transport:
         self,
         method: str,
         path: str,
-        params: dict[str, str] | None = None,
+        params: Mapping[str, str] | Sequence[tuple[str, str]] | None = None,
         *,
         writes: bool = False,
         before_sending: Callable[[], None] | None = None,
@@ -120,7 +121,9 @@ class Transport:
             self._gate.report(problem)
         raise problem
 
-    def _signed(self, method: str, path: str, params: dict[str, str] | None) -> requests.PreparedRequest:
+    def _signed(
+        self, method: str, path: str, params: Mapping[str, str] | Sequence[tuple[str, str]] | None
+    ) -> requests.PreparedRequest:
         """Return a request whose signature is that of the path and query which are sent, after all encoding."""
         request = self._templates[method].copy()
         request.prepare_url(f"{self._base_url}{_PREFIX}{path}", params)
@@ -136,13 +139,8 @@ class Transport:
                 method=method,
                 path=path,
             )
-        meaning = (
-            "Whether the sell was carried out is unknown; look at the account before selling again."
-            if writes
-            else "The read can be repeated."
-        )
         return OutcomeUnknown(
-            f"{method} {path} was sent, and no complete reply came ({what}). {meaning}",
+            f"{method} {path} was sent, and no complete reply came ({what}). {meaning_of_unknown(path, writes=writes)}",
             method=method,
             path=path,
         )
