@@ -7,8 +7,10 @@ from decimal import Decimal
 import msgspec
 from msgspec.structs import astuple
 
+from airflow_provider_3commas.api.exact_values import Row
 
-class BalanceRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+
+class BalanceRow(Row, frozen=True, kw_only=True, gc=False):
     """One row of ``account_table_data``: what an account holds of a coin.
 
     Amounts are documented as strings and seen as JSON numbers too, in exponent form as well; both become the exact
