@@ -16,7 +16,7 @@ PYTEST_ARGS ?=
 PORT := 8080
 BENCHMARKS := imports dag_parsing signed_reads rsa_signing before_the_sell deferred_waits polling_under_errors whole_run
 
-.PHONY: help demo ui test test-fast test-ui test-oldest bench lint format build setup clean
+.PHONY: help demo ui test test-fast test-ui test-oldest bench hostile-replies lint format build setup clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ test-oldest: $(OLDEST)/.ready ## run the tests with the oldest supported Airflow
 
 bench: $(BENCH)/.bench-ready ## measure speed and weight beside other packages (under 10 minutes)
 	@for each in $(BENCHMARKS); do $(BENCH)/bin/python -W ignore benchmarks/$$each.py || exit 1; echo; done
+
+hostile-replies: $(VENV)/.ready ## play hostile replies to a client, and print what each costs (two minutes)
+	@$(BIN)/python benchmarks/dev/hostile_replies.py
 
 lint: $(VENV)/.ready ## ruff, mypy and the layers' import rules
 	$(BIN)/ruff check

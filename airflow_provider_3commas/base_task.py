@@ -34,7 +34,25 @@ class PatientTask:
             raise
 
 
-class BaseTask(PatientTask):
+class MappedTextIsData:
+    """Mixin for Airflow's operators: render nothing that another task has handed over in a list to be mapped.
+
+    Airflow renders the texts of such a list (``expand_kwargs``) as templates, so that whoever may name an account in
+    3Commas could write one.
+    """
+
+    def _do_render_template_fields(
+        self, parent: Any, template_fields: Any, context: Any, jinja_env: Any, seen_oids: Any
+    ) -> None:
+        if parent is self:
+            handed_over = _handed_over(context["dag"].task_dict.get(self.task_id), context["ti"].map_index)
+            template_fields = [name for name in template_fields if name not in handed_over]
+        super()._do_render_template_fields(  # type: ignore[misc]  # of Airflow's operators
+            parent, template_fields, context, jinja_env, seen_oids
+        )
+
+
+class BaseTask(MappedTextIsData, PatientTask):
     """Mixin for what liquidates, or waits for that: fail loudly, also in a teardown."""
 
     def as_teardown(self, *, setups: Any = None, on_failure_fail_dagrun: bool | None = None) -> Any:
@@ -60,6 +78,19 @@ class BaseTask(PatientTask):
     def _needs_check(self) -> bool:
         """Return whether a parameter has to be checked when the DAG is parsed: defaults and templates do not."""
         return any(_is_to_be_checked(getattr(self, name), default) for name, default in self._DEFAULTS.items())
+
+
+def _handed_over(task: Any, map_index: int) -> frozenset[str]:
+    """Return the template fields of a mapped task that are not written in the DAG file but come from another task."""
+    expand_input = getattr(task, "expand_input", None)
+    if expand_input is None or map_index < 0:
+        return frozenset()
+    value = expand_input.value
+    written = value[map_index] if isinstance(value, (list, tuple)) else value
+    # A dict of lists is fine: there, Airflow tells what it has resolved from what is written.
+    if isinstance(written, dict):
+        return frozenset()
+    return frozenset(task.template_fields) - frozenset(task.partial_kwargs)
 
 
 def silent_teardown(task: Any) -> str | None:

@@ -10,6 +10,7 @@ from decimal import Decimal, localcontext
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from airflow_provider_3commas.api.balance_rows import UNKNOWN_CURRENCY
+from airflow_provider_3commas.currency_codes import canonical
 from airflow_provider_3commas.dust import DUST_BTC
 from airflow_provider_3commas.money import EXACT, read_amount, rounded, sane_or_none
 from airflow_provider_3commas.targets import DOLLAR_CURRENCIES
@@ -138,7 +139,7 @@ def sum_rows(rows: Iterable[BalanceRow]) -> dict[str, Holding]:
     holdings: dict[str, Holding] = {}
     with localcontext(EXACT):
         for row in rows:
-            code = row.currency_code.strip().upper() or UNKNOWN_CURRENCY
+            code = canonical(row.currency_code) or UNKNOWN_CURRENCY
             if code not in holdings:
                 holdings[code] = Holding(code)
             holdings[code].add(row)
@@ -230,6 +231,12 @@ def unknown_key_state(account: Mapping[str, Any]) -> str | None:
     if state in (None, "ok") or account_problem(account) is not None:
         return None
     return str(state)[:40]
+
+
+def may_be_rebalanced(account: Mapping[str, Any]) -> bool | None:
+    """Return whether 3Commas may rebalance an account, that is buy again after a sale; ``None`` if it does not say."""
+    flag = account.get("autobalance_enabled")
+    return flag if isinstance(flag, bool) else None
 
 
 def describe_unknown(held: Holding) -> str:

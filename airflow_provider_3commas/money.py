@@ -18,8 +18,8 @@ _NUMBER = re.compile(r"-?[0-9]{1,60}(?:\.[0-9]{1,100})?(?:[eE][+-]?[0-9]{1,2})?"
 _ZERO = Decimal(0)
 # Enough for products of amounts too.
 _PRODUCTS = Context(prec=600)
-# An amount beyond these is garbage, and writing it out would fill the log, or the page.
-_MOST_DIGITS, _MOST_PLACES = 40, 100
+#: An amount beyond these is garbage, and writing it out would fill the log, or the page.
+MOST_DIGITS, MOST_PLACES = 40, 100
 # Beyond this, JSON numbers are not exact everywhere.
 _LARGEST_INT = 2**53
 
@@ -30,7 +30,7 @@ def sane_or_none(value: Decimal | None) -> Decimal | None:
         return None
     if not value:
         return _ZERO
-    return value if -_MOST_PLACES <= value.adjusted() < _MOST_DIGITS else None
+    return value if -MOST_PLACES <= value.adjusted() < MOST_DIGITS else None
 
 
 def read_amount(value: Any) -> Decimal | None:

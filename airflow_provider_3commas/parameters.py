@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from datetime import timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any, Literal
 
 from airflow_provider_3commas.api.errors import ConfigurationError
+from airflow_provider_3commas.currency_codes import MOST_PATTERNS, canonical, is_code, is_pattern, names_nothing
 
 #: Whether to read the account before it is sold: ``"best_effort"`` sells without a baseline if it can't be read.
 PreflightMode = bool | Literal["best_effort"]
 
 BEST_EFFORT: Literal["best_effort"] = "best_effort"
-
-_CURRENCY = re.compile(r"[^\s,{}]{1,40}")
 
 
 def is_literal(value: Any) -> bool:
@@ -56,12 +54,16 @@ def parse_preflight(value: object) -> PreflightMode:
         ) from None
 
 
-def parse_seconds(value: object, name: str, *, longest: timedelta) -> timedelta:
-    """Parse a duration above zero: a ``timedelta``, or seconds, which a template renders to digits."""
-    duration = _duration(value)
-    if duration is None or not timedelta(0) < duration <= longest:
+def parse_seconds(value: object, name: str, *, longest: timedelta, or_none: bool = False) -> timedelta:
+    """Parse a duration above zero: a ``timedelta``, or seconds, which a template renders to digits.
+
+    With ``or_none`` it may be zero too, and ``None`` is that.
+    """
+    duration = timedelta(0) if or_none and value is None else _duration(value)
+    if duration is None or not timedelta(0) <= duration <= longest or not (duration or or_none):
+        least = "from 0" if or_none else "above 0 and"
         raise ConfigurationError(
-            f"{name} must be a timedelta or a number of seconds above 0 and up to {longest.total_seconds():.0f}, got "
+            f"{name} must be a timedelta or a number of seconds {least} up to {longest.total_seconds():.0f}, got "
             f"{value!r}. Nothing was sent."
         )
     return duration
@@ -105,11 +107,33 @@ def parse_whole(value: object, name: str) -> int:
 
 def parse_currencies(value: object, name: str) -> tuple[str, ...]:
     """Parse currency codes in any case: a list, or text with commas, to which a template renders."""
+    codes = _codes(value, name)
+    patterns = [code for code in codes if is_pattern(code)]
+    if patterns:
+        raise ConfigurationError(f"{name} takes whole currency codes and no patterns, got {', '.join(patterns)}.")
+    return codes
+
+
+def parse_currency_patterns(value: object, name: str) -> tuple[str, ...]:
+    """Parse currency codes as ``parse_currencies`` does, and patterns for them."""
+    patterns = _codes(value, name)
+    for pattern in patterns:
+        if names_nothing(pattern):
+            raise ConfigurationError(
+                f"{name} has {pattern!r}, which names no coin in particular: it would match whatever is left unsold. "
+                "Write what the codes have in common, such as '*.F' or 'LD??*'."
+            )
+    if sum(map(is_pattern, patterns)) > MOST_PATTERNS:
+        raise ConfigurationError(f"{name} takes up to {MOST_PATTERNS} patterns, beside any number of codes.")
+    return patterns
+
+
+def _codes(value: object, name: str) -> tuple[str, ...]:
     if value is None:
         return ()
     codes = value.split(",") if isinstance(value, str) else value
     if isinstance(codes, (list, tuple, set, frozenset)) and all(isinstance(code, str) for code in codes):
-        found = {code.strip().upper() for code in codes} - {""}
-        if all(_CURRENCY.fullmatch(code) for code in found) and "NONE" not in found:
+        found = {canonical(code) for code in codes} - {""}
+        if all(map(is_code, found)):
             return tuple(sorted(found))
     raise ConfigurationError(f"{name} must be a list of currency codes such as ['LUNA'], got {value!r}.")

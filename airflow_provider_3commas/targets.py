@@ -24,11 +24,14 @@ class Target(NamedTuple):
         return f"{self.unit.lower()}_value"
 
 
-#: What counts as USD: the dollar itself and the stablecoins that exchanges hold in its place. Dollar-like tokens that
-#: are backed by other tokens are not among them: a flight to safety must not end in one.
-DOLLAR_CURRENCIES = frozenset(
-    {"USD", "USDT", "USDC", "FDUSD", "TUSD", "DAI", "BUSD", "USDP", "PYUSD", "GUSD", "RLUSD", "USD1"}
-)
+#: What counts as USD, as of November 2026: the dollar, and stablecoins that an issuer redeems for dollars and that
+#: exchanges with a sell-all hold in its place. What is left of any other is left unsold: a flight to safety must not
+#: end in it. Once among these, and why they are no more:
+#:
+#: - BUSD is retired: Binance dropped it in December 2023, and Paxos redeemed it until February 2024.
+#: - TUSD lost its peg in January 2024, amid doubts about its reserves, and exchanges delist it.
+#: - DAI is backed by other tokens, and nobody has promised a dollar for it; no sell-all ends in it.
+DOLLAR_CURRENCIES = frozenset({"USD", "USDT", "USDC", "FDUSD", "USDP", "PYUSD", "GUSD", "RLUSD", "USD1"})
 #: The targets, by name.
 TARGETS: dict[str, Target] = {
     "BTC": Target(frozenset({"BTC"}), "BTC"),

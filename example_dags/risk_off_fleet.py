@@ -124,8 +124,6 @@ def risk_off_fleet() -> None:
         log.info("%s account(s): %s", len(selected), ", ".join(map(called, selected)))
         return [{"account_id": account["id"], "account_name": account.get("name") or None} for account in selected]
 
-    # A group, and not SellAllToBtcOperator.partial(...).expand_kwargs(selected): there, Airflow renders the strings of
-    # the list as templates, and whoever may name an account in 3Commas could write one. Through a group they stay text.
     @task_group
     def take_to_safety(account_id: int, account_name: str | None) -> None:
         """Liquidate one account and wait until it has settled."""

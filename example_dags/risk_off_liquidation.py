@@ -3,7 +3,8 @@
 Sells everything the exchange account holds into BTC, waits until the exchange has filled the orders and the
 balances have settled, and reports what happened.
 
-**A liquidation can't be undone.** It also stops every bot, every deal and every order on the account.
+**A liquidation can't be undone.** It also stops every bot, every deal and every order on the account, but Signal Bots:
+stop those in 3Commas before.
 
 **As it stands, it sells nothing.** Set up the connection `threecommas_default`, then trigger it with your account's id
 and `dry_run` ticked: that does everything but sell. Scheduled runs ask nobody, they take the params' defaults below:
@@ -69,6 +70,8 @@ def risk_off_liquidation() -> None:
         dry_run="{{ params.dry_run }}",
         target="BTC",
         deferrable=True,
+        # A Signal Bot survives a sell-all, no call shows it, and it may buy back minutes later. Where that can be, look
+        # for longer, so that it is noticed: stable_for=timedelta(minutes=30),
         timeout=timedelta(hours=6),
         outlets=[AssetAlias("threecommas_settled")],
     )

@@ -2,7 +2,7 @@
 
 Shows what is on the account, asks whether to sell it, and only then liquidates. The question stands in Airflow under
 *Required Actions*. **A liquidation can't be undone.** It also stops every bot, every deal and every order on the
-account.
+account, but Signal Bots: stop those in 3Commas before.
 
 **As it stands, it asks and sells nothing.** A scheduled run takes the params' defaults below: without an `account_id`
 it fails before anybody is asked, and with `dry_run` on, a yes is a yes to a rehearsal. Fill in the one, then switch the
@@ -90,7 +90,8 @@ def risk_off_with_approval() -> None:
             [
                 f"{name} ({account['id']}) is worth {Decimal(account['btc_amount']):.8f} BTC, "
                 f"{Decimal(account['usd_amount']):,.2f} USD.",
-                f"{running} bots, deals and orders run on it; they would be stopped.",
+                f"{running} bots, deals and orders run on it; they would be stopped. Signal Bots, which no call shows, "
+                "would go on.",
                 "",
                 "| coin | amount | USD |",
                 "|---|---:|---:|",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from airflow_provider_3commas.targets import DOLLAR_CURRENCIES
 from tests.conftest import ROOT
 
 PAGE = (ROOT / "docs" / "what-happens-when.md").read_text("utf-8")
@@ -26,5 +27,11 @@ def test_each_row_names_tests_that_exist():
 
 def test_what_can_not_be_promised_is_said():
     table = PAGE.split("## What we can't promise", maxsplit=1)[1]
-    for word in ("Signal Bot", "header is not documented", "first byte", "budget_url", "Airflow 3.3"):
+    for word in ("Signal Bot", "rebalance", "header is not documented", "first byte", "budget_url", "Airflow 3.3"):
         assert word in table
+
+
+def test_what_counts_as_usd_is_what_is_said():
+    section = (ROOT / "docs" / "sensor.md").read_text("utf-8").split("## What counts as USD\n\n")[1].split("\n\n")[0]
+    listed = section.split(". What is left", maxsplit=1)[0]
+    assert set(re.findall(r"`(\w+)`", listed)) == DOLLAR_CURRENCIES

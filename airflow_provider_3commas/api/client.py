@@ -9,17 +9,18 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from airflow_provider_3commas.api.account_ids import parse_account_id
 from airflow_provider_3commas.api.balance_rows import BalanceRow, decode_balance_rows
 from airflow_provider_3commas.api.base_url import DEFAULT_BASE_URL, check_base_url
-from airflow_provider_3commas.api.error_mapping import Reply, decode_json, describe_body
+from airflow_provider_3commas.api.decoding import MOST_QUOTED
 from airflow_provider_3commas.api.errors import ConfigurationError, LiquidationRefused
-from airflow_provider_3commas.api.redaction import redact_credentials
 from airflow_provider_3commas.api.request_rules import check_call
 from airflow_provider_3commas.api.transport import Transport
+from airflow_provider_3commas.printable import one_line
 from airflow_provider_3commas.targets import TARGETS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from airflow_provider_3commas.api.credentials import Credentials
+    from airflow_provider_3commas.api.error_mapping import Reply
     from airflow_provider_3commas.api.transport import RequestGate
     from airflow_provider_3commas.targets import TargetName
 
@@ -30,6 +31,8 @@ Mode = Literal["real", "paper"]
 DEFAULT_TIMEOUT = 30.0
 #: Accounts a page: the most that the API gives.
 PAGE_SIZE = 100
+#: Bytes of an Account, which is recorded and goes into XCom; those that were seen have five thousand.
+MOST_ACCOUNT_BYTES = 256 * 1024
 
 _NO_CONTENT = 204
 
@@ -118,7 +121,7 @@ class ThreeCommasClient:
             reply = self.transport.send("GET", "/ver1/accounts", {"page": str(page), "per_page": str(PAGE_SIZE)})
             batch = _decode(reply, list)
             known = len(accounts)
-            accounts.update((_account_id(reply, account), redact_credentials(account)) for account in batch)
+            accounts.update((_account_id(reply, account), account) for account in batch)
             # A server that ignores ``page`` would send the same page for ever.
             if len(batch) < PAGE_SIZE or len(accounts) == known:
                 return list(accounts.values())
@@ -137,13 +140,16 @@ class ThreeCommasClient:
     def get_balances(self, account_id: int | str) -> list[BalanceRow]:
         """Return the account's holdings; see ``ThreeCommasHook.get_balances``."""
         reply = self.transport.send("POST", f"/ver1/accounts/{parse_account_id(account_id)}/account_table_data")
+        if reply.flaw is not None:
+            raise reply.unknown(reply.flaw)
         try:
-            return decode_balance_rows(reply.body)
+            return decode_balance_rows(reply.body, reply.hide)
         except ValueError as error:
-            raise reply.unknown(f"{describe_body(reply)} ({error})") from error
+            problem = f"{reply.describe_body()} ({one_line(str(error), MOST_QUOTED)})"
+        raise reply.unknown(problem)
 
     def get_active_entities(self, account_id: int | str) -> dict[str, int | None]:
-        """Return how many bots, deals and orders are active; see ``ThreeCommasHook.get_active_entities``."""
+        """Return how much is active, Signal Bots left out; see ``ThreeCommasHook.get_active_entities``."""
         reply = self.transport.send("GET", f"/ver1/accounts/{parse_account_id(account_id)}/active_trading_entities")
         counts = _decode(reply, dict).get("data")
         if not isinstance(counts, dict) or not counts:
@@ -154,9 +160,9 @@ class ThreeCommasClient:
         """Send any call of the API but a sell-all; see ``ThreeCommasHook.run``."""
         call = check_call(method, path, params, writes=writes)
         reply = self.transport.send(call.method, call.path, call.query, writes=call.writes)
-        if reply.status == _NO_CONTENT:
+        if reply.status == _NO_CONTENT and not reply.body and reply.flaw is None:
             return None
-        return _redacted(reply, _decode(reply, object))
+        return _decode(reply, object)
 
     def sell_all_to_btc(
         self, account_id: int | str, *, dry_run: bool = False, unguarded: bool = False
@@ -230,33 +236,24 @@ class ThreeCommasClient:
             writes=True,
             before_sending=before_sending,
         )
-        return SellReply(_account(reply, account_id), reply.headers.get("X-Request-Id"))
+        return SellReply(_account(reply, account_id), reply.request_id)
 
 
 def _decode(reply: Reply, kind: type[Any]) -> Any:
-    try:
-        value = decode_json(reply.body)
-    except (ValueError, ArithmeticError, RecursionError):
-        raise reply.unknown(describe_body(reply)) from None
+    value = reply.decode()
     if not isinstance(value, kind):
         raise reply.unknown(f"a JSON {type(value).__name__} in place of a {kind.__name__}")
     return value
 
 
 def _account(reply: Reply, expected_id: int) -> dict[str, Any]:
-    account = _decode(reply, dict)
+    if len(reply.body) > MOST_ACCOUNT_BYTES:
+        raise reply.unknown(f"{len(reply.body)} bytes, which are no Account")
+    account: dict[str, Any] = _decode(reply, dict)
     actual_id = _account_id(reply, account)
     if actual_id != expected_id:
         raise reply.unknown(f"account {actual_id} in place of {expected_id}")
-    redacted: dict[str, Any] = _redacted(reply, account)
-    return redacted
-
-
-def _redacted(reply: Reply, value: Any) -> Any:
-    try:
-        return redact_credentials(value)
-    except RecursionError:
-        raise reply.unknown("JSON that is nested too deeply") from None
+    return account
 
 
 def _account_id(reply: Reply, account: Any) -> int:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_3commas.api.decoding import MOST_NAME, MOST_QUOTED, decode_json
 from airflow_provider_3commas.api.errors import (
     AccountNotFound,
     AuthenticationError,
@@ -24,13 +24,13 @@ from airflow_provider_3commas.api.errors import (
     SellAllUnavailable,
     ThreeCommasError,
 )
-from airflow_provider_3commas.api.exact_values import ExactDecimal
 from airflow_provider_3commas.api.pauses import BAN_PAUSE, LONGEST_PAUSE, RATE_LIMIT_PAUSE
+from airflow_provider_3commas.money import jsonable
+from airflow_provider_3commas.printable import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-_UNPRINTABLE = re.compile(r"[^\x20-\x7e\xa0-\U0010ffff]+")
 _PLAN_LIMIT = "subscription plan"
 
 
@@ -43,23 +43,48 @@ class Reply:
     path: str
     status: int
     #: Looked up without regard to case.
-    headers: Mapping[str, str]
-    body: bytes
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
     #: Whether the request may change something, and must not be repeated without looking.
     writes: bool
     #: Replaces the connection's secrets in a text.
     hide: Callable[[str], str]
+    #: Why the body can't be used, in words, if it can't.
+    flaw: str | None = None
+
+    @property
+    def request_id(self) -> str | None:
+        """The ``X-Request-Id``, which 3Commas support asks for."""
+        return one_line(self.hide(self.headers.get("X-Request-Id") or ""), MOST_NAME) or None
+
+    def decode(self) -> Any:
+        """Return the decoded body, made harmless, or raise ``OutcomeUnknown`` because there is none."""
+        try:
+            if self.flaw is None:
+                return decode_json(self.body, self.hide)
+        except ValueError:
+            pass
+        raise self.unknown(self.describe_body())
+
+    def describe_body(self) -> str:
+        """Return what kind of body came, without quoting it: ``an HTML page of 1520 bytes``."""
+        if self.flaw is not None:
+            return self.flaw
+        if not self.body:
+            return "an empty body"
+        if self.body[:200].lstrip().startswith(b"<"):
+            return f"an HTML page of {len(self.body)} bytes"
+        return f"{len(self.body)} bytes that are not the JSON expected"
 
     def error(self, kind: type[ThreeCommasError], what: str, **more: Any) -> ThreeCommasError:
         """Build an error about this reply; ``what`` goes on after ``METHOD path answered STATUS``."""
-        request_id = self.headers.get("X-Request-Id")
-        suffix = f" (request id {self.hide(_printable_line(request_id))})" if request_id else ""
+        suffix = f" (request id {self.request_id})" if self.request_id else ""
         return kind(
             f"{self.method} {self.path} answered {self.status}{what}{suffix}",
             method=self.method,
             path=self.path,
             status_code=self.status,
-            request_id=request_id,
+            request_id=self.request_id,
             **more,
         )
 
@@ -78,11 +103,6 @@ def meaning_of_unknown(path: str, *, writes: bool) -> str:
     return "Whether it was carried out is unknown; look in 3Commas before sending it again."
 
 
-def decode_json(body: bytes) -> Any:
-    """Decode JSON with every fractional number as an exact ``Decimal``; ``ValueError`` if it is not JSON."""
-    return json.loads(body, parse_float=ExactDecimal, parse_constant=_refuse_constant)
-
-
 def error_for(reply: Reply) -> ThreeCommasError | None:
     """Return the error that a reply's status means by the API's error table, ``None`` for a 2xx.
 
@@ -97,7 +117,7 @@ def error_for(reply: Reply) -> ThreeCommasError | None:
     error = build(reply, body) if build else None
     if error is not None:
         return error
-    return reply.unknown(body.text or f"no error object ({describe_body(reply)})")
+    return reply.unknown(body.text or f"no error object ({reply.describe_body()})")
 
 
 def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
@@ -116,16 +136,6 @@ def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
     return min(max(math.ceil((until - now).total_seconds()), 0), LONGEST_PAUSE)
 
 
-def describe_body(reply: Reply) -> str:
-    """Return what kind of body came, without quoting it: ``an HTML page of 1520 bytes``."""
-    if not reply.body:
-        return "an empty body"
-    start = reply.body[:200].lstrip().lower()
-    if start.startswith((b"<!doctype", b"<html", b"<")):
-        return f"an HTML page of {len(reply.body)} bytes"
-    return f"{len(reply.body)} bytes that are not the JSON expected"
-
-
 @dataclass(frozen=True)
 class _ErrorBody:
     """The API's error object, made safe to print."""
@@ -137,22 +147,22 @@ class _ErrorBody:
     @classmethod
     def of(cls, reply: Reply) -> _ErrorBody:
         try:
-            body = json.loads(reply.body)
-        except (ValueError, RecursionError):
+            body = decode_json(reply.body, reply.hide)
+        except ValueError:
             return cls()
         if not isinstance(body, dict) or not isinstance(body.get("error"), str):
             return cls()
         description, attributes = body.get("error_description"), body.get("error_attributes")
         return cls(
-            code=reply.hide(_printable_line(body["error"])),
-            description=reply.hide(_printable_line(description)) if isinstance(description, str) else None,
-            attributes=(json.loads(reply.hide(json.dumps(attributes))) if isinstance(attributes, dict) else None),
+            code=one_line(body["error"], MOST_QUOTED),
+            description=one_line(description, MOST_QUOTED) if isinstance(description, str) else None,
+            attributes=jsonable(attributes) if isinstance(attributes, dict) else None,
         )
 
     @property
     def text(self) -> str:
-        parts = [self.code, self.description, json.dumps(self.attributes) if self.attributes else None]
-        return ": ".join(part for part in parts if part)
+        attributes = one_line(json.dumps(self.attributes), MOST_QUOTED) if self.attributes else None
+        return ": ".join(part for part in (self.code, self.description, attributes) if part)
 
     def as_attributes(self) -> dict[str, Any]:
         return {"code": self.code, "description": self.description, "attributes": self.attributes}
@@ -252,19 +262,9 @@ _REFUSALS: dict[int, Callable[[Reply, _ErrorBody], ThreeCommasError | None]] = {
 }
 
 
-def _printable_line(text: str) -> str:
-    """Return a text from outside as one printable line, so that it can neither flood nor forge a log."""
-    line = _UNPRINTABLE.sub(" ", text).strip()
-    return line if len(line) <= 300 else line[:297] + "..."
-
-
 def _http_date(text: str) -> datetime | None:
     try:
         date = parsedate_to_datetime(text)
     except (ValueError, TypeError, OverflowError):
         return None
     return date if date.tzinfo else date.replace(tzinfo=UTC)
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")

@@ -16,6 +16,7 @@ from rich.markup import escape
 from airflow_provider_3commas.api.errors import ConfigurationError, InvalidAccountId, ThreeCommasError
 from airflow_provider_3commas.budget import WaitForBudget
 from airflow_provider_3commas.money import plain, read_amount, rounded
+from airflow_provider_3commas.printable import one_line
 
 if TYPE_CHECKING:
     import argparse
@@ -64,7 +65,7 @@ def validate(args: argparse.Namespace) -> None:
     ok, message = ThreeCommasHook(args.conn_id).test_connection()
     if not ok:
         _fail(_FAILED, message)
-    sys.stdout.write(f"{_printable(message)}\n")
+    sys.stdout.write(f"{one_line(message)}\n")
 
 
 @_exits_with_status
@@ -157,15 +158,9 @@ def _cell(name: str, value: Any) -> str:
     if isinstance(value, Decimal):
         places = _PLACES.get(name.rpartition("_")[2])
         return plain(value) if places is None else rounded(value, places)
-    text = _printable(str(value))
-    return text if len(text) <= MAX_CELL_LENGTH else f"{text[: MAX_CELL_LENGTH - 1]}…"
-
-
-def _printable(text: str) -> str:
-    """Escape what a terminal would obey, such as escape sequences and changes of text direction."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+    return one_line(str(value), MAX_CELL_LENGTH)
 
 
 def _fail(status: int, message: str) -> NoReturn:
-    sys.stderr.write(f"{_printable(message)}\n")
+    sys.stderr.write(f"{one_line(message)}\n")
     raise SystemExit(status)

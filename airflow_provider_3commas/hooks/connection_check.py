@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from airflow_provider_3commas import __version__
-from airflow_provider_3commas.api.error_mapping import Reply, decode_json, describe_body, error_for
+from airflow_provider_3commas.api.decoding import decode_json
+from airflow_provider_3commas.api.error_mapping import Reply, error_for
 from airflow_provider_3commas.api.errors import (
     AuthenticationError,
     ConnectionFailed,
@@ -190,7 +191,7 @@ def _not_the_api(reply: Reply) -> _NotTheApi:
         decode_json(reply.body)
         what = "JSON, but not what 3Commas sends"
     except ValueError:
-        what = describe_body(reply)
+        what = reply.describe_body()
     return _NotTheApi(f"status {reply.status} and {what}", status_code=reply.status)
 
 

@@ -188,7 +188,9 @@ class ThreeCommasHook(BaseHook):
         return self.get_conn().get_balances(account_id)
 
     def get_active_entities(self, account_id: int | str) -> dict[str, int | None]:
-        """Return how many bots, deals, SmartTrades, orders and grid bots are active on the account.
+        """Return how many DCA bots, grid bots, deals, SmartTrades and orders are active on the account.
+
+        Signal Bots are not counted: one shows only while it has a SmartTrade open.
 
         :param account_id: id of the account, a positive integer.
         :return: counts by the API's names, e.g. ``{"active_bots_count": 5, ...}``; ``None`` for what is not a count,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow_provider_3commas.api.errors import JournalUnusable, LiquidationRefused, RateLimitExceeded
 from airflow_provider_3commas.holdings import account_problem
+from airflow_provider_3commas.printable import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,7 +65,8 @@ def check_account(account: Mapping[str, Any], account_name: str | None, mode: st
     """Refuse an account that can't be sold, is of the wrong kind, or has another name than ``account_name``."""
     described = _describe(account)
     name = account.get("name")
-    if account_name is not None and name != account_name:
+    # What comes from the API is one printable line; the same name may be written here as 3Commas has it.
+    if account_name is not None and name != one_line(account_name):
         raise LiquidationRefused(
             f"Account {account['id']} ({account.get('exchange_name')}) is named {name!r}, but account_name is "
             f"{account_name!r}. Nothing was sent. Correct account_id or account_name."

@@ -20,6 +20,7 @@ from airflow_provider_3commas.api.errors import (
     WrongAccountSold,
 )
 from airflow_provider_3commas.budget import Claimant
+from airflow_provider_3commas.holdings import may_be_rebalanced
 from airflow_provider_3commas.liquidation.evidence import Verdict, assess
 from airflow_provider_3commas.liquidation.guards import (
     Run,
@@ -30,7 +31,7 @@ from airflow_provider_3commas.liquidation.guards import (
 )
 from airflow_provider_3commas.liquidation.journal import Journal, Phase, Subject, read_journal
 from airflow_provider_3commas.liquidation.outcome import outcome_facts, reason_of
-from airflow_provider_3commas.liquidation.preflight import Preflight
+from airflow_provider_3commas.liquidation.preflight import AUTOBALANCE, Preflight
 from airflow_provider_3commas.liquidation.watch import watch
 from airflow_provider_3commas.money import jsonable
 from airflow_provider_3commas.xcom_keys import HOLDINGS_KEY, OUTCOME_KEY
@@ -357,6 +358,8 @@ class Liquidator:
             raise LiquidationRefused(f"Nothing was sent. {problem}")
         if problem:
             raise WrongAccountSold(f"The sale was accepted, and no other was sent. But {problem}")
+        if journal.baseline is None and may_be_rebalanced(account):
+            self._log.warning(AUTOBALANCE, self._sale.account_id)
         self._push_outcome(outcome, journal)
         return account
 

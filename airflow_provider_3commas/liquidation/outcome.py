@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_3commas.holdings import may_be_rebalanced
+
 if TYPE_CHECKING:
     from airflow_provider_3commas.liquidation.journal import Journal
 
@@ -33,8 +35,17 @@ def outcome_facts(
         "decided_at": journal.decided_at if journal else None,
         "request_id": journal.request_id if journal else None,
         "evidence": list(journal.evidence) if journal else [],
+        "autobalance_enabled": _autobalance(journal),
         "requests": requests,
     }
+
+
+def _autobalance(journal: Journal | None) -> bool | None:
+    """Return whether 3Commas may rebalance the account, as far as it was read."""
+    if journal is None:
+        return None
+    flag = may_be_rebalanced(journal.account or {})
+    return journal.baseline.autobalance_enabled if flag is None and journal.baseline else flag
 
 
 def reason_of(error: BaseException) -> str:

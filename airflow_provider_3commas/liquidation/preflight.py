@@ -12,7 +12,7 @@ from airflow_provider_3commas.api.errors import (
     RateLimitExceeded,
     ThreeCommasError,
 )
-from airflow_provider_3commas.holdings import unknown_key_state
+from airflow_provider_3commas.holdings import may_be_rebalanced, unknown_key_state
 from airflow_provider_3commas.in_words import describe_counts
 from airflow_provider_3commas.liquidation.guards import check_account, refuse_if_too_late
 from airflow_provider_3commas.liquidation.snapshot import Snapshot, by_value
@@ -29,6 +29,12 @@ RETRY_READS_FOR = 300.0
 RETRY_BEST_EFFORT_READS_FOR = 60.0
 #: Longest pause between two tries of a read, in seconds.
 MAX_BACKOFF = 30.0
+
+#: Said of an account that 3Commas may rebalance.
+AUTOBALANCE = (
+    "3Commas may buy again on account %s after the sale: autobalance is on. Turn it off in 3Commas, or look at the "
+    "account for longer with the sensor's stable_for."
+)
 
 T = TypeVar("T")
 
@@ -82,6 +88,8 @@ class Preflight:
                 "if they are of no use.",
                 state,
             )
+        if may_be_rebalanced(account):
+            self._log.warning(AUTOBALANCE, self._sale.account_id)
         return account
 
     def _retry(self, read: Callable[[], T], retry_for: float) -> T:

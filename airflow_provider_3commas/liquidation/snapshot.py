@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_3commas.dust import DUST_BTC
-from airflow_provider_3commas.holdings import Holding, describe_unknown, mismatch, sum_rows
+from airflow_provider_3commas.holdings import Holding, describe_unknown, may_be_rebalanced, mismatch, sum_rows
 from airflow_provider_3commas.money import plain, plain_or_none, read_amount
 from airflow_provider_3commas.targets import TARGETS
 
@@ -45,6 +45,8 @@ class Snapshot:
     entities: Mapping[str, int | None]
     #: Why this can't be believed in full, in words. Only without gaps does a missing coin mean that there is none.
     gaps: tuple[str, ...] = ()
+    #: Whether 3Commas may rebalance the account; ``None`` if it did not say.
+    autobalance_enabled: bool | None = None
 
     @classmethod
     def of(
@@ -66,6 +68,7 @@ class Snapshot:
             holdings=holdings,
             entities=dict(entities),
             gaps=tuple(_gaps(account, holdings, entities)),
+            autobalance_enabled=may_be_rebalanced(account),
         )
 
     @property
@@ -104,6 +107,7 @@ class Snapshot:
             "entities": dict(self.entities),
             "complete": self.complete,
             "gaps": list(self.gaps),
+            "autobalance_enabled": self.autobalance_enabled,
         }
 
     @classmethod
@@ -125,6 +129,8 @@ class Snapshot:
             },
             entities={name: None if count is None else int(count) for name, count in value["entities"].items()},
             gaps=tuple(value["gaps"]),
+            # Earlier versions have not recorded it.
+            autobalance_enabled=may_be_rebalanced(value),
         )
 
 

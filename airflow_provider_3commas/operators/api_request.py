@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
-from airflow_provider_3commas.base_task import PatientTask
+from airflow_provider_3commas.base_task import MappedTextIsData, PatientTask
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from airflow.sdk import Context
 
 
-class ThreeCommasOperator(PatientTask, BaseOperator):
+class ThreeCommasOperator(MappedTextIsData, PatientTask, BaseOperator):
     """Send one request to the 3Commas API, and return its JSON.
 
     Any call below ``/public/api`` but a sell-all: what ``ThreeCommasHook.run`` sends. It is signed, counted in the

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
 
+from airflow_provider_3commas.base_task import MappedTextIsData
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
 _FORMATS = {"html": "html", "htm": "html", "md": "md", "markdown": "md", "json": "json"}
 
 
-class LiquidationReportOperator(BaseOperator):
+class LiquidationReportOperator(MappedTextIsData, BaseOperator):
     """Report what a liquidation did: holdings before and after, what is left and why, slippage, time, requests.
 
     Reads the XComs of the sell-all task and of the sensor, sends nothing to 3Commas, and returns the report as a dict

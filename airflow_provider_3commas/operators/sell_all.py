@@ -142,12 +142,16 @@ class SellAllToBtcOperator(_SellAllOperator):
     to be untouched, and Airflow's ``retries`` allow another try. Clearing a task that has sold sends nothing: start a
     new DAG run to liquidate again.
 
+    Signal Bots alone go on, and no call of the API shows or stops one: stop them before, in 3Commas or by their
+    webhook. 3Commas may also rebalance the account, that is buy again: where it says so (``autobalance_enabled``), that
+    is logged before the sale and handed on. ``stable_for`` of the sensor notices what is bought while it looks.
+
     Returns the Account that 3Commas answered with (credentials replaced by ``***``, fractional numbers as decimal
     strings). It is a snapshot from when the orders were created, not filled: wait with ``BalancesSettledSensor``.
     XCom ``holdings_before`` is the account before the sale. XCom ``liquidation`` says what became of it, whatever the
     end: ``outcome`` (``accepted``, ``reconciled``, ``recorded`` or ``dry_run``; of a task that failed, ``refused`` or
     ``not_sent`` if nothing was sent, ``rejected`` if 3Commas refused it for certain, ``unknown`` if there may have
-    been a sale), ``reason``, ``sent_at``, ``evidence``.
+    been a sale), ``reason``, ``sent_at``, ``evidence``, ``autobalance_enabled``.
 
     :param account_id: id of the 3Commas exchange account: a positive integer, or a template that renders to one.
     :param threecommas_conn_id: id of the connection.

@@ -8,11 +8,12 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+from airflow_provider_3commas.currency_codes import matches
 from airflow_provider_3commas.dust import DUST_BTC
 from airflow_provider_3commas.money import difference, plain_or_none, read_amount, scaled, short, total, total_if_known
 from airflow_provider_3commas.report import times
 from airflow_provider_3commas.report.notes import notes_on
-from airflow_provider_3commas.report.status import OUTCOMES, UNDER_WAY, headline, status_of
+from airflow_provider_3commas.report.status import NOT_SOLD, OUTCOMES, UNDER_WAY, headline, status_of
 from airflow_provider_3commas.report.xcoms import (
     XComs,
     as_count,
@@ -87,10 +88,11 @@ class _ReportBuilder:
             or one_of(xcoms.settlement.get("target"), tuple(TARGETS))
             or "BTC"
         )
-        criteria = as_object(xcoms.wait.get("criteria"))
+        criteria = self.criteria = as_object(xcoms.wait.get("criteria"))
         #: Codes of the coins that count as the target.
         self.target_codes = frozenset(as_texts(criteria.get("target_currencies"))) or TARGETS[self.target].currencies
-        self.ignored_codes = frozenset(as_texts(criteria.get("ignore_currencies")))
+        #: Codes of coins that were to be left, and patterns for them.
+        self.ignored = tuple(as_texts(criteria.get("ignore_currencies")))
         self.dust_btc = read_amount(criteria.get("dust_btc"))
         self.holdings = as_holdings(xcoms.before.get("holdings"))
         self.residual = as_residual(xcoms.settlement.get("residual"))
@@ -146,6 +148,7 @@ class _ReportBuilder:
             "decided_at": as_timestamp(liquidation.get("decided_at")),
             "request_id": as_text(liquidation.get("request_id")),
             "evidence": as_texts(liquidation.get("evidence")),
+            "autobalance": self.outcome not in NOT_SOLD and liquidation.get("autobalance_enabled") is True,
             "stopped": {
                 name: count for name, count in sorted(entities.items()) if is_count(count) and name.endswith("_count")
             },
@@ -241,7 +244,7 @@ class _ReportBuilder:
             return "left", "What it is worth is not known."
         if value < 0:
             return "left", "It is owed, not held."
-        if item["currency"] in self.ignored_codes:
+        if matches(item["currency"], self.ignored):
             return "ignored", "It may be left whatever it is worth: it is among ignore_currencies."
         if value <= limit:
             return "dust", f"Dust: worth no more than {limit_text}, too little for an order on the exchange."
@@ -263,6 +266,8 @@ class _ReportBuilder:
             "since_sale_seconds": since_sale,
             "waited_seconds": waited,
             "reads": as_count(settlement.get("reads")),
+            "stable_reads": as_count(self.criteria.get("stable_reads")),
+            "stable_for": times.parse_seconds(self.criteria.get("stable_for")),
             "curve_from": "wait" if offset is None else "sale",
             "curve": self._points(offset, waited if offset is None else since_sale),
         }

@@ -12,7 +12,7 @@ from typing import Any
 
 from airflow_provider_3commas.in_words import describe_duration
 from airflow_provider_3commas.money import difference, grouped, in_btc, plain_or_none, read_amount, scaled, short, total
-from airflow_provider_3commas.report.xcoms import visible
+from airflow_provider_3commas.printable import one_line
 
 #: Assets that get a bar of their own; the rest share one.
 MAX_BARS = 8
@@ -69,7 +69,7 @@ def holdings_shape(report: dict[str, Any]) -> dict[str, Any] | None:
 
 
 def _label(currency: str) -> str:
-    label = visible(currency)
+    label = one_line(currency)
     return label if len(label) <= _MAX_LABEL else label[: _MAX_LABEL - 1] + "…"
 
 

@@ -6,8 +6,8 @@ import re
 import unicodedata
 from typing import Any
 
+from airflow_provider_3commas.printable import one_line
 from airflow_provider_3commas.report.texts import UNKNOWN, describe, describe_fleet
-from airflow_provider_3commas.report.xcoms import visible
 
 # What means something in the middle of a line, in CommonMark or in GitHub's dialect.
 _SPECIAL = re.compile(r"[\\`*_\[\]<>|~&@#]")
@@ -115,5 +115,5 @@ def as_markdown(text: str) -> str:
 
 
 def _escape(text: str) -> str:
-    escaped = _SPECIAL.sub(lambda found: _ENTITIES.get(found[0], f"\\{found[0]}"), visible(text).strip())
+    escaped = _SPECIAL.sub(lambda found: _ENTITIES.get(found[0], f"\\{found[0]}"), one_line(text).strip())
     return _ITEM.sub(r"\1\\\2", _LINK.sub(lambda found: found[0] + _JOINER, escaped))

@@ -32,6 +32,11 @@ def _on_sale(report: dict[str, Any], has_settlement: bool) -> Iterator[str]:
         yield f"The sale's task did not know what became of it. {reason or ''}".rstrip()
     if outcome in NOT_SOLD and status != "failed" and reason:
         yield f"The last try: {reason}"
+    if report["sale"]["autobalance"]:
+        yield (
+            "3Commas may rebalance this account, that is buy again after the sale: autobalance is on. Turn it off in "
+            "3Commas, and look at the account again."
+        )
     if outcome is None and has_settlement:
         yield "What became of the sale is not recorded: only the wait is."
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from airflow_provider_3commas.in_words import describe_counts, describe_duration
 from airflow_provider_3commas.money import grouped, in_btc, in_usd, read_amount, short, signed
+from airflow_provider_3commas.printable import one_line
 from airflow_provider_3commas.report import times
 from airflow_provider_3commas.report.status import SOLD, STATUSES
-from airflow_provider_3commas.report.xcoms import one_line, visible
 
 _OUTCOMES = {
     "accepted": "Accepted by 3Commas",
@@ -110,15 +110,15 @@ def _why(report: dict[str, Any]) -> str:
 
 def title(account: dict[str, Any]) -> str:
     """Return an account's name, or else its id."""
-    return visible(account["name"] or (f"Account {account['id']}" if account["id"] else "Unknown account"))
+    return one_line(account["name"] or (f"Account {account['id']}" if account["id"] else "Unknown account"))
 
 
 def _subtitle(report: dict[str, Any]) -> str:
     account = report["account"]
     return _joined(
-        visible(account["exchange"] or ""),
+        one_line(account["exchange"] or ""),
         f"account {account['id']}" if account["id"] and account["name"] else "",
-        f"{visible(account['mode'])} mode" if account["mode"] else "",
+        f"{one_line(account['mode'])} mode" if account["mode"] else "",
         f"into {report['target']}",
     )
 
@@ -126,7 +126,8 @@ def _subtitle(report: dict[str, Any]) -> str:
 def _fleet_subtitle(report: dict[str, Any]) -> str:
     account = report["account"]
     mode = "paper" if account["mode"] == "paper" else ""
-    return _joined(visible(account["exchange"] or ""), str(account["id"] or ""), mode)
+    autobalance = "autobalance is on" if report["sale"]["autobalance"] else ""
+    return _joined(one_line(account["exchange"] or ""), str(account["id"] or ""), mode, autobalance)
 
 
 def _joined(*parts: str) -> str:
@@ -225,7 +226,7 @@ def _asset(row: dict[str, Any]) -> dict[str, Any]:
     notes = {"dust": "left as dust", "ignored": "left on purpose", "left": "not sold"}
     note = "target" if row["target"] else notes.get(row["left"] or "", "")
     return {
-        "currency": visible(row["currency"]),
+        "currency": one_line(row["currency"]),
         "note": note,
         "before": _amounts(row["before"]),
         "after": _amounts(row["after"]),
@@ -234,7 +235,7 @@ def _asset(row: dict[str, Any]) -> dict[str, Any]:
 
 def _unsold_item(item: dict[str, Any]) -> dict[str, Any]:
     return {
-        "currency": visible(item["currency"]),
+        "currency": one_line(item["currency"]),
         "amount": short(read_amount(item["amount"])),
         "value": [in_btc(read_amount(item["btc_value"])), _usd_or_nothing(item)],
         "why": item["why"],
@@ -259,18 +260,28 @@ def _btc(values: dict[str, Any] | None) -> str:
 
 def _details(report: dict[str, Any]) -> list[list[str]]:
     sale, settling, before = report["sale"], report["settling"], report["before"] or {}
-    stopped, dust = visible(describe_counts(sale["stopped"])), report["unsold"]["dust_btc"]
+    stopped, dust = one_line(describe_counts(sale["stopped"])), report["unsold"]["dust_btc"]
     details = [
         ["Sale", _OUTCOMES[sale["outcome"]]],
         ["Baseline read", _time_or_nothing(before.get("at"))],
         ["Sale sent", _time_or_nothing(sale["sent_at"])],
         ["Outcome known", _time_or_nothing(sale["decided_at"])],
-        ["Request id", visible(sale["request_id"] or "")],
+        ["Request id", one_line(sale["request_id"] or "")],
         ["Stopped by the sale" if sale["outcome"] in SOLD else "Running before", stopped],
         ["Settled", _time_or_nothing(settling["settled_at"])],
+        ["Had to stay settled", _stability(settling)],
         ["Dust limit", f"{short(read_amount(dust))} BTC" if dust is not None else ""],
     ]
     return [[name, text] for name, text in details if text]
+
+
+def _stability(settling: dict[str, Any]) -> str:
+    """Return for how long the account had to stay settled; empty where two polls or so were enough."""
+    if not settling["stable_for"]:
+        return ""
+    reads = settling["stable_reads"]
+    polls = f", in {reads} polls in a row or more" if reads else ""
+    return f"for {describe_duration(settling['stable_for'])}{polls}"
 
 
 def _time_or_nothing(at: str | None) -> str:

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_3commas.money import plain_or_none, read_amount
+from airflow_provider_3commas.printable import one_line
 from airflow_provider_3commas.report import times
 
 if TYPE_CHECKING:
     from decimal import Decimal
 
-REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 #: A reason is a sentence or several; what an exchange or a server adds to it has to end somewhere.
 MAX_LETTERS = 600
 
-# What breaks lines, ends files or turns the direction of the text around it.
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 # Every XCom but the sale's outcome, which leads: its id field, and what a note calls it.
 _OTHER_XCOMS = (
     ("before", "account_id", "holdings before the sale"),
@@ -66,20 +63,9 @@ class XComs:
         return notes
 
 
-def visible(text: str) -> str:
-    """Replace every control character of a text, so that it can't disturb what stands around it."""
-    return _CONTROL.sub(REPLACEMENT, text)
-
-
-def one_line(text: str, max_letters: int = MAX_LETTERS) -> str:
-    """Return a text as one printable line, cut off if it is too long."""
-    line = "".join(letter if letter.isprintable() else REPLACEMENT for letter in " ".join(text.split()))
-    return line if len(line) <= max_letters else line[: max_letters - 1] + "…"
-
-
 def as_sentence(value: Any) -> str | None:
     """Read text from outside, such as the reason of a failure, as one line."""
-    return one_line(value) or None if isinstance(value, str) else None
+    return one_line(value, MAX_LETTERS) or None if isinstance(value, str) else None
 
 
 def as_object(value: Any) -> dict[str, Any]:

@@ -37,7 +37,11 @@ class BalancesSettledSensor(BaseTask, BaseSensorOperator):
 
     Settled: no asset but the target is worth more than ``dust_btc``, nothing is in orders, nothing is owed, no bot,
     deal or trade is active, and the balances add up to the account's value; all this on ``stable_reads`` reads in a
-    row with the same amount of the target.
+    row with the same amount of the target, and for ``stable_for`` without a break.
+
+    A sell-all does not stop Signal Bots, and no call of the API shows one: it shows only while it has a SmartTrade
+    open. An account can be settled and be bought back minutes later. Stop Signal Bots in 3Commas, or by their webhook,
+    before the sale; ``stable_for`` looks for longer, so that a buy-back is noticed.
 
     Returns ``{account_id, target, settled_at, target_amount, btc_value, usd_value, residual: [{currency, amount,
     btc_value}], reads, waited_seconds}``: amounts and values as decimal text, ``btc_value`` and ``usd_value`` of the
@@ -56,7 +60,8 @@ class BalancesSettledSensor(BaseTask, BaseSensorOperator):
 
     ``timeout`` counts from the start of the try; in reschedule mode, as everywhere in Airflow, from the first poll of
     the first try. In reschedule mode, Airflow before 3.3 remembers nothing between polls: there, each poll makes its
-    own ``stable_reads`` a few seconds apart, failures are not counted, and a stall ends as a timeout.
+    own ``stable_reads`` a few seconds apart and waits for ``stable_for`` in the worker, failures are not counted, and a
+    stall ends as a timeout.
 
     :param account_id: id of the 3Commas exchange account: a positive integer, or a template that renders to one.
     :param threecommas_conn_id: id of the connection.
@@ -64,12 +69,15 @@ class BalancesSettledSensor(BaseTask, BaseSensorOperator):
     :param target_currencies: currency codes that count as the target, in place of those.
     :param dust_btc: value in BTC up to which an asset may be left or be in orders, because it is too little to sell;
         all such assets together may be worth 20 times as much: a ``Decimal``, an ``int`` or text.
-    :param ignore_currencies: currency codes that may be left, whatever they are worth: coins that can't be sold.
+    :param ignore_currencies: currency codes that may be left, whatever they are worth: coins that can't be sold. With
+        ``*`` for any letters and ``?`` for one, such as ``*.F`` and ``LD??*`` for coins that earn.
     :param stable_reads: reads in a row that have to show the account settled; at least 1.
+    :param stable_for: seconds (or ``timedelta``) for which they have to show it without a break, so that what buys back
+        is noticed; shorter than ``timeout``. A pause between two reads counts for half of it at most.
     :param stall_after: seconds (or ``timedelta``) after which to give up if something is left, in orders or still
         running, and no amount, no order and no count has changed.
-    :param require_no_entities: whether bots, deals, trades and orders have to be gone. ``False`` for an account on
-        which something keeps running, such as a Signal Bot, which a sell-all does not stop.
+    :param require_no_entities: whether bots, deals, trades and orders have to be gone, as far as the API counts them:
+        Signal Bots it does not. ``False`` for an account on which something may go on running.
     :param max_failures: failed reads in a row to put up with; ``Retry-After`` is honoured between them.
     :param view_tolerance: share of what is not in BTC by which the balances may miss the account's value.
     :param dry_run: poll once, log and return what is left, with ``settled_at`` ``None``, and succeed: for a DAG whose
@@ -93,6 +101,7 @@ class BalancesSettledSensor(BaseTask, BaseSensorOperator):
         dust_btc: Decimal | int | str = "0.0001",
         ignore_currencies: Sequence[str] | str = (),
         stable_reads: int = 2,
+        stable_for: timedelta | float = 0,
         stall_after: timedelta | float = 600,
         require_no_entities: bool = True,
         max_failures: int = 10,
@@ -109,6 +118,7 @@ class BalancesSettledSensor(BaseTask, BaseSensorOperator):
         self.dust_btc = dust_btc
         self.ignore_currencies = ignore_currencies
         self.stable_reads = stable_reads
+        self.stable_for = stable_for
         self.stall_after = stall_after
         self.require_no_entities = require_no_entities
         self.max_failures = max_failures
@@ -249,7 +259,7 @@ class BalancesSettledSensor(BaseTask, BaseSensorOperator):
             context["ti"].xcom_push(FACTS_KEY, run.interim_facts())
             self._defer(run)
         if not self.reschedule or run.would_lose_stable_reads:
-            time.sleep(min(seconds, _MAX_PAUSE_UNSAVED) if self.reschedule else seconds)
+            time.sleep(min(seconds, _MAX_PAUSE_UNSAVED) if self.reschedule and run.lacks_reads else seconds)
             return
         run.save()
         from datetime import timedelta

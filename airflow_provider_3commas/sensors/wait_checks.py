@@ -18,6 +18,7 @@ def check_literals(sensor: Any) -> None:
     if is_literal(sensor.dry_run):
         parse_bool(sensor.dry_run, "dry_run")
     written = {name: getattr(sensor, name) for name in Criteria.__struct_fields__}
-    Criteria.parse(
+    criteria = Criteria.parse(
         **{name: value for name, value in written.items() if name not in sensor.template_fields or is_literal(value)}
     )
+    criteria.check_timeout(sensor.timeout)

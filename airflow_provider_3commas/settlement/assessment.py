@@ -71,7 +71,7 @@ class Assessment(NamedTuple):
 def _assess(criteria: Criteria, account: dict[str, Any], rows: Sequence[BalanceRow]) -> Assessment:
     holdings = sum_rows(rows)
     target = [held for held in holdings.values() if held.currency in criteria.target_codes]
-    judged = [held for held in holdings.values() if held.currency not in criteria.ignore_currencies]
+    judged = [held for held in holdings.values() if not criteria.ignores(held.currency)]
     to_sell = [held for held in judged if held.currency not in criteria.target_codes]
     orders = [held for held in judged if _is_open_order(held, criteria.dust_btc)]
     inconsistent = mismatch(holdings, account, dust_btc=criteria.dust_btc, view_tolerance=criteria.view_tolerance)
@@ -110,7 +110,7 @@ def _is_empty(criteria: Criteria, account: dict[str, Any], holdings: Iterable[Ho
     return read_amount(account.get("btc_amount")) == 0 and all(
         not held.btc_value
         and not held.debt_btc
-        and (not held.unknown or held.currency in criteria.ignore_currencies)
+        and (not held.unknown or criteria.ignores(held.currency))
         and (not held.amount or held.currency not in criteria.target_codes)
         for held in holdings
     )

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, get_type_hints
 import msgspec
 
 from airflow_provider_3commas.api.errors import ConfigurationError
+from airflow_provider_3commas.currency_codes import matches
 from airflow_provider_3commas.dust import DUST_BTC
 from airflow_provider_3commas.holdings import VIEW_TOLERANCE
+from airflow_provider_3commas.in_words import describe_duration
 from airflow_provider_3commas.parameters import (
     parse_currencies,
+    parse_currency_patterns,
     parse_decimal,
     parse_seconds,
     parse_switch,
@@ -23,7 +26,7 @@ from airflow_provider_3commas.targets import TARGETS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-_MAX_STALL_AFTER = timedelta(days=3650)
+_LONGEST = timedelta(days=3650)
 
 
 class _Criterion(NamedTuple):
@@ -45,7 +48,11 @@ def _parse_target(value: object, _name: str) -> str:
 
 
 def _parse_stall(value: object, name: str) -> float:
-    return parse_seconds(value, name, longest=_MAX_STALL_AFTER).total_seconds()
+    return parse_seconds(value, name, longest=_LONGEST).total_seconds()
+
+
+def _parse_stable(value: object, name: str) -> float:
+    return parse_seconds(value, name, longest=_LONGEST, or_none=True).total_seconds()
 
 
 class Criteria(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,8 +62,11 @@ class Criteria(msgspec.Struct, frozen=True, kw_only=True):
     #: Empty for the target's own.
     target_currencies: Annotated[tuple[str, ...], _Criterion(parse_currencies)] = ()
     dust_btc: Annotated[Decimal, _Criterion(parse_decimal, 0, 21_000_000, "BTC")] = DUST_BTC
-    ignore_currencies: Annotated[tuple[str, ...], _Criterion(parse_currencies)] = ()
+    #: Codes, and patterns for them.
+    ignore_currencies: Annotated[tuple[str, ...], _Criterion(parse_currency_patterns)] = ()
     stable_reads: Annotated[int, _Criterion(parse_whole, 1, 1000, "reads")] = 2
+    #: Seconds; 0 for as long as the reads take.
+    stable_for: Annotated[float, _Criterion(_parse_stable, 0, 315_360_000, "seconds")] = 0.0
     #: Seconds.
     stall_after: Annotated[float, _Criterion(_parse_stall, 1, 315_360_000, "seconds")] = 600.0
     require_no_entities: Annotated[bool, _Criterion(parse_switch)] = True
@@ -69,14 +79,27 @@ class Criteria(msgspec.Struct, frozen=True, kw_only=True):
             raise ConfigurationError(f"target must be one of {', '.join(sorted(TARGETS))}, got {self.target!r}.")
         for name, criterion in _CRITERIA.items():
             criterion.check(name, getattr(self, name))
-        both = sorted(self.target_codes.intersection(self.ignore_currencies))
+        both = sorted(filter(self.ignores, self.target_codes))
         if both:
-            raise ConfigurationError(f"ignore_currencies has {', '.join(both)}, which counts as the target.")
+            raise ConfigurationError(f"ignore_currencies names {', '.join(both)}, which counts as the target.")
 
     @classmethod
     def parse(cls, **written: object) -> Criteria:
         """Parse criteria from what a user wrote or a template rendered."""
         return cls(**{name: _CRITERIA[name].parse(value, name) for name, value in written.items()})
+
+    def check_timeout(self, timeout: float) -> None:
+        """Refuse to wait for so many seconds where that is too short for the account to be stable."""
+        if self.stable_for and self.stable_for >= timeout:
+            raise ConfigurationError(
+                f"stable_for ({describe_duration(self.stable_for)}) has to be shorter than timeout "
+                f"({describe_duration(timeout)}): the account could never be seen settled for that long. Make the "
+                "timeout longer, or stable_for shorter."
+            )
+
+    def ignores(self, code: str) -> bool:
+        """Return whether a coin may be left whatever it is worth."""
+        return matches(code, self.ignore_currencies)
 
     @property
     def target_codes(self) -> frozenset[str]:

@@ -22,7 +22,7 @@ import msgspec
 
 from airflow_provider_3commas.dust import MAX_DUST_MULTIPLE
 from airflow_provider_3commas.holdings import account_problem
-from airflow_provider_3commas.in_words import describe_counts, describe_names
+from airflow_provider_3commas.in_words import describe_counts, describe_duration, describe_names
 from airflow_provider_3commas.money import EXACT, read_amount, total
 from airflow_provider_3commas.settlement.assessment import Reading, btc_text
 from airflow_provider_3commas.settlement.state import Decision, Progress, Status, add_to_history
@@ -38,6 +38,9 @@ MIN_INTERVAL = 0.1
 _MAX_ERROR_LENGTH = 500
 # How often what runs is asked for while nothing moves, in the time after which that is a stall.
 _ENTITY_READS_PER_STALL = 5
+# Share of ``stable_for`` that a pause between two polls counts for at most: nobody has looked in between, and what a
+# triggerer saw before it died is forgotten.
+_MOST_UNWATCHED = 0.5
 # Polls that have to show an account empty before it is.
 _MIN_EMPTY_POLLS = 2
 _replace = msgspec.structs.replace
@@ -74,6 +77,10 @@ class _Evaluation(NamedTuple):
             return self._rows_vanished(before)
         progress = self._with_balances(before)
         running = [progress.runs] if progress.runs and self.criteria.require_no_entities else []
+        if self.reading.entities is not None and running:
+            progress = _replace(progress, stable=0, stable_since=0.0)
+        if before.stable >= self.criteria.stable_reads and not progress.stable:
+            progress = _replace(progress, settled_for=_stable_seconds(before))
         if self.reading.entities is None:
             return self._without_entities(progress, running)
         return self._with_entities(progress, running)
@@ -81,14 +88,12 @@ class _Evaluation(NamedTuple):
     def _without_entities(self, progress: Progress, running: list[str]) -> Decision:
         if self._depends_on_entities(progress, blocked=bool(running or self.assessment.blockers)):
             return self._waiting(progress, ["whether anything is running is unknown"], Status.UNDECIDED)
-        if progress.stable >= self.criteria.stable_reads:
+        if self._is_stable(progress):
             return self._settled(progress)
         return self._waiting(progress, running)
 
     def _with_entities(self, progress: Progress, running: list[str]) -> Decision:
-        if running:
-            progress = _replace(progress, stable=0)
-        elif progress.stable >= self.criteria.stable_reads:
+        if self._is_stable(progress):
             return self._settled(progress)
         blocked = bool(running or self.assessment.blockers)
         if blocked and self.now - progress.unchanged_since >= self.criteria.stall_after:
@@ -97,7 +102,7 @@ class _Evaluation(NamedTuple):
 
     def _depends_on_entities(self, progress: Progress, *, blocked: bool) -> bool:
         """Return whether to ask what runs; while blocked, now and then, to know in the end that nothing has changed."""
-        if progress.stable >= self.criteria.stable_reads:
+        if progress.stable >= (1 if self.criteria.stable_for else self.criteria.stable_reads):
             return self.criteria.require_no_entities
         if not blocked:
             return False
@@ -112,9 +117,11 @@ class _Evaluation(NamedTuple):
         counts = before.counts if entities is None else _entity_counts(entities)
         changed = assessment.digest != before.amounts or before.counts not in ("", counts)
         stable_before = before.stable if before.target_amount == assessment.target_amount else 0
+        stable = 0 if assessment.blockers else stable_before + 1
         progress = _replace(
             _count_read(before),
-            stable=0 if assessment.blockers else stable_before + 1,
+            stable=stable,
+            stable_since=self._stable_since(before, stable),
             target_amount=assessment.target_amount,
             amounts=assessment.digest,
             counts=counts,
@@ -129,9 +136,22 @@ class _Evaluation(NamedTuple):
             progress = _replace(progress, history=history, seen=assessment.seen, seen_at=self.now)
         return progress
 
+    def _stable_since(self, before: Progress, stable: int) -> float:
+        """Return since when the account has been seen settled, of a long pause between two polls only a part."""
+        if stable < 2 or not before.stable_since:
+            return self.now if stable else 0.0
+        # The last read that had rows was a settled one.
+        unwatched = self.now - before.seen_at - _MOST_UNWATCHED * self.criteria.stable_for
+        return before.stable_since + max(unwatched, 0.0)
+
+    def _is_stable(self, progress: Progress) -> bool:
+        criteria = self.criteria
+        return progress.stable >= criteria.stable_reads and _stable_seconds(progress) >= criteria.stable_for
+
     def _without_balances(self, before: Progress, *, empties: int) -> Progress:
         """Remember a reading without balances; what was there before is not forgotten."""
-        return _replace(_count_read(before), stable=0, empty_since=before.empty_since or self.now, empties=empties)
+        progress = _replace(_count_read(before), stable=0, stable_since=0.0, empties=empties)
+        return _replace(progress, empty_since=before.empty_since or self.now)
 
     def _rows_vanished(self, before: Progress) -> Decision:
         """Learn nothing from rows that are gone after earlier polls had some: the view is being rebuilt."""
@@ -184,9 +204,11 @@ class _Evaluation(NamedTuple):
         )
 
     def _stalled(self, progress: Progress, running: list[str]) -> Decision:
-        left = "; ".join([*self.assessment.blockers, *running])
+        left = self._left(progress, running)
         hints = []
-        if self.assessment.blockers:
+        if progress.settled_for:
+            hints.append("Has something bought since? Look for Signal Bots, which no call shows, and for autobalance.")
+        elif self.assessment.blockers:
             hints.append("What can't be sold can be named in ignore_currencies.")
         if running:
             hints.append("Something still runs on the account: stop it, or allow it with require_no_entities=False.")
@@ -200,11 +222,16 @@ class _Evaluation(NamedTuple):
         )
 
     def _waiting(self, progress: Progress, running: list[str], status: Status = Status.WAITING) -> Decision:
+        left = self._left(progress, running)
+        seen = left or f"seen settled {_how_stable(self.criteria, progress)}"
+        return self._decision(status, _replace(progress, left=left or progress.left), f"has not settled yet: {seen}.")
+
+    def _left(self, progress: Progress, running: list[str]) -> str:
+        """Say what stands between the account and being settled, and if it had been; empty if nothing does."""
         left = "; ".join([*self.assessment.blockers, *running])
-        seen_settled = f"seen settled {progress.stable} of {self.criteria.stable_reads} times in a row"
-        return self._decision(
-            status, _replace(progress, left=left or progress.left), f"has not settled yet: {left or seen_settled}."
-        )
+        if not left or not progress.settled_for:
+            return left
+        return f"{left} (it had been settled for {describe_duration(progress.settled_for)})"
 
     def _decision(self, status: Status, progress: Progress, sentence: str) -> Decision:
         account_id = self.reading.account["id"]
@@ -254,14 +281,18 @@ def on_no_budget(progress: Progress, account_id: int, seconds: float, now: float
     )
 
 
-def on_timeout(progress: Progress, account_id: int, timeout: float) -> Decision:
+def on_timeout(criteria: Criteria, progress: Progress, account_id: int, timeout: float) -> Decision:
     """Name what is left when the time, so many seconds, is over."""
     if not progress.reads:
-        left = "it could not be read once" if progress.failures else "there was no request budget to poll it"
+        left = (
+            "it could not be read once"
+            if progress.failures
+            else "no poll of it ended in that time: there was no request budget, or no answer"
+        )
     elif progress.empty_since:
         left = f"the account looked empty on the last poll.{_before_that(progress)}".removesuffix(".")
     elif progress.stable or not progress.left:
-        left = f"it was seen settled on only {progress.stable} polls in a row.{_before_that(progress)}"
+        left = f"it was seen settled {_how_stable(criteria, progress)}.{_before_that(progress)}"
         left = left.removesuffix(".")
     else:
         left = progress.left
@@ -287,6 +318,20 @@ def next_interval(
 def _count_read(progress: Progress) -> Progress:
     """Return the progress after a poll that got an answer; it ends a row of failures."""
     return _replace(progress, reads=progress.reads + 1, failures=0, trouble="", not_before=0.0)
+
+
+def _stable_seconds(progress: Progress) -> float:
+    """Return for how long it has been seen settled: up to the last poll that saw it so, whatever time it is now."""
+    return progress.seen_at - progress.stable_since if progress.stable_since else 0.0
+
+
+def _how_stable(criteria: Criteria, progress: Progress) -> str:
+    """Say how often, and for how long of how long, an account was seen settled without a break."""
+    reads = f"{min(progress.stable, criteria.stable_reads)} of {criteria.stable_reads} times in a row"
+    if not criteria.stable_for:
+        return reads
+    seconds, needed = describe_duration(_stable_seconds(progress)), describe_duration(criteria.stable_for)
+    return f"{reads}, for {seconds} of {needed} without a break"
 
 
 def _entity_counts(entities: dict[str, int | None]) -> str:

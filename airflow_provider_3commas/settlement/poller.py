@@ -1,15 +1,14 @@
 """One poller an account, one client a connection, for all waits of a triggerer.
 
 All triggers of a triggerer run in one process and one event loop. Waits for the same account share the answers; waits
-that use the same connection share the client, its kept-alive session and its pauses. Polls run in a small pool of
-threads, so the loop is never blocked. Whatever is shared goes when the last wait that uses it ends.
+that use the same connection share the client, its kept-alive session and its pauses. Polls run in threads, a few a
+connection, so the loop is never blocked. Whatever is shared goes when the last wait that uses it ends.
 
 ::
 
-    _LoopState              an event loop's:  the pool of threads
-    └── _Connection         a connection's:   the client, and until when the server asked to be left alone
-        └── _AccountPoller  an account's:     the polls
-            └── Wait        a trigger's:      what it waits for, and what has become of it
+    _Connection             a connection's:   the client, its threads, until when the server asked to be left alone
+    └── _AccountPoller      an account's:     the polls
+        └── Wait            a trigger's:      what it waits for, and what has become of it
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from weakref import WeakKeyDictionary
 
 from airflow_provider_3commas.api.errors import AuthenticationError, ConnectionFailed, ThreeCommasError
@@ -37,15 +36,19 @@ if TYPE_CHECKING:
     from airflow_provider_3commas.settlement.criteria import Criteria
     from airflow_provider_3commas.settlement.state import Progress
 
-# Polls at a time. The API allows 100 requests a minute, so this is plenty. Each thread more makes the event loop wait
-# longer for the interpreter's lock: with a thousand accounts, p99 of its lag was 16-60 ms with eight, 5-11 with four.
+T = TypeVar("T")
+
+# Polls of a connection at a time. The API allows 100 requests a minute, so this is plenty. Each thread more makes the
+# event loop wait longer for the interpreter's lock: with a thousand accounts, p99 of its lag was 16-60 ms with eight,
+# 5-11 with four.
 _THREADS = 4
 # Seconds that a poll at the deadline may take before the wait ends without it.
 _GRACE = 10.0
 # Jitter, as a share of the interval: waits that began together don't poll in step.
 _FIRST_JITTER, _JITTER = 0.25, 0.1
 
-_loops: WeakKeyDictionary[asyncio.AbstractEventLoop, _LoopState] = WeakKeyDictionary()
+# The connections of an event loop.
+_loops: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[str, _Connection]] = WeakKeyDictionary()
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -93,13 +96,13 @@ class Wait:
 
 async def wait_for_account(threecommas_conn_id: str, account_id: int, wait: Wait) -> Decision:
     """Wait until an account has settled, can't settle, or the time is over; return a final decision."""
-    poller = _loop_state().connection(threecommas_conn_id).poller(account_id)
+    poller = _connection(threecommas_conn_id).poller(account_id)
     poller.join(wait)
     try:
         async with asyncio.timeout(max(wait.deadline - time.time(), 0.0) + _GRACE):
             return await wait.outcome
     except TimeoutError:
-        return on_timeout(wait.progress, account_id, wait.timeout)
+        return on_timeout(wait.criteria, wait.progress, account_id, wait.timeout)
     finally:
         poller.leave(wait)
 
@@ -125,43 +128,27 @@ async def connect(threecommas_conn_id: str) -> ThreeCommasClient:
         ) from error
 
 
-class _LoopState:
-    """What the waits of one event loop share."""
-
-    def __init__(self) -> None:
-        self.pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="threecommas")
-        self._connections: dict[str, _Connection] = {}
-
-    def connection(self, threecommas_conn_id: str) -> _Connection:
-        if threecommas_conn_id not in self._connections:
-            self._connections[threecommas_conn_id] = _Connection(self, threecommas_conn_id)
-        return self._connections[threecommas_conn_id]
-
-    def drop(self, connection: _Connection) -> None:
-        del self._connections[connection.conn_id]
-        if not self._connections:
-            self.pool.shutdown(wait=False, cancel_futures=True)
-            _loops.pop(asyncio.get_running_loop(), None)
-
-
-def _loop_state() -> _LoopState:
-    loop = asyncio.get_running_loop()
-    if loop not in _loops:
-        _loops[loop] = _LoopState()
-    return _loops[loop]
+def _connection(conn_id: str) -> _Connection:
+    connections = _loops.setdefault(asyncio.get_running_loop(), {})
+    if conn_id not in connections:
+        connections[conn_id] = _Connection(conn_id)
+    return connections[conn_id]
 
 
 @dataclass(eq=False)
 class _Connection:
     """What the waits on one connection share."""
 
-    loop_state: _LoopState
     conn_id: str
     #: Until when the server asked to be left alone, in seconds since 1970.
     not_before: float = 0.0
     _pollers: dict[int, _AccountPoller] = field(default_factory=dict)
     _client: ThreeCommasClient | None = None
     _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    # Its own, so that a server which answers slowly holds up no waits but its own.
+    _pool: ThreadPoolExecutor = field(
+        default_factory=lambda: ThreadPoolExecutor(_THREADS, thread_name_prefix="threecommas")
+    )
 
     def poller(self, account_id: int) -> _AccountPoller:
         if account_id not in self._pollers:
@@ -172,7 +159,8 @@ class _Connection:
         del self._pollers[poller.account_id]
         if not self._pollers:
             self._close()
-            self.loop_state.drop(self)
+            self._pool.shutdown(wait=False, cancel_futures=True)
+            del _loops[asyncio.get_running_loop()][self.conn_id]
 
     async def client(self) -> ThreeCommasClient:
         async with self._lock:
@@ -184,6 +172,10 @@ class _Connection:
         """Fetch the connection again at the next use: its key may have been replaced since it was read."""
         if self._client is refused:
             self._close()
+
+    async def run(self, function: Callable[[ThreeCommasClient], T], client: ThreeCommasClient) -> T:
+        """Run a function of the client in a thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, function, client)
 
     def _close(self) -> None:
         client, self._client = self._client, None
@@ -234,7 +226,7 @@ class _AccountPoller:
         wait.finish(decision)
 
     def _expire(self, wait: Wait) -> None:
-        self._finish(wait, on_timeout(wait.progress, self.account_id, wait.timeout))
+        self._finish(wait, on_timeout(wait.criteria, wait.progress, self.account_id, wait.timeout))
 
     async def _run(self) -> None:
         try:
@@ -319,12 +311,11 @@ class _AccountPoller:
 
     async def _read(self, poll: Poll) -> Reading:
         """Poll in a thread, waiting for the budget here; fetch the connection again if the key is refused."""
-        loop = asyncio.get_running_loop()
         renewed = False
         while True:
             client = await self._connection.client()
             try:
-                return await loop.run_in_executor(self._connection.loop_state.pool, poll.run, client)
+                return await self._connection.run(poll.run, client)
             except WaitForBudget as wait:
                 await asyncio.sleep(wait.seconds)
             except AuthenticationError:

@@ -67,6 +67,7 @@ class SensorRun:
         self.account_id = parse_account_id(sensor.account_id)
         self.dry_run = parse_bool(sensor.dry_run, "dry_run")
         self.criteria = Criteria.parse(**{name: getattr(sensor, name) for name in Criteria.__struct_fields__})
+        self.criteria.check_timeout(sensor.timeout)
         self._sensor = sensor
         self._reschedules = sensor.reschedule and not sensor.deferrable
         self._ti = context["ti"]
@@ -95,7 +96,7 @@ class SensorRun:
         self.progress = decision.progress
         if decision.final or self.dry_run or time.time() < self.deadline:
             return decision
-        return on_timeout(self.progress, self.account_id, self._sensor.timeout)
+        return on_timeout(self.criteria, self.progress, self.account_id, self._sensor.timeout)
 
     def event(self, decision: Decision) -> dict[str, Any]:
         """Return what the trigger would fire for a final decision."""
@@ -139,6 +140,11 @@ class SensorRun:
     def would_lose_stable_reads(self) -> bool:
         """Whether the reads so far look settled and would be forgotten by a reschedule."""
         return self._store is None and self.progress.stable > 0
+
+    @property
+    def lacks_reads(self) -> bool:
+        """Whether it takes more reads, and not only more time, until the account counts as settled."""
+        return self.progress.stable < self.criteria.stable_reads
 
     def save(self) -> None:
         """Write what the next poll has to know to the task's state store, if there is one."""

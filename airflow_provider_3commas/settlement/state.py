@@ -38,6 +38,10 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     failures: int = 0
     #: Reads in a row that showed the account settled.
     stable: int = 0
+    #: Since when they have, less the time in which nobody looked; 0 if they don't, or an older version stored them.
+    stable_since: float = 0.0
+    #: For how many seconds it had been settled when it last was so no longer, after enough reads; 0 if it never was.
+    settled_for: float = 0.0
     #: Amount of the target at the last of them.
     target_amount: str = ""
     #: Digest of all amounts at the last read that had rows.

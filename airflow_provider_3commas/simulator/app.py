@@ -44,6 +44,7 @@ class Connection(NamedTuple):
 
     number: int
     close: Callable[[bool], None]
+    write: Callable[[bytes], None]
 
 
 class App:
@@ -193,7 +194,9 @@ async def _until_gone(receive: Receive) -> None:
 
 async def _send(reply: HttpReply, entry: LoggedRequest, scope: Scope, receive: Receive, send: Send) -> None:
     connection: Connection | None = scope.get(CONNECTION)
-    if reply.ending in ("close", "reset") and connection:
+    if reply.ending in ("close", "reset", "raw") and connection:
+        if reply.ending == "raw":
+            connection.write(reply.body)
         connection.close(reply.ending == "reset")
         # The server answers 500 for an application that returns without a reply, if it still can.
         await _until_gone(receive)

@@ -26,6 +26,7 @@ Action = Literal[
     "redirect",
     "wrong_account",
     "truncate",
+    "raw",
     "drop",
     "delay",
     "hang",
@@ -68,7 +69,8 @@ class Fault(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     :param status: status of the reply; by default 502 for ``status`` and ``html``, 302 for ``redirect``, and for
         the others what the call would have answered.
     :param error: the ``error`` of a ``status``, with the description that goes with it; by default that of the status.
-    :param body: body of the reply: a text, or anything else as JSON.
+    :param body: body of the reply: a text, or anything else as JSON. Of ``raw``, the whole reply as it goes over the
+        wire, status line and all, in Latin-1; the connection ends after it.
     :param headers: further headers of the reply.
     :param location: where a ``redirect`` points to.
     :param seconds: how long, in real time, ``delay`` (1 by default) and ``hang`` (3600) last, and ``hold`` (600) lasts
@@ -200,6 +202,10 @@ def _truncate(fault: Fault, reply: HttpReply) -> HttpReply:
     return HttpReply(fault.status or reply.status, body, ending="truncate")
 
 
+def _raw(fault: Fault, reply: HttpReply) -> HttpReply:
+    return HttpReply(reply.status, str(fault.body or "").encode("latin-1"), ending="raw")
+
+
 def _drop(_: Fault, reply: HttpReply) -> HttpReply:
     return HttpReply(reply.status, ending="close")
 
@@ -222,6 +228,7 @@ _SPOILERS: dict[str, Callable[[Fault, HttpReply], HttpReply]] = {
     "redirect": _redirect,
     "wrong_account": _wrong_account,
     "truncate": _truncate,
+    "raw": _raw,
     "drop": _drop,
     "hang": _drop,
     "delay": _same,

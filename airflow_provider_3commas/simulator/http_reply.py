@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import msgspec
 
-Ending = Literal["normal", "close", "reset", "truncate"]
+Ending = Literal["normal", "close", "reset", "truncate", "raw"]
 
 # Decimals never reach this encoder bare: the payloads say for each field how it is written.
 _ENCODER = msgspec.json.Encoder()

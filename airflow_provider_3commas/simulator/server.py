@@ -126,7 +126,9 @@ class _Numbered(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        connection = Connection(next(self.numbers), lambda reset: _close(transport, reset=reset))
+        # Every transport of a TCP server can write, but those of uvloop do not inherit from asyncio's.
+        writable = cast("asyncio.WriteTransport", transport)
+        connection = Connection(next(self.numbers), lambda reset: _close(writable, reset=reset), writable.write)
         inner = self.app
 
         async def with_connection(scope: Scope, receive: Receive, send: Send) -> None:
@@ -145,7 +147,7 @@ def _protocol() -> type[asyncio.Protocol]:
     return type("Protocol", (_Numbered, base), {})
 
 
-def _close(transport: asyncio.BaseTransport, *, reset: bool) -> None:
+def _close(transport: asyncio.WriteTransport, *, reset: bool) -> None:
     if not reset:
         transport.close()
         return
@@ -153,5 +155,4 @@ def _close(transport: asyncio.BaseTransport, *, reset: bool) -> None:
     if sock is not None:
         # Not to linger at all is what makes the kernel send RST instead of FIN.
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    # Every transport of a TCP server can write, but those of uvloop do not inherit from asyncio's.
-    cast("asyncio.WriteTransport", transport).abort()
+    transport.abort()

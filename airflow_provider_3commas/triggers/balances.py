@@ -105,6 +105,7 @@ class BalancesSettledTrigger(BaseTrigger):
         from airflow_provider_3commas.settlement import poller
 
         criteria = msgspec.convert(self.criteria or {}, Criteria)
+        criteria.check_timeout(self.timeout)
         account_id = parse_account_id(self.account_id)
         start = time.time()
         wait = poller.Wait(

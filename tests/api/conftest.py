@@ -6,11 +6,15 @@ import socket
 import struct
 import threading
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import pytest
 
 from airflow_provider_3commas.api import Credentials
 from airflow_provider_3commas.api.client import ThreeCommasClient
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 SECRET = "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j"
 #: The reply to a request for account 12.
@@ -54,8 +58,27 @@ class ScriptedServer:
             if action == "silence":
                 connection.recv(1)  # until the client gives up
                 return
+            if not isinstance(action, bytes):
+                self._send_in_parts(connection, action)
+                return
             connection.sendall(action)
             if b"Connection: close" in action:
+                return
+
+    def _send_in_parts(self, connection: socket.socket, parts: Iterable[bytes | float]) -> None:
+        """Send bytes, and pause where a number says how long, until all is sent or the client has gone."""
+        for part in parts:
+            try:
+                if isinstance(part, bytes):
+                    connection.settimeout(20)
+                    connection.sendall(part)
+                else:
+                    connection.settimeout(part)
+                    connection.recv(1)  # an end, if anything
+                    return
+            except TimeoutError:
+                continue
+            except OSError:
                 return
 
     @staticmethod
@@ -97,8 +120,8 @@ def server():
 
 
 @contextmanager
-def connected(url: str, **options):
-    client = ThreeCommasClient(Credentials("the-api-key", SECRET), base_url=url, **{"timeout": 5, **options})
+def connected(url: str, *, api_key: str = "the-api-key", **options):
+    client = ThreeCommasClient(Credentials(api_key, SECRET), base_url=url, **{"timeout": 5, **options})
     try:
         yield client
     finally:

@@ -46,7 +46,10 @@ def test_every_method_is_signed_as_it_is_sent(server, method):
 
 def test_credentials_are_hidden_and_numbers_exact(server, client):
     server.actions = [
-        reply(b'[{"url_secret": "u", "a": {"api_key": "k", "secret": ["s"]}, "profit": 0.12345678901234567890}]')
+        reply(
+            b'[{"url_secret": "u", "a": {"api_key": "k", "secret": ["s"]}, " __x": 1,'
+            b' "profit": 0.12345678901234567890}]'
+        )
     ]
     assert client.run("GET", "/ver1/bots") == [
         {"url_secret": "***", "a": {"api_key": "***", "secret": "***"}, "profit": Decimal("0.12345678901234567890")}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+import requests
 
 from airflow_provider_3commas import api
 from tests.api.conftest import connected
@@ -144,3 +145,19 @@ def test_constants_that_are_not_json_are_refused(requests_mock, client):
     requests_mock.get(READ, text='{"id": 12, "btc_amount": NaN}')
     with pytest.raises(api.OutcomeUnknown):
         client.get_account(12)
+
+
+@pytest.mark.parametrize(
+    ("exception", "kind"),
+    [
+        (requests.ReadTimeout, api.OutcomeUnknown),
+        (requests.ConnectionError, api.OutcomeUnknown),
+        (requests.exceptions.ChunkedEncodingError, api.OutcomeUnknown),
+        (requests.ConnectTimeout, api.ConnectionFailed),
+        (requests.exceptions.SSLError, api.ConnectionFailed),
+    ],
+)
+def test_without_a_connection_of_ours_what_may_have_left_is_unknown(requests_mock, client, exception, kind):
+    requests_mock.post(SELL, exc=exception)
+    with pytest.raises(kind):
+        client.sell_all_to_btc(12, unguarded=True)

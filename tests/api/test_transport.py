@@ -17,7 +17,7 @@ from airflow_provider_3commas.api import (
     ConnectionFailed,
     OutcomeUnknown,
     RedirectRefused,
-    transport,
+    connections,
 )
 from tests.api.conftest import ACCOUNT, connected, reply, target_of
 
@@ -130,7 +130,7 @@ class TestProxies:
         assert target_of(via.requests[0]) == "/public/api/ver1/accounts/12"
 
     def test_a_connection_that_cannot_be_tracked_is_refused(self, server, client, monkeypatch):
-        monkeypatch.setattr(transport._HttpPool, "ConnectionCls", HTTPConnection)
+        monkeypatch.setattr(connections._HttpPool, "ConnectionCls", HTTPConnection)
         with pytest.raises(ConfigurationError, match="Nothing was sent"):
             client.sell_all_to_btc(12, unguarded=True)
         assert server.connections == 0

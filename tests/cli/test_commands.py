@@ -12,6 +12,7 @@ from decimal import Decimal
 
 import pytest
 
+from airflow_provider_3commas.printable import one_line
 from tests.conftest import connection_to
 from tests.versions import AIRFLOW_VERSION
 
@@ -86,15 +87,15 @@ class TestAccounts:
         simulator.change_account(name=HOSTILE)
         status, out, _ = run("accounts", "-o", output)
         assert status == 0
-        assert "[red]<img src=x onerror=alert(1)>[/red] \\x1b[31m" in out.replace("\n", "")
+        assert "[red]<img src=x onerror=alert(1)>[/red] �[31m" in out.replace("\n", "")
         assert not {"\x1b", "\u202e"} & set(out)
         assert "…" in out
 
-    def test_hostile_name_is_whole_in_json(self, run, simulator):
+    def test_hostile_name_is_one_printable_line_in_json(self, run, simulator):
         simulator.change_account(name=HOSTILE)
-        out = run("accounts", "-o", "json")[1]
-        assert json.loads(out)[0]["name"] == HOSTILE
-        assert "\x1b" not in out
+        name = json.loads(run("accounts", "-o", "json")[1])[0]["name"]
+        assert name == one_line(HOSTILE)
+        assert name.isprintable()
 
     def test_fields_that_are_missing_are_not_zero(self, run, simulator):
         simulator.fault("json", path="/ver1/accounts", body=[{"id": 7, "name": None, "btc_amount": "NaN"}], times=2)

@@ -18,6 +18,9 @@ PRICES = {
     "DOT": Decimal("0.00007"),
     "XMR": Decimal("0.0025"),
     "USDT": Decimal("0.000016"),
+    # Coins that earn have codes of their own.
+    "LDBTC": Decimal(1),
+    "ETH.S": Decimal("0.04"),
 }
 AT = datetime(2026, 11, 20, 21, tzinfo=UTC)
 FEE = Decimal("0.001")

@@ -116,6 +116,18 @@ UNKNOWN = {
         Exchange(coins(SOL=100, ETH=20, DOT=9000), locked={"ETH", "DOT"}),
         [Exchange.sell_all],
     ),
+    "coins that earn are left of a sale": (
+        Exchange(coins(BTC="0.2", ETH=8) | {"ETH.S": Decimal("0.8")}, locked={"ETH.S"}, entities=BOTS),
+        [Exchange.sell_all],
+    ),
+    "BTC that earns is left of a sale": (
+        Exchange(coins(BTC="0.2", ETH=8, LDBTC="0.05"), locked={"LDBTC"}, entities=BOTS),
+        [Exchange.sell_all],
+    ),
+    "the owner makes all BTC earn": (
+        Exchange(coins(BTC="0.2", ETH=8)),
+        [lambda it: it.coins.update(LDBTC=it.coins.pop("BTC"))],
+    ),
     "a slow sale is half done": (
         typical(active_bots_count=10),
         [lambda it: it.entities.update(active_bots_count=4), lambda it: it.sell("ETH")],

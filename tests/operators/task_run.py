@@ -13,6 +13,7 @@ from airflow_provider_3commas.liquidation import liquidator
 from airflow_provider_3commas.operators.sell_all import SellAllToBtcOperator
 from tests.conftest import connection_to
 from tests.fakes import TaskStateStore
+from tests.hostile_replies import QUICK
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,6 +34,12 @@ LOST_ANSWERS = [
     pytest.param({"action": "empty", "status": 201}, id="201 empty"),
     pytest.param({"action": "wrong_account"}, id="another account"),
     pytest.param({"action": "redirect"}, id="302"),
+]
+#: What a hostile server may answer to a sell-all; none of them proves anything.
+HOSTILE_ANSWERS = [
+    pytest.param({"action": "raw", "body": b"".join(reply.parts()).decode("latin-1")}, id=reply.name)
+    for reply in QUICK
+    if reply.status not in (400, 401, 403, 404, 418, 422, 429)
 ]
 
 

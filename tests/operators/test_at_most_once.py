@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 
 import pytest
@@ -10,7 +11,15 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow_provider_3commas import api
 from airflow_provider_3commas.api.errors import JournalUnusable
 from airflow_provider_3commas.liquidation import liquidator, watch
-from tests.operators.task_run import LOST_ANSWERS, Killed, TaskRun, connect, kill_on_outcome, lose_answer
+from tests.operators.task_run import (
+    HOSTILE_ANSWERS,
+    LOST_ANSWERS,
+    Killed,
+    TaskRun,
+    connect,
+    kill_on_outcome,
+    lose_answer,
+)
 
 
 class TestLostAnswers:
@@ -22,6 +31,15 @@ class TestLostAnswers:
         assert run.outcome == "reconciled"
         assert run.xcoms["liquidation"]["evidence"]
         assert len(simulator.sell_attempts()) == len(simulator.sells()) == 1
+
+    @pytest.mark.parametrize("fault", HOSTILE_ANSWERS)
+    def test_applied_is_found_out_whatever_the_answer_is(self, simulator, run, fault):
+        lose_answer(simulator, fault, applied=True)
+        run.attempt()
+        assert run.outcome == "reconciled"
+        run.attempt()
+        assert len(simulator.sell_attempts()) == len(simulator.sells()) == 1
+        json.dumps(run.store.get("liquidation"), allow_nan=False).encode()
 
     @pytest.mark.parametrize("fault", LOST_ANSWERS)
     def test_not_applied_fails_after_one_sell_and_says_what_was_seen(self, simulator, run, fault, clock):

@@ -72,9 +72,9 @@ class TestReads:
         assert clock.slept < 31
 
     def test_a_connection_that_does_not_come_about_is_tried_again(self, simulator, run):
-        from airflow_provider_3commas.api import transport
+        from airflow_provider_3commas.api import connections
 
-        connect, failures = transport._HttpConnection.connect, [OSError("refused")] * 2
+        connect, failures = connections._HttpConnection.connect, [OSError("refused")] * 2
 
         def flaky(self):
             if failures:
@@ -82,7 +82,7 @@ class TestReads:
             connect(self)
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(transport._HttpConnection, "connect", flaky)
+            patch.setattr(connections._HttpConnection, "connect", flaky)
             run.attempt(preflight=False)
         assert len(simulator.sells()) == 1
 

@@ -19,6 +19,7 @@ KEYS = {
     "decided_at",
     "request_id",
     "evidence",
+    "autobalance_enabled",
     "requests",
 }
 

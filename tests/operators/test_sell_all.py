@@ -12,7 +12,7 @@ from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.sdk import AssetAlias
 
 from airflow_provider_3commas import api
-from airflow_provider_3commas.api import transport
+from airflow_provider_3commas.api import connections
 from airflow_provider_3commas.api.errors import LiquidationRefused
 from airflow_provider_3commas.operators.sell_all import SellAllToBtcOperator, SellAllToUsdOperator
 from airflow_provider_3commas.retry_policy import default_retry_policy
@@ -203,6 +203,15 @@ class TestGuards:
         run.attempt(account_name="My Binance US")
         assert len(simulator.sells()) == 1
 
+    def test_a_name_with_what_can_not_be_printed_is_itself_and_no_other(self, simulator, run):
+        name = "Main\N{NO-BREAK SPACE}\N{RIGHT-TO-LEFT OVERRIDE}x\N{ZERO WIDTH SPACE}"
+        simulator.change_account(name=name)
+        for other in ("Main x", "Main\N{NO-BREAK SPACE}x"):
+            with pytest.raises(AirflowFailException, match="account_name is 'Main"):
+                run.attempt(account_name=other)
+        run.attempt(account_name=name)
+        assert len(simulator.sells()) == 1
+
     @pytest.mark.parametrize("dry_run", [True, "True", "true", " TRUE "])
     def test_dry_run_reads_for_real_and_sends_no_sell(self, simulator, run, dry_run):
         account = run.attempt(dry_run=dry_run)
@@ -293,7 +302,7 @@ class TestRefusals:
 
     def test_a_sell_that_could_not_leave_may_be_sent_by_a_later_try(self, simulator, run):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(transport._HttpConnection, "connect", _unreachable)
+            patch.setattr(connections._HttpConnection, "connect", _unreachable)
             with pytest.raises(api.ConnectionFailed):
                 run.attempt(preflight=False)
         assert run.phase == "begun"

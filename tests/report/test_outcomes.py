@@ -184,3 +184,41 @@ def test_numbers_keep_their_point():
     report = build_report(**COMPLETE)
 
     assert "0.998 BTC" in render_markdown(report)
+
+
+def test_account_that_may_be_rebalanced_says_so_everywhere():
+    xcoms = {**COMPLETE, "liquidation": {**LIQUIDATION, "autobalance_enabled": True}}
+    report = build_report(**xcoms)
+    fleet = build_fleet_report([report])
+    (drawn,) = view.render({"accounts": [xcoms]})["accounts"]
+
+    (note,) = [note for note in report["notes"] if "autobalance" in note]
+    assert "buy again" in note
+    assert note in drawn["texts"]["notes"]
+    assert drawn["row"]["subtitle"] == "Binance · 32402783 · autobalance is on"
+    for text in (render_html(report), render_markdown(report)):
+        assert "3Commas may rebalance this account" in text
+    for text in (render_html(fleet), render_markdown(fleet)):
+        assert "autobalance is on" in text
+
+
+@pytest.mark.parametrize("flag", [False, None, "yes", 1])
+def test_account_that_is_not_rebalanced_says_nothing(flag):
+    report = build_report(**{**COMPLETE, "liquidation": {**LIQUIDATION, "autobalance_enabled": flag}})
+
+    assert "autobalance" not in str(report["notes"]) + fleet_row(report)["subtitle"]
+
+
+def test_where_nothing_was_sold_nothing_is_bought_again():
+    report = build_report(liquidation=failed_sale("refused", autobalance_enabled=True), liquidation_state="failed")
+
+    assert "autobalance" not in str(report["notes"]) + fleet_row(report)["subtitle"]
+
+
+def test_time_for_which_it_had_to_stay_settled_is_shown():
+    criteria = {**FACTS["criteria"], "stable_reads": 2, "stable_for": 1800.0}
+    report = build_report(**{**COMPLETE, "facts": {**FACTS, "criteria": criteria}})
+
+    assert report["settling"]["stable_for"] == 1800.0
+    assert ["Had to stay settled", "for 30 min, in 2 polls in a row or more"] in describe(report)["details"]
+    assert "Had to stay settled" not in dict(describe(build_report(**COMPLETE))["details"])

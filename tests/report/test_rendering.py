@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from airflow_provider_3commas.printable import one_line
 from airflow_provider_3commas.report import build_fleet_report, build_report, render_html, render_markdown
 from airflow_provider_3commas.report.texts import describe
-from airflow_provider_3commas.report.xcoms import visible
 from tests.report.samples import BEFORE, COMPLETE, FACTS, HOSTILE, LEFT, SETTLEMENT, damaged
 
 _VOID = {"meta", "br"}
@@ -77,7 +77,7 @@ def test_hostile_text_is_only_text_in_html(report):
     assert page.tags <= _TAGS
     assert not [name for _, name, _ in page.attributes if name.startswith("on") or name in ("src", "style")]
     assert {value[0] for _, name, value in page.attributes if name == "href"} <= {"#"}
-    assert visible(HOSTILE) in page.text
+    assert one_line(HOSTILE) in page.text
     assert "\u202e" not in page.text
 
 

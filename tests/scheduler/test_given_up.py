@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from airflow_provider_3commas.api.transport import FENCE_MAX_AGE
+from airflow_provider_3commas.api.connections import FENCE_MAX_AGE
 from tests.scheduler.cases import ANY, Case, CaseRun
 from tests.scheduler.kill_points import BEGINNINGS, IN_FLIGHT, ORPHANS, POINTS, SUPERVISOR_SECONDS, VICTIMS
 from tests.scheduler.steps import (

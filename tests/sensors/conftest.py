@@ -13,6 +13,8 @@ import time_machine
 from airflow.providers.common.compat.sdk import TaskDeferred
 from airflow.sdk.bases.sensor import AirflowRescheduleException
 
+from airflow_provider_3commas.api import Credentials
+from airflow_provider_3commas.api.client import ThreeCommasClient
 from airflow_provider_3commas.hooks.threecommas import ThreeCommasHook
 from airflow_provider_3commas.sensors.balances import BalancesSettledSensor
 from airflow_provider_3commas.settlement import poller
@@ -22,6 +24,8 @@ from tests.virtual_time import run_in_virtual_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from airflow_provider_3commas.simulator import Simulator
 
 MODES = {"poke": {}, "reschedule": {"mode": "reschedule"}, "deferrable": {"deferrable": True}}
 
@@ -115,3 +119,41 @@ def exchange(monkeypatch):
         return built
 
     return to
+
+
+class SimulatedTimeClient(ThreeCommasClient):
+    """A client whose exchange lives in the test's virtual time."""
+
+    simulator: Simulator
+    passed: float
+
+    def load_balances(self, account_id: int) -> dict[str, Any]:
+        now = time.time()
+        self.simulator.advance(now - self.passed)
+        self.passed = now
+        return super().load_balances(account_id)
+
+    def close(self) -> None:
+        """Stay open for the polls to come."""
+
+
+@pytest.fixture
+def sell(simulate, harness, monkeypatch):
+    """Let hooks and triggers talk to the simulator, in virtual time, and sell an account of a scenario now."""
+    simulator = simulate(speed=0)
+    client = SimulatedTimeClient(Credentials(simulator.api_key, simulator.secret), base_url=simulator.url)
+    client.simulator, client.passed = simulator, time.time()
+
+    async def connect(conn_id: str) -> ThreeCommasClient:
+        return client
+
+    monkeypatch.setattr(ThreeCommasHook, "get_conn", lambda self: client)
+    monkeypatch.setattr(poller, "connect", connect)
+
+    def sell(scenario: str, account_id: int = ACCOUNT, **changes: Any) -> None:
+        simulate(scenario, speed=0)
+        simulator.change_account(account_id, **changes)
+        client.sell_all(account_id, "BTC", unguarded=True)
+
+    yield sell
+    ThreeCommasClient.close(client)

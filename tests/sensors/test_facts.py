@@ -30,6 +30,7 @@ def test_facts_are_those_of_the_whole_wait(harness, exchange):
             "dust_btc": "0.00050",
             "ignore_currencies": ["LUNA", "UST"],
             "stable_reads": 2,
+            "stable_for": 0.0,
             "stall_after": 600.0,
             "require_no_entities": True,
             "max_failures": 10,

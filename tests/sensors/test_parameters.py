@@ -34,6 +34,11 @@ from tests.fakes import ACCOUNT, SETTLED
         ({"deferrable": 0}, "deferrable"),
         ({"require_no_entities": "False"}, "require_no_entities"),
         ({"stall_after": "ten minutes"}, "stall_after"),
+        ({"stable_for": -1}, "stable_for"),
+        ({"stable_for": "soon"}, "stable_for"),
+        ({"stable_for": 7 * 86400, "timeout": 3600}, "stable_for .* shorter than timeout"),
+        ({"ignore_currencies": "*"}, "ignore_currencies has '\\*'"),
+        ({"ignore_currencies": ["*.F", "?*"]}, "ignore_currencies has '\\?\\*'"),
         ({"silent_fail": True}, "silent_fail"),
         ({"never_fail": True}, "never_fail"),
     ],
@@ -97,6 +102,15 @@ def test_templates_are_checked_before_anything_is_sent(harness, exchange):
         setattr(sensor, name, rendered)
         with pytest.raises(error):
             sensor.execute(harness.context)
+    assert not requests
+
+
+def test_a_timeout_that_was_shortened_later_is_checked_before_anything_is_sent(harness, exchange):
+    requests = exchange((0, SETTLED)).requests
+    sensor = harness.sensor(stable_for=600)
+    sensor.timeout = 600
+    with pytest.raises(ConfigurationError, match="shorter than timeout"):
+        sensor.execute(harness.context)
     assert not requests
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from airflow.providers.common.compat.sdk import (
@@ -64,6 +64,21 @@ def test_without_a_store_the_reads_are_made_in_a_row(harness, exchange):
     assert result["reads"] == 3
     assert harness.sleeps == [10, 10]
     assert harness.reschedules == 2
+
+
+def test_without_a_store_the_time_to_be_stable_is_waited_for_in_the_worker(harness, exchange):
+    polls = exchange((0, UNSOLD), (100, SETTLED)).polls
+    harness.store = None
+    harness.run(stable_for=300)
+    assert harness.sleeps == [10, 60, 60, 60, 60, 60]
+    assert polls()[-1] - polls()[2] == pytest.approx(310)
+    assert harness.reschedules == 2
+
+
+def test_the_time_to_be_stable_is_kept_between_polls(harness, exchange):
+    exchange((0, SETTLED))
+    assert harness.run(stable_for=timedelta(minutes=5))["waited_seconds"] == 300
+    assert (harness.reschedules, harness.sleeps) == (5, [])
 
 
 def test_without_a_store_the_timeout_still_names_what_is_left(harness, exchange):

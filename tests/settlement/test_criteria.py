@@ -35,7 +35,13 @@ class TestCriteria:
             ({"stable_reads": 0}, "between 1"),
             ({"stable_reads": 1.5}, "whole number"),
             ({"stable_reads": True}, "whole number"),
+            ({"stable_for": -1}, "from 0 up to"),
+            ({"stable_for": float("inf")}, "from 0 up to"),
+            ({"stable_for": True}, "from 0 up to"),
+            ({"stable_for": "ten minutes"}, "timedelta or a number of seconds"),
+            ({"stable_for": timedelta(days=4000)}, "from 0 up to"),
             ({"stall_after": 0}, "above 0"),
+            ({"stall_after": None}, "above 0"),
             ({"stall_after": 0.5}, "between 1"),
             ({"stall_after": float("nan")}, "above 0"),
             ({"stall_after": "10 minutes"}, "timedelta or a number of seconds"),
@@ -47,6 +53,10 @@ class TestCriteria:
             ({"ignore_currencies": "{{ params.x }}"}, "list of currency codes"),
             ({"ignore_currencies": ["BTC"]}, "counts as the target"),
             ({"target": "USD", "ignore_currencies": ["usdt"]}, "USDT, which counts as the target"),
+            ({"ignore_currencies": ["b?c"]}, "BTC, which counts as the target"),
+            ({"target": "USD", "ignore_currencies": "FD*"}, "FDUSD, which counts as the target"),
+            ({"ignore_currencies": ["LUNA", "*"]}, "names no coin in particular"),
+            ({"target_currencies": "*USD"}, "whole currency codes and no patterns"),
         ],
     )
     def test_refuses_what_makes_no_sense(self, wrong, expected):
@@ -64,6 +74,22 @@ class TestCriteria:
         )
         assert (criteria.target, criteria.dust_btc, criteria.stall_after) == ("USD", Decimal(0), 300)
         assert criteria.ignore_currencies == ("LUNA", "UST")
+
+    @pytest.mark.parametrize(
+        ("written", "seconds"),
+        [(None, 0), (0, 0), ("0", 0), (timedelta(0), 0), (timedelta(minutes=10), 600), (90.5, 90.5), ("90", 90)],
+    )
+    def test_stable_for_is_a_duration_or_none(self, written, seconds):
+        assert Criteria.parse(stable_for=written).stable_for == seconds
+
+    def test_stable_for_has_to_fit_into_the_timeout(self):
+        for fits in (Criteria.parse(), Criteria.parse(stable_for=599)):
+            fits.check_timeout(600)
+        for longer in (600, 7200):
+            with pytest.raises(
+                ConfigurationError, match=r"stable_for \(.*\) has to be shorter than timeout \(10 min\)"
+            ):
+                Criteria.parse(stable_for=longer).check_timeout(600)
 
     def test_survives_json(self):
         criteria = Criteria.parse(dust_btc="0.001", ignore_currencies=["X"], stall_after=timedelta(minutes=5))

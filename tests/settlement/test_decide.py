@@ -184,7 +184,7 @@ class TestNotSettled:
         assert decision.status is Status.WAITING
         assert "empty for the moment (the balances are empty, but the account is worth 0.09" in decision.message
         assert "Before that: unsold: 2 ETH" in decision.message
-        assert "unsold: 2 ETH" in on_timeout(decision.progress, ACCOUNT, 60).message
+        assert "unsold: 2 ETH" in on_timeout(Criteria.parse(), decision.progress, ACCOUNT, 60).message
         assert run(Criteria.parse(), sold, gone, sold).status is Status.WAITING
 
 
@@ -280,7 +280,7 @@ class TestFailed:
 class TestTimeout:
     def test_names_what_is_left(self):
         progress = run(Criteria.parse(), reading(row("ETH", "2", "0.09"))).progress
-        assert on_timeout(progress, ACCOUNT, 90.5).message == (
+        assert on_timeout(Criteria.parse(), progress, ACCOUNT, 90.5).message == (
             f"Account {ACCOUNT} has not settled within 90.5 s: unsold: 2 ETH (0.09 BTC)."
         )
 
@@ -288,12 +288,13 @@ class TestTimeout:
         progress = on_failed_poll(
             Criteria.parse(), new_progress(START), OutcomeUnknown("answered 502"), ACCOUNT, START
         ).progress
-        message = on_timeout(progress, ACCOUNT, 60).message
+        message = on_timeout(Criteria.parse(), progress, ACCOUNT, 60).message
         assert "could not be read once. The last reads failed (1): answered 502" in message
 
     def test_says_if_it_was_nearly_settled(self):
-        progress = run(Criteria.parse(stable_reads=5), *[reading(*SETTLED_ROWS)] * 4).progress
-        assert "settled on only 4 polls" in on_timeout(progress, ACCOUNT, 60).message
+        criteria = Criteria.parse(stable_reads=5)
+        progress = run(criteria, *[reading(*SETTLED_ROWS)] * 4).progress
+        assert "it was seen settled 4 of 5 times in a row." in on_timeout(criteria, progress, ACCOUNT, 60).message
 
 
 def test_interval_grows_only_when_asked():

@@ -172,13 +172,18 @@ def readings(draw):
     before=st.lists(st.one_of(readings(), st.none()), max_size=25),
     last=readings(),
     every=st.sampled_from([7, 60, 200]),
-    criteria=st.builds(Criteria, require_no_entities=st.booleans(), stable_reads=st.integers(1, 4)),
+    criteria=st.builds(
+        Criteria,
+        require_no_entities=st.booleans(),
+        stable_reads=st.integers(1, 4),
+        stable_for=st.sampled_from([0.0, 90.0, 1000.0]),
+    ),
 )
 def test_every_wait_ends_when_the_world_no_longer_changes(before, last, every, criteria):
     """Whatever happened until then, failed polls (``None``) among it."""
     progress, number, still = new_progress(START), 0, 0.0
     # What runs is looked up a few times in that time, so a change of it may be noticed a fifth of it late.
-    while still <= criteria.stall_after * 1.2 + 4 * every:
+    while still <= criteria.stall_after * 1.2 + 4 * every + (criteria.stable_for and criteria.stable_for + 2 * every):
         item = before[number] if number < len(before) else last
         now = START + number * every
         if item is None:

@@ -342,27 +342,27 @@ class TestTimeoutNamesTheReason:
             decision = decide(Criteria.parse(), progress, item if asks else reading_without(item), START + number * 60)
             progress = decision.progress
             if number:
-                assert "running: 2 bots" in on_timeout(progress, ACCOUNT, 60).message
+                assert "running: 2 bots" in on_timeout(Criteria.parse(), progress, ACCOUNT, 60).message
                 assert "running: 2 bots" in decision.message
 
     def test_before_a_poll_that_looked_settled(self):
         progress = run(Criteria.parse(), reading(row("ETH", "2", "0.09")), reading(*SETTLED_ROWS)).progress
-        message = on_timeout(progress, ACCOUNT, 60).message
-        assert "seen settled on only 1 polls" in message
+        message = on_timeout(Criteria.parse(), progress, ACCOUNT, 60).message
+        assert "seen settled 1 of 2 times in a row" in message
         assert "Before that: unsold: 2 ETH" in message
 
     @pytest.mark.parametrize("case", EMPTY)
     def test_of_an_account_that_looks_empty(self, case):
-        message = on_timeout(run(Criteria.parse(), EMPTY[case]).progress, ACCOUNT, 60).message
+        message = on_timeout(Criteria.parse(), run(Criteria.parse(), EMPTY[case]).progress, ACCOUNT, 60).message
         assert "the account looked empty on the last poll" in message
         assert "seen settled" not in message
         left = reading(row("ETH", "2", "0.09"))
         for gone in (EMPTY[case], reading(total="0.09")):
-            message = on_timeout(run(Criteria.parse(), left, gone).progress, ACCOUNT, 60).message
+            message = on_timeout(Criteria.parse(), run(Criteria.parse(), left, gone).progress, ACCOUNT, 60).message
             assert "the account looked empty on the last poll. Before that: unsold: 2 ETH (0.09 BTC)." in message
 
     def test_of_what_older_versions_remembered(self):
         old = msgspec.convert(
             {"reads": 3, "left": "unsold: 2 ETH", "running": True, "stable": 0}, type(new_progress(START))
         )
-        assert "unsold: 2 ETH" in on_timeout(old, ACCOUNT, 60).message
+        assert "unsold: 2 ETH" in on_timeout(Criteria.parse(), old, ACCOUNT, 60).message

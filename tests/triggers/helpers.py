@@ -35,4 +35,4 @@ def elapsed() -> float:
 
 def nothing_is_shared() -> bool:
     """Return whether the last wait has left no connection behind."""
-    return not any(state._connections for state in poller._loops.values())
+    return not any(poller._loops.values())

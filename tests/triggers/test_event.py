@@ -53,6 +53,26 @@ def test_a_wait_goes_on_from_what_the_sensor_saw(clock, connected):
     assert fired["result"]["waited_seconds"] > 119
 
 
+def test_a_triggerer_that_was_away_is_no_proof_that_nothing_was_bought(clock, connected):
+    exchange = ScriptedClient((0, SETTLED))
+    connected(exchange)
+    away = START - 7200
+    seen = Progress(started_at=away, reads=1, stable=1, stable_since=away, seen_at=away, target_amount="1.09")
+    criteria = as_json(Criteria.parse(stable_for=600))
+    fired = run_in_virtual_time(clock, fire(make_trigger(progress=as_json(seen), criteria=criteria)))
+    assert fired["status"] == "settled"
+    assert exchange.polls()[-1] - exchange.polls()[0] >= 300
+    assert len(exchange.polls()) >= 5
+
+
+def test_a_time_to_be_stable_that_does_not_fit_is_an_event_too(clock, connected):
+    exchange = ScriptedClient((0, SETTLED))
+    connected(exchange)
+    criteria = as_json(Criteria.parse(stable_for=600))
+    fired = run_in_virtual_time(clock, fire(make_trigger(timeout=600, criteria=criteria)))
+    assert (fired["status"], exchange.requests) == ("error", [])
+
+
 def test_a_stall_names_what_is_left(clock, connected):
     connected(ScriptedClient((0, UNSOLD)))
     fired = run_in_virtual_time(clock, fire(make_trigger()))

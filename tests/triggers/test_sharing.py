@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 
+from airflow_provider_3commas.settlement import poller
 from airflow_provider_3commas.settlement.criteria import Criteria
 from airflow_provider_3commas.settlement.state import as_json
+from airflow_provider_3commas.triggers.balances import BalancesSettledTrigger
 from tests.fakes import ACCOUNT, SETTLED, START, UNSOLD, ScriptedClient, View, row
 from tests.triggers.helpers import fire, make_trigger, nothing_is_shared
 from tests.virtual_time import gaps, run_in_virtual_time
@@ -147,3 +150,35 @@ def test_a_later_wait_starts_over(clock, connected):
     run_in_virtual_time(clock, one_after_the_other())
     assert len(asked) == 2
     assert exchange.closed == 2
+
+
+def test_a_server_that_answers_slowly_holds_up_no_waits_but_its_own(monkeypatch):
+    answered = threading.Event()
+
+    class SlowClient(ScriptedClient):
+        def load_balances(self, account_id):
+            answered.wait(20)
+            return super().load_balances(account_id)
+
+    async def connect(conn_id):
+        return SlowClient((0, UNSOLD)) if conn_id == "slow" else ScriptedClient((0, SETTLED))
+
+    monkeypatch.setattr(poller, "connect", connect)
+
+    def trigger(account_id, conn_id):
+        return BalancesSettledTrigger(account_id, conn_id, poll_interval=0.1)
+
+    async def both() -> dict:
+        slow = [asyncio.create_task(fire(trigger(ACCOUNT + number, "slow"))) for number in range(10)]
+        await asyncio.sleep(0.5)
+        fired = await fire(trigger(ACCOUNT, "healthy"))
+        assert not answered.is_set()
+        assert not any(task.done() for task in slow)
+        answered.set()
+        for task in slow:
+            task.cancel()
+        await asyncio.gather(*slow, return_exceptions=True)
+        return fired
+
+    assert asyncio.run(asyncio.wait_for(both(), 10))["status"] == "settled"
+    assert nothing_is_shared()
