@@ -1,8 +1,37 @@
-"""What the liquidations and the waits have in common; imported at every parse of a DAG file, so it imports nothing."""
+"""What the operators and the sensor have in common; imported at every parse of a DAG file, so it imports nothing."""
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class PatientTask:
+    """Mixin for Airflow's operators: retry no earlier than 3Commas allows, and nothing that no retry can cure."""
+
+    def _use_default_retry_policy(self) -> None:
+        # Not a class attribute: Airflow's base class sets that back to None.
+        if getattr(self, "retry_policy", None) is None:
+            from airflow_provider_3commas.retry_policy import default_retry_policy
+
+            self.retry_policy = default_retry_policy()
+
+    @contextmanager
+    def _failing_for_good(self) -> Iterator[None]:
+        """Turn errors that no retry can cure into Airflow's, which ends the task at once."""
+        from airflow.providers.common.compat.sdk import AirflowFailException
+
+        from airflow_provider_3commas.api.errors import ThreeCommasError
+
+        try:
+            yield
+        except ThreeCommasError as error:
+            if error.permanent:
+                raise AirflowFailException(str(error)) from error
+            raise
 
 
 class MappedTextIsData:
@@ -23,8 +52,8 @@ class MappedTextIsData:
         )
 
 
-class BaseTask(MappedTextIsData):
-    """Mixin for Airflow's operators: fail loudly, also in a teardown, and retry no earlier than 3Commas allows."""
+class BaseTask(MappedTextIsData, PatientTask):
+    """Mixin for what liquidates, or waits for that: fail loudly, also in a teardown."""
 
     def as_teardown(self, *, setups: Any = None, on_failure_fail_dagrun: bool | None = None) -> Any:
         """Make this task a teardown; see Airflow's own.
@@ -49,13 +78,6 @@ class BaseTask(MappedTextIsData):
     def _needs_check(self) -> bool:
         """Return whether a parameter has to be checked when the DAG is parsed: defaults and templates do not."""
         return any(_is_to_be_checked(getattr(self, name), default) for name, default in self._DEFAULTS.items())
-
-    def _use_default_retry_policy(self) -> None:
-        # Not a class attribute: Airflow's base class sets that back to None.
-        if getattr(self, "retry_policy", None) is None:
-            from airflow_provider_3commas.retry_policy import default_retry_policy
-
-            self.retry_policy = default_retry_policy()
 
 
 def _handed_over(task: Any, map_index: int) -> frozenset[str]:

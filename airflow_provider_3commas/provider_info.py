@@ -27,7 +27,7 @@ def get_provider_info() -> dict[str, Any]:
             {"integration-name": _NAME, "external-doc-url": "https://developers.3commas.io/", "tags": ["service"]}
         ],
         "hooks": [_modules("hooks.threecommas")],
-        "operators": [_modules("operators.sell_all", "operators.report")],
+        "operators": [_modules("operators.sell_all", "operators.report", "operators.api_request")],
         "sensors": [_modules("sensors.balances")],
         "triggers": [_modules("triggers.balances")],
         "extra-links": [f"{_PACKAGE}.links.account.ThreeCommasLiquidationLink"],

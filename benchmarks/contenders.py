@@ -40,8 +40,9 @@ def threecommas(url: str, kind: Kind, gate: RequestGate | None = None) -> Callab
     from airflow_provider_3commas.api.credentials import Credentials
 
     client = ThreeCommasClient(Credentials(API_KEY, SECRET), base_url=url, gate=gate)
-    send = client.get_account if kind == "read" else client.sell_all_to_btc
-    return lambda: send(ACCOUNT_ID)
+    if kind == "read":
+        return lambda: client.get_account(ACCOUNT_ID)
+    return lambda: client.sell_all_to_btc(ACCOUNT_ID, unguarded=True)
 
 
 def bare_session(url: str, kind: Kind) -> Callable[[], Any]:

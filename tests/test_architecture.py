@@ -122,7 +122,8 @@ def test_a_sell_all_is_called_from_no_other_place(method):
     assert found == CALLERS[method]
 
 
-def test_only_sell_all_sends_what_can_not_be_undone():
+def test_only_sell_all_and_run_send_what_may_change_something():
+    """``run`` refuses whatever could be a sell-all: ``tests/api/test_request_rules.py``."""
     found = {
         (name, function)
         for name, tree in product()
@@ -131,7 +132,7 @@ def test_only_sell_all_sends_what_can_not_be_undone():
         and isinstance(call.func, ast.Attribute)
         and call.func.attr == "send"
     }
-    assert found == {("api/client.py", "sell_all")}
+    assert found == {("api/client.py", "sell_all"), ("api/client.py", "run")}
 
 
 def test_the_path_of_a_sell_all_is_written_once():

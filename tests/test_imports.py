@@ -49,6 +49,7 @@ def loaded_by(code: str, first: str) -> list[str]:
         "airflow_provider_3commas.operators.sell_all",
         "airflow_provider_3commas.sensors.balances",
         "airflow_provider_3commas.operators.sell_all, airflow_provider_3commas.sensors.balances",
+        "airflow_provider_3commas.operators.api_request",
     ],
 )
 def test_dag_files_pay_for_few_modules_and_no_http_stack(module: str) -> None:
@@ -73,6 +74,17 @@ def test_a_dag_of_both_loads_none_of_their_workings() -> None:
         "airflow_provider_3commas.sensors",
         "airflow_provider_3commas.sensors.balances",
     }
+    assert not HEAVY & {name.partition(".")[0] for name in names}
+
+
+def test_a_dag_that_asks_the_api_loads_its_rules_and_no_http_stack() -> None:
+    code = (
+        "from airflow_provider_3commas.operators.api_request import ThreeCommasOperator; "
+        "ThreeCommasOperator(task_id='t', endpoint='/ver1/bots', query={'limit': 100})"
+    )
+    names = loaded_by(code, first="import airflow.sdk; from airflow.sdk import BaseOperator")
+
+    assert len([name for name in names if name.startswith("airflow_provider_3commas.")]) <= 10, names
     assert not HEAVY & {name.partition(".")[0] for name in names}
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec.structs import astuple
 
+from airflow_provider_3commas.api.exact_values import Row
 from airflow_provider_3commas.money import MOST_DIGITS as _MOST
 from airflow_provider_3commas.money import MOST_PLACES, sane_or_none
 from airflow_provider_3commas.printable import one_line
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-class BalanceRow(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class BalanceRow(Row, frozen=True, kw_only=True, gc=False):
     """One row of ``account_table_data``: what an account holds of a coin.
 
     Amounts are documented as strings and seen as JSON numbers too, in exponent form as well; both become the exact

@@ -10,13 +10,14 @@ from airflow_provider_3commas.api.account_ids import parse_account_id
 from airflow_provider_3commas.api.balance_rows import BalanceRow, decode_balance_rows
 from airflow_provider_3commas.api.base_url import DEFAULT_BASE_URL, check_base_url
 from airflow_provider_3commas.api.decoding import MOST_QUOTED
-from airflow_provider_3commas.api.errors import ConfigurationError
+from airflow_provider_3commas.api.errors import ConfigurationError, LiquidationRefused
+from airflow_provider_3commas.api.request_rules import check_call
 from airflow_provider_3commas.api.transport import Transport
 from airflow_provider_3commas.printable import one_line
 from airflow_provider_3commas.targets import TARGETS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from airflow_provider_3commas.api.credentials import Credentials
     from airflow_provider_3commas.api.error_mapping import Reply
@@ -32,6 +33,8 @@ DEFAULT_TIMEOUT = 30.0
 PAGE_SIZE = 100
 #: Bytes of an Account, which is recorded and goes into XCom; those that were seen have five thousand.
 MOST_ACCOUNT_BYTES = 256 * 1024
+
+_NO_CONTENT = 204
 
 _logger = logging.getLogger(__name__)
 
@@ -153,25 +156,42 @@ class ThreeCommasClient:
             raise reply.unknown("no counts under 'data'")
         return {name: count if type(count) is int and count >= 0 else None for name, count in counts.items()}
 
-    def sell_all_to_btc(self, account_id: int | str, *, dry_run: bool = False) -> dict[str, Any]:
-        """Sell everything on the account into BTC and stop every bot, deal and order on it. Can't be undone.
+    def run(self, method: str, path: str, params: Mapping[str, Any] | None = None, *, writes: bool = False) -> Any:
+        """Send any call of the API but a sell-all; see ``ThreeCommasHook.run``."""
+        call = check_call(method, path, params, writes=writes)
+        reply = self.transport.send(call.method, call.path, call.query, writes=call.writes)
+        if reply.status == _NO_CONTENT and not reply.body and reply.flaw is None:
+            return None
+        return _decode(reply, object)
 
-        Signal Bots alone go on, and may buy again.
+    def sell_all_to_btc(
+        self, account_id: int | str, *, dry_run: bool = False, unguarded: bool = False
+    ) -> dict[str, Any]:
+        """Sell everything on the account into BTC. Can't be undone.
 
-        Sent exactly once. 3Commas has no idempotency key, so after ``OutcomeUnknown`` look at the account first.
+        Before it sells, 3Commas stops every trading entity on the account (bots, SmartTrades, trades, deals, orders),
+        Signal Bots excepted. Sent exactly once. 3Commas has no idempotency key, so after ``OutcomeUnknown`` look at
+        the account first.
 
         :param account_id: id of the account, a positive integer.
         :param dry_run: read the account instead, and send no sell-all.
+        :param unguarded: has to be ``True``, or nothing is sent: here, neither journal nor preflight guards the sell.
         :return: the Account when the orders were created (not filled), credentials replaced.
+        :raises LiquidationRefused: not sent, as ``unguarded`` is not ``True``.
         :raises RequestRejected: certainly not carried out.
         :raises ConnectionFailed: not sent.
         :raises OutcomeUnknown: may or may not have been carried out.
         """
-        return self.sell_all(account_id, "BTC", dry_run=dry_run).account
+        return self.sell_all(account_id, "BTC", dry_run=dry_run, unguarded=unguarded).account
 
-    def sell_all_to_usd(self, account_id: int | str, *, dry_run: bool = False) -> dict[str, Any]:
-        """Like ``sell_all_to_btc``, but into USD, on most exchanges a dollar stablecoin. Can't be undone."""
-        return self.sell_all(account_id, "USD", dry_run=dry_run).account
+    def sell_all_to_usd(
+        self, account_id: int | str, *, dry_run: bool = False, unguarded: bool = False
+    ) -> dict[str, Any]:
+        """Like ``sell_all_to_btc``, but into USD, on most exchanges a dollar stablecoin. Can't be undone.
+
+        It too stops every trading entity on the account, Signal Bots excepted, and needs ``unguarded=True``.
+        """
+        return self.sell_all(account_id, "USD", dry_run=dry_run, unguarded=unguarded).account
 
     def sell_all(
         self,
@@ -180,8 +200,11 @@ class ThreeCommasClient:
         *,
         dry_run: bool = False,
         before_sending: Callable[[], None] | None = None,
+        unguarded: bool = False,
     ) -> SellReply:
         """Send the sell-all: the only place in this package that does, and so where a dry run stops.
+
+        Needs a guard, which ``before_sending`` is, or ``unguarded=True``.
 
         :param account_id: id of the account, a positive integer.
         :param target: ``BTC`` or ``USD``.
@@ -189,6 +212,7 @@ class ThreeCommasClient:
         :param before_sending: called when the connection stands, with nothing between its return and the sending; an
             exception from it ends the call with nothing sent. Called again if it took too long to return. Not called
             in a dry run.
+        :param unguarded: ``True`` to send it without ``before_sending``.
         :raises ThreeCommasError: as ``sell_all_to_btc``.
         """
         account_id = parse_account_id(account_id)
@@ -199,6 +223,13 @@ class ThreeCommasClient:
         if dry_run:
             _logger.warning("DRY RUN: the sell of account %s to %s is not sent.", account_id, target)
             return SellReply(self.get_account(account_id), None)
+        if before_sending is None and unguarded is not True:
+            raise LiquidationRefused(
+                "Nothing was sent: outside the operators nothing guards a sell-all. No journal remembers it, so that "
+                "a retried task sells again; no preflight reads the account first, and a lost answer is not looked "
+                "into. Use SellAllToBtcOperator or SellAllToUsdOperator, or pass unguarded=True if that is what you "
+                "want."
+            )
         reply = self.transport.send(
             "POST",
             f"/ver1/accounts/{account_id}/sell_all_to_{target.lower()}",

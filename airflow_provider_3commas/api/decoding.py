@@ -6,9 +6,9 @@ Whatever comes from outside passes here once, so that nothing behind has to thin
 from __future__ import annotations
 
 import json
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_3commas.api.exact_values import ExactDecimal
 from airflow_provider_3commas.api.redaction import redacted_text, redacted_value
 from airflow_provider_3commas.money import sane_or_none
 from airflow_provider_3commas.printable import one_line
@@ -23,6 +23,10 @@ MOST_NAME, MOST_QUOTED = 100, 300
 _MOST_LEVELS = 40
 # Longer integers take time to parse that grows with the square of their length.
 _MOST_DIGITS = 40
+
+
+# A dict with such a name in it is an object to Airflow's XComs, or can't be handed on; 3Commas has none.
+_AIRFLOWS_OWN = "__"
 
 
 def decode_json(body: bytes, hide: Callable[[str], str] = str) -> Any:
@@ -48,14 +52,17 @@ def _harmless(value: Any, hide: Callable[[str], str], levels: int) -> Any:
     if isinstance(value, list):
         return [_harmless(item, hide, levels - 1) for item in value]
     found = {one_line(hide(name), MOST_NAME): _harmless(item, hide, levels - 1) for name, item in value.items()}
-    return {name: redacted_value(found, name, item) for name, item in found.items()}
+    return {
+        name: redacted_value(found, name, item) for name, item in found.items() if not name.startswith(_AIRFLOWS_OWN)
+    }
 
 
-def _number(text: str) -> Decimal | None:
+def _number(text: str) -> ExactDecimal | None:
     try:
-        return sane_or_none(Decimal(text))
+        number = sane_or_none(ExactDecimal(text))
     except ArithmeticError:  # an exponent that no Decimal can have
         return None
+    return None if number is None else ExactDecimal(number)
 
 
 def _integer(text: str) -> int | None:

@@ -45,7 +45,7 @@ class Reply:
     #: Looked up without regard to case.
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
-    #: Whether the request changes something that can't be undone, i.e. it is a sell-all.
+    #: Whether the request may change something, and must not be repeated without looking.
     writes: bool
     #: Replaces the connection's secrets in a text.
     hide: Callable[[str], str]
@@ -90,12 +90,17 @@ class Reply:
 
     def unknown(self, what: str) -> ThreeCommasError:
         """Build the ``OutcomeUnknown`` for a reply that proves neither success nor refusal."""
-        meaning = (
-            "Whether the sell was carried out cannot be told from this; look at the account before selling again."
-            if self.writes
-            else "This tells nothing about the account; the read can be repeated."
-        )
+        meaning = meaning_of_unknown(self.path, writes=self.writes)
         return self.error(OutcomeUnknown, f" with {what}. {meaning}", retry_after=retry_after_seconds(self.headers))
+
+
+def meaning_of_unknown(path: str, *, writes: bool) -> str:
+    """Say what it means that the outcome of a request is unknown."""
+    if not writes:
+        return "This tells nothing about what was asked for; the read can be repeated."
+    if "sell_all" in path:
+        return "Whether the sell was carried out is unknown; look at the account before selling again."
+    return "Whether it was carried out is unknown; look in 3Commas before sending it again."
 
 
 def error_for(reply: Reply) -> ThreeCommasError | None:
@@ -250,7 +255,7 @@ _REFUSALS: dict[int, Callable[[Reply, _ErrorBody], ThreeCommasError | None]] = {
         "is not on the key's list of allowed addresses.",
     ),
     403: _forbidden,
-    404: _refusal(AccountNotFound, "Check the account id and the connection's mode (real or paper)."),
+    404: _refusal(AccountNotFound, "Check the id in the path and the connection's mode (real or paper)."),
     418: _banned,
     422: _unprocessable,
     429: _too_many_requests,

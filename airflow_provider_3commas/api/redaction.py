@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import functools
 import re
-from typing import TYPE_CHECKING, Any, TypeVar
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from collections.abc import Mapping
+from typing import Any, TypeVar
+from urllib.parse import quote_plus
 
 E = TypeVar("E", bound=BaseException)
 
@@ -64,6 +63,18 @@ def redacted_text(text: str) -> str:
     if '":' in text:
         text = _JSON_FIELD.sub(lambda field: f'{field[1]}"{REDACTED}"' if is_credential(field[2]) else field[0], text)
     return text
+
+
+def credentials_in(params: object) -> set[str]:
+    """Return the credentials among the parameters of a request, as they are and as they are sent."""
+    if not isinstance(params, Mapping):
+        return set()
+    found = {
+        value
+        for name, value in params.items()
+        if isinstance(name, str) and isinstance(value, str) and value and is_credential(name)
+    }
+    return found | {quote_plus(value, errors="replace") for value in found}
 
 
 # The same few dozen names come with every Account; they are cut before they come here.

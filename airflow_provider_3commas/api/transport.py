@@ -10,15 +10,18 @@ import requests
 from airflow_provider_3commas import __version__
 from airflow_provider_3commas.api.connections import Aborted, Adapter, in_flight, read_body
 from airflow_provider_3commas.api.decoding import MOST_QUOTED
-from airflow_provider_3commas.api.error_mapping import Reply, error_for
+from airflow_provider_3commas.api.error_mapping import Reply, error_for, meaning_of_unknown
 from airflow_provider_3commas.api.errors import ConnectionFailed, OutcomeUnknown, ThreeCommasError
 from airflow_provider_3commas.api.redaction import REDACTED, Secret
+from airflow_provider_3commas.api.request_rules import METHODS
 from airflow_provider_3commas.printable import one_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
     from airflow_provider_3commas.api.credentials import Credentials
+
+    _Params = Mapping[str, str] | Sequence[tuple[str, str]]
 
 _PREFIX = "/public/api"
 
@@ -65,7 +68,7 @@ class Transport:
         )
         # Every request is a copy of one of these: putting one together from nothing costs more than sending it.
         self._templates = {
-            method: self._session.prepare_request(requests.Request(method, base_url)) for method in ("GET", "POST")
+            method: self._session.prepare_request(requests.Request(method, base_url)) for method in METHODS
         }
 
     def close(self) -> None:
@@ -76,7 +79,7 @@ class Transport:
         self,
         method: str,
         path: str,
-        params: dict[str, str] | None = None,
+        params: _Params | None = None,
         *,
         writes: bool = False,
         before_sending: Callable[[], None] | None = None,
@@ -97,7 +100,7 @@ class Transport:
         self,
         method: str,
         path: str,
-        params: dict[str, str] | None,
+        params: _Params | None,
         *,
         writes: bool,
         before_sending: Callable[[], None] | None,
@@ -129,7 +132,7 @@ class Transport:
         # Raised here, so that nothing which shows a traceback with its values comes upon the signed request below.
         raise failure from failure.__cause__
 
-    def _signed(self, method: str, path: str, params: dict[str, str] | None) -> requests.PreparedRequest:
+    def _signed(self, method: str, path: str, params: _Params | None) -> requests.PreparedRequest:
         """Return a request whose signature is that of the path and query which are sent, after all encoding."""
         request = self._templates[method].copy()
         request.prepare_url(f"{self._base_url}{_PREFIX}{path}", params)
@@ -148,13 +151,8 @@ class Transport:
                 method=method,
                 path=path,
             )
-        meaning = (
-            "Whether the sell was carried out is unknown; look at the account before selling again."
-            if writes
-            else "The read can be repeated."
-        )
         return OutcomeUnknown(
-            f"{method} {path} was sent, and no complete reply came ({what}). {meaning}",
+            f"{method} {path} was sent, and no complete reply came ({what}). {meaning_of_unknown(path, writes=writes)}",
             method=method,
             path=path,
         )

@@ -6,11 +6,15 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseHook
+from airflow.sdk.log import mask_secret
 
 from airflow_provider_3commas.api.errors import ConfigurationError
+from airflow_provider_3commas.api.redaction import credentials_in
 from airflow_provider_3commas.hooks.connection import EXTRA_KEYS, client_from, unknown_extra
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from airflow_provider_3commas.api.balance_rows import BalanceRow
     from airflow_provider_3commas.api.client import ThreeCommasClient
     from airflow_provider_3commas.hooks.gates import GateFactory
@@ -107,25 +111,62 @@ class ThreeCommasHook(BaseHook):
         """
         return self.get_conn().get_account(account_id)
 
-    def sell_all_to_btc(self, account_id: int | str) -> dict[str, Any]:
-        """Sell everything on the account into BTC and stop every bot, deal and order on it. Can't be undone.
+    def run(self, method: str, path: str, params: Mapping[str, Any] | None = None, *, writes: bool = False) -> Any:
+        """Send any call of the API but a sell-all, signed and counted like all others, once.
 
-        Signal Bots alone go on, and may buy again: no call shows or stops them.
+        What may change something needs ``writes=True``: everything but ``GET``, and but the POSTs
+        ``account_table_data``, ``load_balances`` and ``pie_chart_data`` of an account, which only read. Such a call
+        is never repeated here, and where its answer is lost its outcome is unknown; in a task with ``retries``,
+        Airflow repeats it.
 
-        Sends at once, without preflight or journal: ``SellAllToBtcOperator`` is the safe way to do this in a DAG.
+        A path with ``sell_all`` in it (``panic_sell_all_deals`` too), or with ``summary`` in place of an id, is
+        refused, and so is every path that could lead elsewhere.
+
+        :param method: ``GET``, ``POST``, ``PUT``, ``PATCH`` or ``DELETE``.
+        :param path: the path below ``/public/api``, such as ``/ver1/accounts`` or ``/v2/smart_trades``: letters,
+            digits, ``_``, ``-`` and ``/`` only.
+        :param params: parameters by name, sent in the query string, which is signed as it is sent: text, numbers
+            (a ``Decimal`` in plain digits), ``True`` and ``False`` as ``true`` and ``false``. ``None`` leaves one out.
+            A list is joined by commas; under a name that ends with ``[]``, the parameter is repeated.
+        :param writes: whether the call may change something.
+        :return: the decoded reply, credentials replaced by ``***``, fractional JSON numbers as ``Decimal``; ``None``
+            for a reply without content.
+        :raises ConfigurationError: not sent: a rule above forbids it.
+        :raises RequestRejected: certainly not carried out.
+        :raises ConnectionFailed: not sent.
+        :raises OutcomeUnknown: a read can be repeated; a write may or may not have been carried out.
+        """
+        for secret in credentials_in(params):
+            mask_secret(secret)
+        client = self.get_conn_for_selling() if writes else self.get_conn()
+        return client.run(method, path, params, writes=writes)
+
+    def sell_all_to_btc(self, account_id: int | str, *, unguarded: bool = False) -> dict[str, Any]:
+        """Sell everything on the account into BTC. Can't be undone: use ``SellAllToBtcOperator`` in a DAG.
+
+        Before it sells, 3Commas stops every trading entity on the account (bots, SmartTrades, trades, deals, orders),
+        Signal Bots excepted.
+
+        Sends at once, without preflight or journal: nothing remembers the sell, and a task that is retried sells
+        again. So it refuses without ``unguarded=True``.
 
         :param account_id: id of the account, a positive integer.
+        :param unguarded: has to be ``True``, or nothing is sent.
         :return: the Account when the orders were created (not filled), credentials replaced.
+        :raises LiquidationRefused: not sent, as ``unguarded`` is not ``True``.
         :raises RequestRejected: certainly not carried out.
         :raises ConnectionFailed: not sent.
         :raises OutcomeUnknown: may or may not have been carried out; look at the account before selling again.
         :raises ThreeCommasError: see ``airflow_provider_3commas.api.errors`` for what the other classes mean.
         """
-        return self.get_conn_for_selling().sell_all_to_btc(account_id)
+        return self.get_conn_for_selling().sell_all_to_btc(account_id, unguarded=unguarded)
 
-    def sell_all_to_usd(self, account_id: int | str) -> dict[str, Any]:
-        """Like ``sell_all_to_btc``, but into USD, on most exchanges a dollar stablecoin. Can't be undone."""
-        return self.get_conn_for_selling().sell_all_to_usd(account_id)
+    def sell_all_to_usd(self, account_id: int | str, *, unguarded: bool = False) -> dict[str, Any]:
+        """Like ``sell_all_to_btc``, but into USD, on most exchanges a dollar stablecoin. Can't be undone.
+
+        It too stops every trading entity on the account, Signal Bots excepted, and needs ``unguarded=True``.
+        """
+        return self.get_conn_for_selling().sell_all_to_usd(account_id, unguarded=unguarded)
 
     def load_balances(self, account_id: int | str) -> dict[str, Any]:
         """Request that 3Commas fetches the account's balances from the exchange; its view may lag for a while after.

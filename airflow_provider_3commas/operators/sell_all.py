@@ -107,17 +107,10 @@ class _SellAllOperator(BaseTask, BaseOperator):
         :raises ThreeCommasError: see ``airflow_provider_3commas.api.errors``; ``OutcomeUnknown`` says that there may
             have been a sale.
         """
-        from airflow.providers.common.compat.sdk import AirflowFailException
-
-        from airflow_provider_3commas.api.errors import ThreeCommasError
         from airflow_provider_3commas.operators.try_of_sale import TryOfSale
 
-        try:
+        with self._failing_for_good():
             return TryOfSale(self, context).run()
-        except ThreeCommasError as error:
-            if error.permanent:
-                raise AirflowFailException(str(error)) from error
-            raise
 
     def _check_literals(self) -> None:
         """Refuse wrong values before any run; what is templated has to wait for ``execute``."""
@@ -141,9 +134,10 @@ class _SellAllOperator(BaseTask, BaseOperator):
 
 
 class SellAllToBtcOperator(_SellAllOperator):
-    """Sell everything an exchange account holds into BTC and stop every bot, deal and order on it, at most once.
+    """Sell everything an exchange account holds into BTC, at most once. Can't be undone.
 
-    Can't be undone. The sell-all is recorded before it is sent (in Airflow's task state store, 3.3 and later) and
+    Before it sells, 3Commas stops every trading entity on the account (bots, SmartTrades, trades, deals, orders),
+    Signal Bots excepted. The sell-all is recorded before it is sent (in Airflow's task state store, 3.3 and later) and
     never repeated unless the API refused it for certain, or the account was watched for ``reconcile_for``, is proven
     to be untouched, and Airflow's ``retries`` allow another try. Clearing a task that has sold sends nothing: start a
     new DAG run to liquidate again.

@@ -35,7 +35,7 @@ class LiquidationPages:
 
 
 class ThreeCommasPlugin(AirflowPlugin):
-    """Adds the tab to Airflow."""
+    """Adds the tab to Airflow, and lets tasks hand on what the hook returns."""
 
     name = "threecommas"
     fastapi_apps: list[Any] = [  # noqa: RUF012  # Airflow's own attribute
@@ -58,3 +58,14 @@ class ThreeCommasPlugin(AirflowPlugin):
             "category": "3commas",
         },
     ]
+
+    @classmethod
+    def on_load(cls, *args: Any, **kwargs: Any) -> None:
+        """Let the hook's results through XComs; Airflow calls this in every process, before a task reads any.
+
+        :param args: none yet.
+        :param kwargs: none yet.
+        """
+        from airflow_provider_3commas.plugins.hook_results import allow_hook_results
+
+        allow_hook_results()

@@ -41,7 +41,7 @@ def play(url: str) -> None:
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak starts anew
         before, started = peak_in_mb(), time.monotonic()
         try:
-            client.sell_all(12, "BTC")
+            client.sell_all(12, "BTC", unguarded=True)
             outcome = "accepted"
         except Exception as error:
             outcome = type(error).__name__

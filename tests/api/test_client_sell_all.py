@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from functools import partial
 
 import pytest
 
@@ -10,6 +11,7 @@ from airflow_provider_3commas.api import (
     ConfigurationError,
     ConnectionFailed,
     InvalidAccountId,
+    LiquidationRefused,
     OutcomeUnknown,
     clock,
 )
@@ -22,7 +24,7 @@ class TestSell:
     )
     def test_one_post_without_a_body(self, server, client, sell, path):
         server.actions = [reply(ACCOUNT, "201 Created")]
-        assert getattr(client, sell)(12)["id"] == 12
+        assert getattr(client, sell)(12, unguarded=True)["id"] == 12
         [request] = server.requests
         assert request.startswith(b"POST /public/api/ver1/accounts/12/%s HTTP/1.1\r\n" % path.encode())
         assert headers_of(request)["Content-Length"] == "0"
@@ -36,14 +38,21 @@ class TestSell:
     @pytest.mark.parametrize("account_id", ["summary", "12/../13", "0", None, True])
     def test_nothing_but_an_account_id_reaches_it(self, server, client, account_id):
         with pytest.raises(InvalidAccountId):
-            client.sell_all_to_btc(account_id)
+            client.sell_all_to_btc(account_id, unguarded=True)
         assert server.requests == []
 
     @pytest.mark.parametrize(("target", "dry_run"), [("EUR", False), ("btc", False), ("BTC", "False"), ("BTC", None)])
     def test_unknown_target_or_switch_sends_nothing(self, server, client, target, dry_run):
         with pytest.raises(ConfigurationError):
-            client.sell_all(12, target, dry_run=dry_run)
+            client.sell_all(12, target, dry_run=dry_run, unguarded=True)
         assert server.requests == []
+
+    @pytest.mark.parametrize("unguarded", [False, None, 1, "True"])
+    def test_without_a_guard_it_has_to_be_meant(self, server, client, unguarded):
+        for sell in (client.sell_all_to_btc, client.sell_all_to_usd, partial(client.sell_all, target="BTC")):
+            with pytest.raises(LiquidationRefused, match="No journal remembers it"):
+                sell(12, unguarded=unguarded)
+        assert server.connections == 0
 
     def test_an_exception_before_sending_sends_nothing(self, server, client):
         def fenced():
@@ -97,7 +106,7 @@ class TestSell:
     def test_lost_or_strange_answer_is_unknown_and_sent_once(self, server, action):
         server.actions = [action]
         with connected(server.url, timeout=0.3) as client, pytest.raises(OutcomeUnknown) as caught:
-            client.sell_all_to_btc(12)
+            client.sell_all_to_btc(12, unguarded=True)
         assert len(server.requests) == 1
         assert caught.value.method == "POST"
         assert caught.value.path == "/ver1/accounts/12/sell_all_to_btc"

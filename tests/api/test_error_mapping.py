@@ -43,9 +43,9 @@ def client():
         yield client
 
 
-@pytest.mark.parametrize("send", ["get_account", "sell_all_to_btc"])
+@pytest.mark.parametrize(("send", "options"), [("get_account", {}), ("sell_all_to_btc", {"unguarded": True})])
 @pytest.mark.parametrize(("status", "body", "kind"), ROWS)
-def test_each_row_of_the_table_raises_its_class(requests_mock, client, send, status, body, kind):
+def test_each_row_of_the_table_raises_its_class(requests_mock, client, send, options, status, body, kind):
     requests_mock.register_uri(
         "GET" if send == "get_account" else "POST",
         READ if send == "get_account" else SELL,
@@ -54,7 +54,7 @@ def test_each_row_of_the_table_raises_its_class(requests_mock, client, send, sta
         headers={"X-Request-Id": "req-1"},
     )
     with pytest.raises(kind) as caught:
-        getattr(client, send)(12)
+        getattr(client, send)(12, **options)
     raised = caught.value
     assert type(raised) is kind
     assert raised.status_code == status
@@ -73,7 +73,7 @@ def test_each_row_of_the_table_raises_its_class(requests_mock, client, send, sta
 def test_gateways_and_faults_leave_a_sell_all_unknown(requests_mock, client, status, body):
     requests_mock.post(SELL, status_code=status, content=body)
     with pytest.raises(api.OutcomeUnknown):
-        client.sell_all_to_btc(12)
+        client.sell_all_to_btc(12, unguarded=True)
     assert requests_mock.call_count == 1
 
 
@@ -82,14 +82,14 @@ def test_gateways_and_faults_leave_a_sell_all_unknown(requests_mock, client, sta
 def test_a_refusal_without_the_apis_own_error_object_is_not_believed(requests_mock, client, status, body):
     requests_mock.post(SELL, status_code=status, content=body)
     with pytest.raises(api.OutcomeUnknown):
-        client.sell_all_to_btc(12)
+        client.sell_all_to_btc(12, unguarded=True)
 
 
 @pytest.mark.parametrize(("status", "code"), [(400, "something_else"), (422, "record_invalid")])
 def test_a_refusal_of_a_sell_that_is_not_in_the_table_is_unknown(requests_mock, client, status, code):
     requests_mock.post(SELL, status_code=status, json=error(code))
     with pytest.raises(api.OutcomeUnknown):
-        client.sell_all_to_btc(12)
+        client.sell_all_to_btc(12, unguarded=True)
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -100,7 +100,7 @@ def test_a_redirect_is_refused_for_a_read_and_unknown_for_a_sell_all(requests_mo
     with pytest.raises(api.RedirectRefused):
         client.get_account(12)
     with pytest.raises(api.OutcomeUnknown):
-        client.sell_all_to_btc(12)
+        client.sell_all_to_btc(12, unguarded=True)
     assert requests_mock.call_count == 2
 
 
@@ -160,4 +160,4 @@ def test_constants_that_are_not_json_are_refused(requests_mock, client):
 def test_without_a_connection_of_ours_what_may_have_left_is_unknown(requests_mock, client, exception, kind):
     requests_mock.post(SELL, exc=exception)
     with pytest.raises(kind):
-        client.sell_all_to_btc(12)
+        client.sell_all_to_btc(12, unguarded=True)

@@ -24,7 +24,8 @@ CALLS = {
     "load_balances": lambda client: client.load_balances(12),
     "get_balances": lambda client: client.get_balances(12),
     "get_active_entities": lambda client: client.get_active_entities(12),
-    "sell_all": lambda client: client.sell_all(12, "BTC"),
+    "sell_all": lambda client: client.sell_all(12, "BTC", unguarded=True),
+    "run": lambda client: client.run("POST", "/ver1/bots/9/disable", writes=True),
 }
 PAUSES = {418: api.IpBanned, 429: api.RateLimitExceeded}
 

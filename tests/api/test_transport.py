@@ -27,11 +27,11 @@ class TestNotSent:
         with socket.create_server(("127.0.0.1", 0)) as listener:
             port = listener.getsockname()[1]
         with connected(f"http://127.0.0.1:{port}") as client, pytest.raises(ConnectionFailed, match="not sent"):
-            client.sell_all_to_btc(12)
+            client.sell_all_to_btc(12, unguarded=True)
 
     def test_a_name_that_does_not_resolve_sends_nothing(self):
         with connected("https://no-such-host.invalid") as client, pytest.raises(ConnectionFailed):
-            client.sell_all_to_btc(12)
+            client.sell_all_to_btc(12, unguarded=True)
 
     def test_a_connection_that_times_out_sends_nothing(self):
         # A listener whose backlog is full accepts nothing more.
@@ -45,7 +45,7 @@ class TestNotSent:
                 connected(f"http://127.0.0.1:{address[1]}", timeout=0.3) as client,
                 pytest.raises(ConnectionFailed),
             ):
-                client.sell_all_to_btc(12)
+                client.sell_all_to_btc(12, unguarded=True)
             for filler in fillers:
                 filler.close()
 
@@ -54,24 +54,24 @@ class TestNotSent:
         server.actions = []
         url = server.url.replace("http://", "https://")
         with connected(url) as client, pytest.raises(ConnectionFailed):
-            client.sell_all_to_btc(12)
+            client.sell_all_to_btc(12, unguarded=True)
 
     def test_a_certificate_that_is_not_trusted_sends_nothing(self, tls_server):
         with connected(tls_server.url) as client, pytest.raises(ConnectionFailed, match="certificate"):
-            client.sell_all_to_btc(12)
+            client.sell_all_to_btc(12, unguarded=True)
         assert tls_server.requests == []
 
     def test_a_missing_ca_bundle_sends_nothing(self, server, monkeypatch, tmp_path):
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "missing.pem"))
         url = server.url.replace("http://", "https://")
         with connected(url) as client, pytest.raises(ConnectionFailed):
-            client.sell_all_to_btc(12)
+            client.sell_all_to_btc(12, unguarded=True)
         assert server.connections == 0
 
     def test_tls_that_breaks_after_the_request_is_unknown(self, tls_server, monkeypatch):
         monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tls_server.certificate))
         with connected(tls_server.url) as client, pytest.raises(OutcomeUnknown):
-            client.sell_all_to_btc(12)
+            client.sell_all_to_btc(12, unguarded=True)
         assert len(tls_server.requests) == 1
 
 
@@ -132,7 +132,7 @@ class TestProxies:
     def test_a_connection_that_cannot_be_tracked_is_refused(self, server, client, monkeypatch):
         monkeypatch.setattr(connections._HttpPool, "ConnectionCls", HTTPConnection)
         with pytest.raises(ConfigurationError, match="Nothing was sent"):
-            client.sell_all_to_btc(12)
+            client.sell_all_to_btc(12, unguarded=True)
         assert server.connections == 0
 
     def test_environment_is_read_once(self, server, monkeypatch):

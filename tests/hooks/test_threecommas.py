@@ -11,8 +11,11 @@ import pytest
 from airflow.sdk import Connection
 
 from airflow_provider_3commas import api
+from airflow_provider_3commas.api import ConfigurationError, LiquidationRefused, ThreeCommasError
+from airflow_provider_3commas.api.request_rules import METHODS
 from airflow_provider_3commas.hooks.connection import EXTRA_KEYS, client_from
 from airflow_provider_3commas.hooks.threecommas import ThreeCommasHook
+from tests.api.test_request_rules import ELSEWHERE, EVERY_ACCOUNT, SELLS
 from tests.conftest import connection_to
 from tests.hooks.checking import rsa_pem
 
@@ -137,18 +140,60 @@ class TestMethods:
         assert hook.load_balances(str(account_id))["id"] == account_id
         assert {row.currency_code for row in hook.get_balances(account_id)} >= {"BTC", "ETH"}
         assert hook.get_active_entities(account_id)["active_bots_count"] == 3
-        assert hook.sell_all_to_btc(account_id)["id"] == account_id
-        assert hook.sell_all_to_usd(account_id)["id"] == account_id
+        assert hook.sell_all_to_btc(account_id, unguarded=True)["id"] == account_id
+        assert hook.sell_all_to_usd(account_id, unguarded=True)["id"] == account_id
         assert [sell["target"] for sell in simulator.sells()] == ["BTC", "USD"]
         assert len({entry["connection"] for entry in simulator.journal()}) == 1
 
     def test_the_methods_have_their_fixed_signatures(self):
-        about_one = ["get_account", "sell_all_to_btc", "sell_all_to_usd", "load_balances", "get_balances"]
-        methods = {name: ["account_id"] for name in [*about_one, "get_active_entities"]}
+        about_one = ["get_account", "load_balances", "get_balances", "get_active_entities"]
+        methods = {name: ["account_id"] for name in about_one}
+        methods |= {name: ["account_id", "unguarded"] for name in ["sell_all_to_btc", "sell_all_to_usd"]}
+        methods |= {"run": ["method", "path", "params", "writes"]}
         methods |= {name: [] for name in ["validate", "list_accounts", "test_connection", "get_conn"]}
         for name, parameters in methods.items():
             signature = inspect.signature(getattr(ThreeCommasHook, name))
             assert list(signature.parameters)[1:] == parameters
+
+    @pytest.mark.parametrize("sell", ["sell_all_to_btc", "sell_all_to_usd"])
+    @pytest.mark.parametrize("options", [{}, {"unguarded": False}, {"unguarded": "True"}, {"unguarded": 1}])
+    def test_a_sell_that_nothing_guards_is_refused_before_any_request(self, simulator, hook, sell, options):
+        with pytest.raises(LiquidationRefused, match=r"a retried task sells again.* Use SellAllToBtcOperator"):
+            getattr(hook, sell)(simulator.account_id, **options)
+        assert simulator.journal() == []
+
+    def test_run_reads_what_has_no_method_of_its_own(self, simulator, hook):
+        bots = hook.run("GET", "/ver1/bots", {"account_id": simulator.account_id, "scope": None, "limit": 2})
+        assert {bot["url_secret"] for bot in bots} == {"***"}
+        assert len(bots) == 2
+        shares = hook.run("POST", f"/ver1/accounts/{simulator.account_id}/pie_chart_data")
+        assert "BTC" in {share["code"] for share in shares}
+        with pytest.raises(ConfigurationError, match="writes=True"):
+            hook.run("POST", f"/ver1/bots/{bots[0]['id']}/disable")
+        assert hook.run("POST", f"/ver1/bots/{bots[0]['id']}/disable", writes=True)["is_enabled"] is False
+        assert [entry["method"] for entry in simulator.journal()] == ["GET", "POST", "POST"]
+
+    def test_run_writes_only_through_a_connection_that_is_understood_in_full(self, simulator, monkeypatch):
+        value = connection_to(simulator, paper_mode=True)
+        monkeypatch.setenv("AIRFLOW_CONN_THREECOMMAS_DEFAULT", json.dumps(value))
+        with pytest.warns(UserWarning, match="paper_mode"), pytest.raises(ConfigurationError, match="paper_mode"):
+            ThreeCommasHook().run("POST", "/ver1/bots/1/disable", writes=True)
+        assert simulator.journal() == []
+
+    def test_credentials_among_the_parameters_are_registered_as_they_are_and_as_they_are_sent(self, simulator, hook):
+        params = {"type": "binance", "api_key": "an exchange/key", "secret": "shh", "name": "no secret"}
+        masker = mock.patch("airflow_provider_3commas.hooks.threecommas.mask_secret")
+        with masker as mask, pytest.raises(ThreeCommasError):
+            hook.run("GET", "/ver1/accounts/types_to_connect", params)
+        assert {call.args[0] for call in mask.call_args_list} == {"an exchange/key", "an+exchange%2Fkey", "shh"}
+
+    @pytest.mark.parametrize("path", [*SELLS, *EVERY_ACCOUNT, *ELSEWHERE])
+    def test_what_run_refuses_never_leaves_the_machine(self, simulator, hook, path):
+        for method in METHODS:
+            with pytest.raises(ConfigurationError):
+                hook.run(method, path, {"x": 1}, writes=True)
+        assert simulator.journal() == []
+        assert simulator.sells() == []
 
     def test_connection_test_reads_only(self, simulator, hook):
         ok, message = hook.test_connection()

@@ -86,7 +86,7 @@ def test_a_connection_that_only_reads_need_not(simulator, monkeypatch):
     connect(monkeypatch, simulator, Mode="paper")
     assert ThreeCommasHook().validate()
     with pytest.raises(api.ConfigurationError, match="not known"):
-        ThreeCommasHook().sell_all_to_btc(simulator.account_id)
+        ThreeCommasHook().sell_all_to_btc(simulator.account_id, unguarded=True)
     assert simulator.sell_attempts() == []
 
 

@@ -32,6 +32,7 @@ DAG_IDS = {
     "paused",
     "every_minute",
     "made_anew",
+    "hook_results",
 }
 #: For runs whose operator knows neither account nor connection from its run's conf.
 PAST = "past"

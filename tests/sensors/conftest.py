@@ -153,7 +153,7 @@ def sell(simulate, harness, monkeypatch):
     def sell(scenario: str, account_id: int = ACCOUNT, **changes: Any) -> None:
         simulate(scenario, speed=0)
         simulator.change_account(account_id, **changes)
-        client.sell_all(account_id, "BTC")
+        client.sell_all(account_id, "BTC", unguarded=True)
 
     yield sell
     ThreeCommasClient.close(client)
