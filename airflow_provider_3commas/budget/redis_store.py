@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from typing import TYPE_CHECKING, Any, TypeVar, cast
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -28,6 +28,7 @@ from airflow_provider_3commas.budget.store import (
     milliseconds,
     swap_of,
 )
+from airflow_provider_3commas.budget.urls import describe_url, secrets_in_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -260,33 +261,16 @@ class RedisStore:
         from redis.backoff import NoBackoff
         from redis.retry import Retry
 
-        client = redis.Redis.from_url(
+        return redis.Redis.from_url(
             self._url,
             socket_timeout=STORE_TIMEOUT,
             socket_connect_timeout=STORE_TIMEOUT,
             # Once more at once: a connection that was idle for long may have been dropped on the way.
             retry=Retry(NoBackoff(), 1),
         )
-        # An option in the URL would go before an argument here.
-        client.connection_pool.connection_kwargs["decode_responses"] = False
-        return client
 
     def _redacted(self, error: Exception) -> str:
         text = f"{type(error).__name__}: {error}"
-        parts = urlsplit(self._url)
-        for secret in (parts.password, *(value for _, value in parse_qsl(parts.query))):
-            if secret:
-                text = text.replace(secret, "***").replace(unquote(secret), "***")
+        for secret in sorted(secrets_in_url(self._url), key=len, reverse=True):
+            text = text.replace(secret, "***")
         return text
-
-
-def describe_url(url: str) -> str:
-    """Return a ``budget_url`` for a message: without user, password and query."""
-    try:
-        parts = urlsplit(url)
-        port = f":{parts.port}" if parts.port is not None else ""
-    except ValueError:
-        return "(not a URL)"
-    if not parts.scheme or "://" not in url:
-        return "(not a URL)"
-    return f"{parts.scheme}://{parts.hostname or ''}{port}{parts.path}"
