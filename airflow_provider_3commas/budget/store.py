@@ -25,7 +25,8 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias, TypeVar
 
 import msgspec
 
-from airflow_provider_3commas.budget.ledger import Ledger
+from airflow_provider_3commas.budget.ledger import Ledger, decode_ledger
+from airflow_provider_3commas.budget.limits import MAX_STORED_BYTES
 
 if TYPE_CHECKING:
     import sqlite3
@@ -140,8 +141,14 @@ class SqliteStore:
 
     reach = Reach.MACHINE
     # SQLite keeps whatever type another program has written; as bytes it can be parsed or refused.
-    _LEDGERS = _Table("SELECT CAST(ledger AS BLOB) FROM budget WHERE id = ?", "REPLACE INTO budget VALUES (?, ?)")
-    _TEXTS = _Table("SELECT CAST(text AS BLOB) FROM texts WHERE id = ?", "REPLACE INTO texts VALUES (?, ?)")
+    _LEDGERS = _Table(
+        "SELECT substr(CAST(ledger AS BLOB), 1, ?) FROM budget WHERE id = ?",
+        "REPLACE INTO budget VALUES (?, ?)",
+    )
+    _TEXTS = _Table(
+        "SELECT substr(CAST(text AS BLOB), 1, ?) FROM texts WHERE id = ?",
+        "REPLACE INTO texts VALUES (?, ?)",
+    )
 
     def __init__(self, path: Path, identity: str, clock: Callable[[], float]) -> None:
         self._path = path
@@ -160,18 +167,17 @@ class SqliteStore:
         return self._swap(self._TEXTS, f"{self._identity}:{name}", change)
 
     def _swap(self, table: _Table, row: str, change: Swap[T]) -> tuple[T, int]:
-        import sqlite3
-
         try:
             connection = self._connected()
             with _transaction(connection):
-                found = connection.execute(table.read, (row,)).fetchone()
+                # A byte too many tells that it is too long.
+                found = connection.execute(table.read, (MAX_STORED_BYTES + 1, row)).fetchone()
                 old = found[0] if found else b""
                 now = milliseconds(self._clock())
                 result, new = change(old, now)
                 if new != old:
                     connection.execute(table.write, (row, new))
-        except (sqlite3.Error, OSError) as error:
+        except Exception as error:  # whatever it is, a sell goes on
             self.close()
             raise StoreUnavailable(self._explain(error)) from error
         return result, now
@@ -258,16 +264,6 @@ def swap_of(change: Change[T], pending: Ledger | None) -> Swap[tuple[T, Ledger]]
         return (result, ledger), msgspec.json.encode(ledger)
 
     return swap
-
-
-def decode_ledger(data: bytes) -> Ledger:
-    """Parse a ledger; one that can't be parsed, because anything may write to a store, counts as empty."""
-    if not data:
-        return Ledger()
-    try:
-        return msgspec.json.decode(data, type=Ledger)
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        return Ledger()
 
 
 def milliseconds(seconds: float) -> int:
