@@ -26,6 +26,7 @@ ROOT_MODULES = {
     "in_words.py",
     "money.py",
     "parameters.py",
+    "private_files.py",
     "provider_info.py",
     "py.typed",
     "retry_policy.py",
