@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from airflow_provider_3commas.api import ConfigurationError, ThreeCommasError
 from airflow_provider_3commas.budget import Reach, RequestBudget
+from airflow_provider_3commas.budget.urls import REDIS_OPTIONS
 from airflow_provider_3commas.hooks.connection import secrets_of
 from tests.budget.budgets import REAL, SELL
 from tests.requirements import require_module
@@ -73,6 +74,26 @@ def test_no_piece_of_a_password_is_in_a_message_and_all_of_it_is_masked(form, pa
 def test_whatever_a_url_is_it_can_be_used_or_is_refused(url):
     with contextlib.suppress(ThreeCommasError):
         assert RequestBudget("key", REAL, url=url).reach
+
+
+ODD_TEXTS = st.text(max_size=20) | st.from_regex(r"[ -~]{0,20}", fullmatch=True)
+
+
+@given(
+    name=ODD_TEXTS, option=st.sampled_from(REDIS_OPTIONS), value=ODD_TEXTS | st.integers().map(str), tls=st.booleans()
+)
+def test_whatever_can_be_used_admits_a_request_at_once(tmp_path_factory, name, option, value, tls):
+    require_module("redis", extra="redis")
+    directory = tmp_path_factory.getbasetemp() / "odd"
+    for url in (
+        f"sqlite:///{directory}/{name.replace('..', '')}",
+        f"unix://{directory}/not-there?{option}={value}",
+        f"{'rediss' if tls else 'redis'}://127.0.0.1:1/0?{option}={value}",
+    ):
+        with contextlib.suppress(ThreeCommasError):
+            budget = RequestBudget("key", REAL, url=url, requests_per_minute=10_000)
+            assert budget.reserve(SELL).granted
+            budget.close()
 
 
 @pytest.mark.parametrize("url", [7, ["redis://localhost"], {"url": "redis://localhost"}, True])
