@@ -20,17 +20,13 @@ from airflow_provider_3commas.simulator.rate_limit import PLAN_REQUESTS
 from airflow_provider_3commas.simulator.request_log import LoggedRequest, shown_headers
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, MutableMapping
+    from collections.abc import Callable, MutableMapping
 
+    from airflow_provider_3commas.simulator.asgi import AsgiApp, Receive, Scope, Send
     from airflow_provider_3commas.simulator.endpoints import Endpoint, Route
     from airflow_provider_3commas.simulator.faults import Fault, Hit
     from airflow_provider_3commas.simulator.rate_limit import Refusal
     from airflow_provider_3commas.simulator.simulation import Simulation
-
-    Scope = MutableMapping[str, Any]
-    Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-    Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-    AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _CONTROL = "/simulator"
 CONNECTION = "simulator.connection"

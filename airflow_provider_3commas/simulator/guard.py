@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from airflow_provider_3commas.simulator.app import Receive, Scope
+    from airflow_provider_3commas.simulator.asgi import Receive, Scope
 
 #: The longest body that is read, in bytes.
 LONGEST_BODY = 16 * 2**20
