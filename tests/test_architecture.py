@@ -28,6 +28,7 @@ ROOT_MODULES = {
     "money.py",
     "parameters.py",
     "printable.py",
+    "private_files.py",
     "provider_info.py",
     "py.typed",
     "retry_policy.py",

@@ -180,6 +180,9 @@ def _new_session(base_url: str) -> requests.Session:
     settings = session.merge_environment_settings(base_url, {}, None, None, None)
     session.trust_env = False
     session.proxies, session.verify = settings["proxies"], settings["verify"]
+    if base_url.startswith("http://"):
+        # Loopback: a proxy may be another machine, and would get key and signature in clear.
+        session.proxies = {}
     for scheme in ("https://", "http://"):
         session.mount(scheme, Adapter())
     return session

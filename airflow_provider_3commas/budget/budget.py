@@ -11,11 +11,10 @@ import weakref
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from airflow_provider_3commas.api.base_url import check_base_url
 from airflow_provider_3commas.api.errors import (
-    ConfigurationError,
     IpBanned,
     RateLimitExceeded,
     ThreeCommasError,
@@ -24,7 +23,7 @@ from airflow_provider_3commas.api.pauses import RATE_LIMIT_PAUSE
 from airflow_provider_3commas.budget.claims import Claims
 from airflow_provider_3commas.budget.ledger import Ledger, Reservation, Reserve
 from airflow_provider_3commas.budget.limits import Limits, Priority
-from airflow_provider_3commas.budget.redis_store import RedisStore, describe_url
+from airflow_provider_3commas.budget.redis_store import RedisStore
 from airflow_provider_3commas.budget.store import (
     RETRY_STORE_AFTER,
     MemoryStore,
@@ -35,13 +34,12 @@ from airflow_provider_3commas.budget.store import (
     Swap,
     milliseconds,
 )
+from airflow_provider_3commas.budget.urls import check_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 T = TypeVar("T")
-
-_SCHEMES = "sqlite, redis, rediss, unix or memory"
 
 _logger = logging.getLogger(__name__)
 
@@ -211,37 +209,12 @@ def make_store(url: str | None, path: Path | None, identity: str, clock: Callabl
     """Return the store of a ``budget_url``, or without one of the file at ``path``; nothing is opened yet."""
     if not url:
         return SqliteStore(path, identity, clock or time.time) if path else MemoryStore(identity, clock or time.time)
-    scheme, _, rest = url.partition("://")
-    if scheme == "memory" and not rest:
+    parts = check_url(url)
+    if parts.scheme == "memory":
         return MemoryStore(identity, clock or time.time)
-    if scheme == "sqlite":
-        return SqliteStore(_sqlite_path(url, rest), identity, clock or time.time)
-    if scheme in ("redis", "rediss", "unix") and _has_valid_server(url):
-        return RedisStore(url, identity, clock)
-    raise ConfigurationError(
-        f"budget_url {describe_url(url)} cannot be used. Expected redis://[:PASSWORD@]HOST[:PORT][/DATABASE], "
-        f"rediss:// likewise, unix:///SOCKET, sqlite:////ABSOLUTE/PATH or memory:// (schemes: {_SCHEMES})."
-    )
-
-
-def _sqlite_path(url: str, rest: str) -> Path:
-    if not rest.startswith("//") or len(rest) < 3 or rest.endswith("/"):
-        raise ConfigurationError(
-            f"budget_url {describe_url(url)} needs the absolute path of a file, with four slashes: "
-            "sqlite:////var/lib/airflow/budget.sqlite. A relative one would mean another file in every process."
-        )
-    return Path(unquote(rest[1:]))
-
-
-def _has_valid_server(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        if parts.scheme == "unix":
-            return len(parts.path) > 1
-        database = parts.path.strip("/")
-        return bool(parts.hostname) and parts.port != 0 and (not database or database.isdigit())
-    except ValueError:
-        return False
+    if parts.scheme == "sqlite":
+        return SqliteStore(Path(unquote(parts.path[1:])), identity, clock or time.time)
+    return RedisStore(url, identity, clock)
 
 
 _instances: weakref.WeakSet[RequestBudget] = weakref.WeakSet()

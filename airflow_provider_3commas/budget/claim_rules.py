@@ -18,6 +18,7 @@ from typing import Annotated, TypeAlias
 import msgspec
 
 from airflow_provider_3commas.api.errors import ConfigurationError, LiquidationRefused
+from airflow_provider_3commas.budget.limits import MAX_STORED_BYTES, MAX_TIME
 from airflow_provider_3commas.in_words import describe_duration
 
 #: So many claims are kept of an account, the latest.
@@ -26,13 +27,9 @@ MAX_CLAIMS = 32
 MAX_TASK_NAME = 1_000
 #: Characters of ``Claimant.begun``.
 MAX_BEGUN = 100
-#: A text longer than this was not written by us, in bytes.
-MAX_STORED_BYTES = 500_000
 #: Clocks may differ by so much, in milliseconds; a claim from further ahead is written anew as made now, or it would
 #: never grow old.
 MAX_CLOCK_SKEW = 3_600_000
-#: No time is later: the end of the year 8999, which can still be printed after something was added to it.
-MAX_TIME = int(datetime(9000, 1, 1, tzinfo=UTC).timestamp() * 1000)
 
 
 class Outcome(StrEnum):

@@ -11,7 +11,8 @@ requests leave the window. It keeps its turn if it asks again by then; one that 
 a burst has used up ``burst``, polls are spaced evenly, counting the sells, instead of being granted in step: so for a
 sell that needs one a slot comes free all the time and not once a minute.
 
-All times are milliseconds of one clock, that of the store.
+All times are milliseconds of one clock, that of the store. Anything may write to a store: what is not of the form of a
+ledger counts as empty (``decode_ledger``), and a time that no rule here can have written becomes one that it can.
 """
 
 from __future__ import annotations
@@ -19,17 +20,24 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Annotated, TypeAlias
 
 import msgspec
 
 from airflow_provider_3commas.budget.limits import (
     LONGEST_PAUSE,
+    MAX_COUNT,
+    MAX_STORED_BYTES,
+    MAX_TIME,
     MAX_WAITERS,
     PAUSE_SLACK,
     SHORTEST_BAN,
     Limits,
     Priority,
 )
+
+Time: TypeAlias = Annotated[int, msgspec.Meta(ge=-MAX_TIME, le=MAX_TIME)]
+Count: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=MAX_COUNT)]
 
 
 class Reason(StrEnum):
@@ -61,41 +69,38 @@ class Reservation:
 class Waiter(msgspec.Struct, array_like=True):
     """A place in the queue."""
 
-    ticket: int
+    ticket: Count
     sells: bool
-    turn_at: int
+    turn_at: Time
 
 
 class Ledger(msgspec.Struct, omit_defaults=True):
     """What was granted and who waits, for one key at one address."""
 
     #: When the ledger was last used.
-    seen: int = 0
+    seen: Time = 0
     #: When each request of the effective window was granted.
-    granted: list[int] = msgspec.field(default_factory=list)
+    granted: list[Time] = msgspec.field(default_factory=list)
     waiters: list[Waiter] = msgspec.field(default_factory=list)
     #: The last ticket.
-    places: int = 0
-    paused_until: int = 0
-    banned_until: int = 0
+    places: Count = 0
+    paused_until: Time = 0
+    banned_until: Time = 0
     #: Bans in a row; each doubles the next.
-    bans: int = 0
+    bans: Count = 0
     #: When a sell's request was last asked for.
-    last_sell: int = 0
+    last_sell: Time = 0
     #: When the next poll's turn is, while polls are spaced.
-    paced: int = 0
+    paced: Time = 0
 
     def advance(self, now: int, limits: Limits) -> None:
-        """Drop what has left the window, and waiters who did not come back.
-
-        A clock that was set back counts as one that stood still: every time in the ledger moves with it.
-        """
-        if now < self.seen:
-            self._shift_times(now - self.seen)
-        self.seen = now
+        """Drop what has left the window, and waiters who did not come back."""
+        self._bring_to(now)
+        self.paced = min(self.paced, now + limits.effective_window)
         start = now - limits.effective_window
         self.granted = [at for at in self.granted if at > start]
-        self.waiters = [waiter for waiter in self.waiters if waiter.turn_at + limits.turn_grace > now]
+        latest = self._latest_turn(limits, now)
+        self.waiters = [waiter for waiter in self.waiters if now < waiter.turn_at + limits.turn_grace <= latest]
 
     def reserve(self, limits: Limits, priority: Priority, ticket: int | None, now: int) -> Reservation:
         """Count one request, or return when to ask again; ``ticket`` is that of the last answer, if there was one."""
@@ -113,8 +118,7 @@ class Ledger(msgspec.Struct, omit_defaults=True):
             return Reservation(0.0, remaining=self.remaining(limits, priority, now))
         if self.paused_until > now:
             reason = Reason.PAUSE
-        else:
-            grant_at = min(grant_at, now + limits.max_recheck)
+        grant_at = min(grant_at, self._latest_turn(limits, now) - limits.turn_grace)
         return Reservation((grant_at - now) / 1000, reason, self._enqueue(ticket, grant_at, sells=sells))
 
     def withdraw(self, ticket: int) -> None:
@@ -126,6 +130,7 @@ class Ledger(msgspec.Struct, omit_defaults=True):
 
         A ban that comes while one is in force answers a request that was sent before it, and does not count again.
         """
+        self._bring_to(now)
         length = max(0, round(seconds * 1000))
         if ban:
             length = max(length, SHORTEST_BAN)
@@ -152,12 +157,29 @@ class Ledger(msgspec.Struct, omit_defaults=True):
         self.bans = max(self.bans, other.bans)
         self.last_sell = max(self.last_sell, other.last_sell)
 
-    def _shift_times(self, by: int) -> None:
-        self.granted = [at + by for at in self.granted]
+    def _bring_to(self, now: int) -> None:
+        """Move every time along with a clock that was set back, so that it counts as one that stood still.
+
+        And bound it: none is negative, and none later than it can be for a request of this moment or a pause.
+        """
+        back = min(now - self.seen, 0)
+        self.seen = now
+        if back or max(self.granted, default=0) > now:
+            self.granted = [min(at + back, now) for at in self.granted]
         for waiter in self.waiters:
-            waiter.turn_at += by
-        for name in ("paused_until", "banned_until", "last_sell", "paced"):
-            setattr(self, name, getattr(self, name) + by)
+            waiter.turn_at += back
+        longest = now + LONGEST_PAUSE + PAUSE_SLACK
+        for name, latest in (
+            ("paused_until", longest),
+            ("banned_until", longest),
+            ("last_sell", now),
+            ("paced", longest),
+        ):
+            setattr(self, name, max(0, min(getattr(self, name) + back, latest)))
+
+    def _latest_turn(self, limits: Limits, now: int) -> int:
+        """Return until when at most a waiter keeps a place: each asks again soon, or soon after a pause."""
+        return max(now, self.paused_until) + limits.max_recheck + limits.turn_grace
 
     def _earliest_grant(self, limits: Limits, priority: Priority, ahead: int, now: int) -> tuple[int, Reason]:
         """Return when a request with so many ahead of it can be granted, and what it waits for until then."""
@@ -215,6 +237,16 @@ class Ledger(msgspec.Struct, omit_defaults=True):
             ticket = self.places
         self.waiters.append(Waiter(ticket, sells, grant_at))
         return ticket
+
+
+def decode_ledger(data: bytes) -> Ledger:
+    """Parse a ledger; one that can't be parsed, because anything may write to a store, counts as empty."""
+    if not data or len(data) > MAX_STORED_BYTES:
+        return Ledger()
+    try:
+        return msgspec.json.decode(data, type=Ledger)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return Ledger()
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 
 from airflow_provider_3commas.api import pauses
@@ -25,6 +26,13 @@ LONGEST_PAUSE = round(pauses.LONGEST_PAUSE * 1000)
 SHORTEST_BAN = round(pauses.BAN_PAUSE * 1000)
 #: A ``Retry-After`` may have been rounded down to whole seconds.
 PAUSE_SLACK = 1_000
+
+#: What a store holds longer than this was not written by us, in bytes.
+MAX_STORED_BYTES = 500_000
+#: No time is later: the end of the year 8999, which can still be printed after something was added to it.
+MAX_TIME = int(datetime(9000, 1, 1, tzinfo=UTC).timestamp() * 1000)
+#: Nothing is counted further; a script of Redis writes numbers with 14 digits.
+MAX_COUNT = 10**13
 
 
 class Priority(StrEnum):

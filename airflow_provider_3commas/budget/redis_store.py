@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from typing import TYPE_CHECKING, Any, TypeVar, cast
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -15,8 +15,16 @@ from airflow_provider_3commas.budget.ledger import (
     Reason,
     Reservation,
     Reserve,
+    decode_ledger,
 )
-from airflow_provider_3commas.budget.limits import LONGEST_PAUSE, MAX_WAITERS
+from airflow_provider_3commas.budget.limits import (
+    LONGEST_PAUSE,
+    MAX_COUNT,
+    MAX_STORED_BYTES,
+    MAX_TIME,
+    MAX_WAITERS,
+    PAUSE_SLACK,
+)
 from airflow_provider_3commas.budget.store import (
     INHERITED_CONNECTIONS,
     STORE_TIMEOUT,
@@ -24,10 +32,10 @@ from airflow_provider_3commas.budget.store import (
     Reach,
     StoreUnavailable,
     Swap,
-    decode_ledger,
     milliseconds,
     swap_of,
 )
+from airflow_provider_3commas.budget.urls import describe_url, secrets_in_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -36,11 +44,11 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# The last argument of each script is for how long the key is kept.
 
-#: Write the key if it still holds ARGV[1] and the time is not too old; else return what it holds, to try again with.
+#: Write the key if it still holds ARGV[1] and the time is not too old; else return what it holds, to try again with. Of
+#: what is too long for us it returns a part. ARGV[4] is for how long the key is kept.
 _SWAP = """
-local held = redis.call('GET', KEYS[1]) or ''
+local held = redis.call('GETRANGE', KEYS[1], 0, ARGV[5])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 if held ~= ARGV[1] or now - ARGV[3] > 500 then
@@ -51,27 +59,67 @@ return {1, '', now}
 """
 
 #: ``Ledger.reserve``, line for line; the arguments are the limits, the priority, the place and, for tests, the
-#: time.
+#: time, and for how long the key is kept.
 _RESERVE = """
-local good, ledger = pcall(cjson.decode, redis.call('GET', KEYS[1]) or '{}')
-if not good or type(ledger) ~= 'table' then ledger = {} end
 local limits, sells, ticket = cjson.decode(ARGV[1]), ARGV[2] == 'sell', tonumber(ARGV[3])
 local time = redis.call('TIME')
 local now = tonumber(ARGV[4]) or time[1] * 1000 + math.floor(time[2] / 1000)
 
+-- decode_ledger: whoever has sent the script begins what is not of this form anew
+local text = redis.call('GETRANGE', KEYS[1], 0, limits.max_bytes)
+local good, held = pcall(cjson.decode, text == '' and '{}' or text)
+local ledger = {}
+local function whole(value, least, most)
+    return type(value) == 'number' and value == math.floor(value) and value >= least and value <= most
+end
+local function is_time(value) return whole(value, -limits.max_time, limits.max_time) end
+local function is_count(value) return whole(value, 0, limits.max_count) end
+local function is_waiter(value)
+    return type(value) == 'table' and is_count(value[1]) and type(value[2]) == 'boolean' and is_time(value[3])
+end
+local function read(name, fits)
+    local value = held[name]
+    if value == nil then value = 0 end
+    good, ledger[name] = good and fits(value), value
+end
+local function read_list(name, fits)
+    local list, found = held[name], 0
+    if list == nil then list = {} end
+    good = good and type(list) == 'table'
+    for _, value in pairs(good and list or {}) do
+        found, good = found + 1, good and fits(value)
+    end
+    good, ledger[name] = good and found == #list, list
+end
+good = good and type(held) == 'table' and #text <= limits.max_bytes
+if good then
+    for _, name in ipairs({'seen', 'paused_until', 'banned_until', 'last_sell', 'paced'}) do read(name, is_time) end
+    for _, name in ipairs({'places', 'bans'}) do read(name, is_count) end
+    read_list('granted', is_time)
+    read_list('waiters', is_waiter)
+end
+if not good then return false end
+
 -- advance, and look at the queue
-local back = math.min(now - (ledger.seen or 0), 0)
+local back = math.min(now - ledger.seen, 0)
 ledger.seen = now
-for _, name in ipairs({'paused_until', 'banned_until', 'last_sell', 'paced'}) do
-    ledger[name] = (ledger[name] or 0) + back
+local function bring_to(name, latest)
+    ledger[name] = math.max(0, math.min(ledger[name] + back, latest))
 end
+bring_to('paused_until', now + limits.longest_pause)
+bring_to('banned_until', now + limits.longest_pause)
+bring_to('last_sell', now)
+bring_to('paced', now + limits.effective_window)
+local latest_turn = math.max(now, ledger.paused_until) + limits.max_recheck + limits.turn_grace
 local granted, waiters, ahead, alike, selling = {}, {}, 0, 0, 0
-for _, at in ipairs(ledger.granted or {}) do
-    if at + back > now - limits.effective_window then granted[#granted + 1] = at + back end
+for _, at in ipairs(ledger.granted) do
+    at = math.min(at + back, now)
+    if at > now - limits.effective_window then granted[#granted + 1] = at end
 end
-for _, waiter in ipairs(ledger.waiters or {}) do
+for _, waiter in ipairs(ledger.waiters) do
     local waiting, turn_at = waiter[1], waiter[3] + back
-    if turn_at + limits.turn_grace > now and waiting ~= ticket then
+    local leaves = turn_at + limits.turn_grace
+    if now < leaves and leaves <= latest_turn and waiting ~= ticket then
         waiters[#waiters + 1] = {waiting, waiter[2], turn_at}
         if waiter[2] then selling = math.max(selling, turn_at + limits.turn_grace) end
         if waiter[2] == sells then
@@ -119,12 +167,11 @@ if grant_at <= now then
 else
     if ledger.paused_until > now then
         reason = 'PAUSE'
-    else
-        grant_at = math.min(grant_at, now + limits.max_recheck)
     end
+    grant_at = math.min(grant_at, latest_turn - limits.turn_grace)
     wait = grant_at - now
     if not ticket and alike < limits.max_waiters then
-        ledger.places = (ledger.places or 0) + 1
+        ledger.places = ledger.places + 1
         ticket = ledger.places
     end
     if ticket then waiters[#waiters + 1] = {ticket, sells, grant_at} end
@@ -132,9 +179,9 @@ end
 
 -- An empty table would be written as an object.
 ledger.granted, ledger.waiters = #granted > 0 and granted or nil, #waiters > 0 and waiters or nil
-local text = cjson.encode(ledger)
-redis.call('SET', KEYS[1], text, 'PX', ARGV[5])
-return {wait, reason, ticket or 0, remaining, text, now}
+local new = cjson.encode(ledger)
+redis.call('SET', KEYS[1], new, 'PX', ARGV[5])
+return {wait, reason, ticket or 0, remaining, new, now}
 """
 
 #: What the script needs of ``Limits``.
@@ -148,6 +195,14 @@ _LIMITS = (
     "sell_hold_off",
     "turn_grace",
 )
+#: And what it needs of what holds for every limit.
+_BOUNDS = {
+    "longest_pause": LONGEST_PAUSE + PAUSE_SLACK,
+    "max_bytes": MAX_STORED_BYTES,
+    "max_count": MAX_COUNT,
+    "max_time": MAX_TIME,
+    "max_waiters": MAX_WAITERS,
+}
 _SCRIPTS = {"swap": _SWAP, "reserve": _RESERVE}
 
 
@@ -170,8 +225,9 @@ class RedisStore:
     def update(self, change: Change[T], pending: Ledger | None = None) -> tuple[T, Ledger, int]:
         """See ``Store``."""
         with self._errors_as_unavailable():
-            if isinstance(change, Reserve) and pending is None:
-                return cast("tuple[T, Ledger, int]", self._reserve(change))
+            reserved = self._reserve(change) if isinstance(change, Reserve) and pending is None else None
+            if reserved is not None:
+                return cast("tuple[T, Ledger, int]", reserved)
             (result, ledger), now = self._swap(self._key, swap_of(change, pending), self._LEDGER_EXPIRY)
             return result, ledger, now
 
@@ -202,7 +258,7 @@ class RedisStore:
     def _errors_as_unavailable(self) -> Iterator[None]:
         """Turn what goes wrong with Redis into ``StoreUnavailable``."""
         try:
-            import redis
+            import redis  # noqa: F401
         except ImportError as error:
             raise StoreUnavailable(
                 f"budget_url names {describe_url(self._url)}, and the package for it is not installed here. "
@@ -210,40 +266,42 @@ class RedisStore:
             ) from error
         try:
             yield
-        except (redis.RedisError, OSError, ValueError, TypeError) as error:
-            # The last two are what redis says of an option in the URL that it does not know.
+        except Exception as error:  # whatever it is, a sell goes on
             self.close()
             raise StoreUnavailable(f"{describe_url(self._url)} can't be used ({self._redacted(error)}).") from None
 
-    def _reserve(self, change: Reserve) -> tuple[Reservation, Ledger, int]:
+    def _reserve(self, change: Reserve) -> tuple[Reservation, Ledger, int] | None:
+        """Run the change in Redis; ``None`` if what it holds has to be begun anew."""
         limits, priority = change.limits, change.priority
-        limit_values = {name: getattr(limits, name) for name in _LIMITS} | {
-            "cap": limits.cap(priority),
-            "max_waiters": MAX_WAITERS,
-        }
-        wait, reason, ticket, remaining, ledger, now = self._run(
+        limit_values = {name: getattr(limits, name) for name in _LIMITS} | {"cap": limits.cap(priority)}
+        answer = self._run(
             "reserve",
             self._key,
-            msgspec.json.encode(limit_values),
+            msgspec.json.encode(limit_values | _BOUNDS),
             str(priority),
             change.ticket or "",
             "" if self._clock is None else milliseconds(self._clock()),
             self._LEDGER_EXPIRY,
         )
+        if answer is None:
+            return None
+        wait, reason, ticket, remaining, ledger, now = answer
+        if not 0 <= wait <= LONGEST_PAUSE + PAUSE_SLACK + limits.max_recheck:
+            raise ValueError(f"its answer is to wait {wait!r:.100} ms")
         reservation = Reservation(
             wait / 1000, Reason[reason.decode()] if wait else None, ticket or None, remaining if not wait else 0
         )
-        return reservation, decode_ledger(ledger), now
+        return reservation, decode_ledger(ledger), _plausible(now)
 
     def _swap(self, key: str, change: Swap[T], expiry: int) -> tuple[T, int]:
         until = time.monotonic() + STORE_TIMEOUT
-        swapped, old, server_now = self._run("swap", key, "?", "", 0, expiry)
+        swapped, old, server_now = self._run("swap", key, "?", "", 0, expiry, MAX_STORED_BYTES)
         while True:
-            now = server_now if self._clock is None else milliseconds(self._clock())
+            now = _plausible(server_now) if self._clock is None else milliseconds(self._clock())
             result, new = change(old, now)
             if new == old:
                 return result, now
-            swapped, old, server_now = self._run("swap", key, old, new, server_now, expiry)
+            swapped, old, server_now = self._run("swap", key, old, new, server_now, expiry, MAX_STORED_BYTES)
             if swapped:
                 return result, now
             if time.monotonic() > until:
@@ -260,33 +318,23 @@ class RedisStore:
         from redis.backoff import NoBackoff
         from redis.retry import Retry
 
-        client = redis.Redis.from_url(
+        return redis.Redis.from_url(
             self._url,
             socket_timeout=STORE_TIMEOUT,
             socket_connect_timeout=STORE_TIMEOUT,
             # Once more at once: a connection that was idle for long may have been dropped on the way.
             retry=Retry(NoBackoff(), 1),
         )
-        # An option in the URL would go before an argument here.
-        client.connection_pool.connection_kwargs["decode_responses"] = False
-        return client
 
     def _redacted(self, error: Exception) -> str:
         text = f"{type(error).__name__}: {error}"
-        parts = urlsplit(self._url)
-        for secret in (parts.password, *(value for _, value in parse_qsl(parts.query))):
-            if secret:
-                text = text.replace(secret, "***").replace(unquote(secret), "***")
+        for secret in sorted(secrets_in_url(self._url), key=len, reverse=True):
+            text = text.replace(secret, "***")
         return text
 
 
-def describe_url(url: str) -> str:
-    """Return a ``budget_url`` for a message: without user, password and query."""
-    try:
-        parts = urlsplit(url)
-        port = f":{parts.port}" if parts.port is not None else ""
-    except ValueError:
-        return "(not a URL)"
-    if not parts.scheme or "://" not in url:
-        return "(not a URL)"
-    return f"{parts.scheme}://{parts.hostname or ''}{port}{parts.path}"
+def _plausible(now: int) -> int:
+    """Return a server's time if it can be one."""
+    if not 0 <= now <= MAX_TIME:
+        raise ValueError(f"its time is {now!r:.100}")
+    return now

@@ -25,7 +25,9 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias, TypeVar
 
 import msgspec
 
-from airflow_provider_3commas.budget.ledger import Ledger
+from airflow_provider_3commas import private_files
+from airflow_provider_3commas.budget.ledger import Ledger, decode_ledger
+from airflow_provider_3commas.budget.limits import MAX_STORED_BYTES
 
 if TYPE_CHECKING:
     import sqlite3
@@ -45,6 +47,9 @@ RETRY_STORE_AFTER = 60.0
 #: What every ``MemoryStore`` of this process keeps beside its ledger.
 _texts: dict[str, bytes] = {}
 _texts_lock = threading.Lock()
+
+#: Held while a file is made: to close a descriptor of it takes all locks that this process has on it.
+_making_file = threading.Lock()
 
 #: Connections of a parent process, kept from being closed when they would be collected.
 INHERITED_CONNECTIONS: list[object] = []
@@ -125,7 +130,9 @@ class MemoryStore:
 
 
 class _Table(NamedTuple):
-    """The statements that read and write a row."""
+    """The statement that makes a table, as SQLite keeps it, and those that read and write a row."""
+
+    make: str
 
     read: str
     write: str
@@ -135,13 +142,21 @@ class SqliteStore:
     """The ledger as a row of a SQLite file, and each text as a row of another table.
 
     The caller lets one thread at a time in, and does not use an instance on both sides of a fork. File and directory
-    are made if missing.
+    are made if missing, for their owner alone. A link is not followed, and another program's database not changed.
     """
 
     reach = Reach.MACHINE
     # SQLite keeps whatever type another program has written; as bytes it can be parsed or refused.
-    _LEDGERS = _Table("SELECT CAST(ledger AS BLOB) FROM budget WHERE id = ?", "REPLACE INTO budget VALUES (?, ?)")
-    _TEXTS = _Table("SELECT CAST(text AS BLOB) FROM texts WHERE id = ?", "REPLACE INTO texts VALUES (?, ?)")
+    _LEDGERS = _Table(
+        "CREATE TABLE budget (id TEXT PRIMARY KEY, ledger BLOB NOT NULL)",
+        "SELECT substr(CAST(ledger AS BLOB), 1, ?) FROM budget WHERE id = ?",
+        "REPLACE INTO budget VALUES (?, ?)",
+    )
+    _TEXTS = _Table(
+        "CREATE TABLE texts (id TEXT PRIMARY KEY, text BLOB NOT NULL)",
+        "SELECT substr(CAST(text AS BLOB), 1, ?) FROM texts WHERE id = ?",
+        "REPLACE INTO texts VALUES (?, ?)",
+    )
 
     def __init__(self, path: Path, identity: str, clock: Callable[[], float]) -> None:
         self._path = path
@@ -160,18 +175,17 @@ class SqliteStore:
         return self._swap(self._TEXTS, f"{self._identity}:{name}", change)
 
     def _swap(self, table: _Table, row: str, change: Swap[T]) -> tuple[T, int]:
-        import sqlite3
-
         try:
             connection = self._connected()
             with _transaction(connection):
-                found = connection.execute(table.read, (row,)).fetchone()
+                # A byte too many tells that it is too long.
+                found = connection.execute(table.read, (MAX_STORED_BYTES + 1, row)).fetchone()
                 old = found[0] if found else b""
                 now = milliseconds(self._clock())
                 result, new = change(old, now)
                 if new != old:
                     connection.execute(table.write, (row, new))
-        except (sqlite3.Error, OSError) as error:
+        except Exception as error:  # whatever it is, a sell goes on
             self.close()
             raise StoreUnavailable(self._explain(error)) from error
         return result, now
@@ -194,30 +208,42 @@ class SqliteStore:
 
         if self._connection is not None:
             with contextlib.suppress(OSError):
-                if self._path.stat().st_ino == self._inode:
+                if self._path.lstat().st_ino == self._inode:
                     return self._connection
             self.close()
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        private_files.make_directory(self._path.parent)
+        with _making_file:
+            private_files.make_empty(self._path)
         connection = sqlite3.connect(self._path, timeout=0, isolation_level=None, check_same_thread=False)
         try:
+            self._refuse_another_programs(connection)
             # SQLite does not wait for this one when several processes make the file at the same time.
             _execute_when_unlocked(connection, "PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
             with _transaction(connection):
-                connection.execute("CREATE TABLE IF NOT EXISTS budget (id TEXT PRIMARY KEY, ledger BLOB NOT NULL)")
-                connection.execute("CREATE TABLE IF NOT EXISTS texts (id TEXT PRIMARY KEY, text BLOB NOT NULL)")
-            self._inode = self._path.stat().st_ino
+                for table in (self._LEDGERS, self._TEXTS):
+                    connection.execute(table.make.replace("TABLE", "TABLE IF NOT EXISTS"))
+            for end in ("", "-wal", "-shm"):
+                private_files.close_to_others(self._path.with_name(self._path.name + end))
+            self._inode = self._path.lstat().st_ino
         except BaseException:
             connection.close()
             raise
         self._connection = connection
         return connection
 
+    def _refuse_another_programs(self, connection: sqlite3.Connection) -> None:
+        """Raise ``ValueError`` for a database that holds something, but no budget, before anything in it is changed."""
+        found = _execute_when_unlocked(connection, "SELECT sql FROM sqlite_master")
+        if found and (self._LEDGERS.make,) not in found:
+            raise ValueError("it is another program's database, and was left as it is; name another file in budget_url")
+
     def _explain(self, error: Exception) -> str:
         import sqlite3
 
         broken = isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError)
-        advice = f" Delete {self._path} and, if there, {self._path.name}-wal and -shm beside it." if broken else ""
+        files = f"{self._path} and, if there, {self._path.name}-wal and -shm beside it"
+        advice = f" Delete {files}, unless it is something else's." if broken else ""
         return f"the SQLite file {self._path} can't be used ({type(error).__name__}: {error}).{advice}"
 
 
@@ -233,20 +259,18 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
     connection.execute("COMMIT")
 
 
-def _execute_when_unlocked(connection: sqlite3.Connection, statement: str) -> None:
-    """Execute a statement, retrying while another process writes; SQLite's own busy handler sleeps longer."""
+def _execute_when_unlocked(connection: sqlite3.Connection, statement: str) -> list[tuple[object, ...]]:
+    """Return a statement's rows, retrying while another process writes; SQLite's own busy handler sleeps longer."""
     import sqlite3
 
     until = time.monotonic() + STORE_TIMEOUT
     while True:
         try:
-            connection.execute(statement)
+            return connection.execute(statement).fetchall()
         except sqlite3.OperationalError as error:
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
                 raise
             time.sleep(random.uniform(0.0002, 0.002))  # noqa: S311
-        else:
-            return
 
 
 def swap_of(change: Change[T], pending: Ledger | None) -> Swap[tuple[T, Ledger]]:
@@ -258,16 +282,6 @@ def swap_of(change: Change[T], pending: Ledger | None) -> Swap[tuple[T, Ledger]]
         return (result, ledger), msgspec.json.encode(ledger)
 
     return swap
-
-
-def decode_ledger(data: bytes) -> Ledger:
-    """Parse a ledger; one that can't be parsed, because anything may write to a store, counts as empty."""
-    if not data:
-        return Ledger()
-    try:
-        return msgspec.json.decode(data, type=Ledger)
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        return Ledger()
 
 
 def milliseconds(seconds: float) -> int:
@@ -282,9 +296,9 @@ def _apply(change: Change[T], pending: Ledger | None, ledger: Ledger, now: int) 
 
 
 def _after_fork() -> None:
-    """Replace a lock that a thread of the parent may hold for ever."""
-    global _texts_lock  # noqa: PLW0603
-    _texts_lock = threading.Lock()
+    """Replace locks that a thread of the parent may hold for ever."""
+    global _texts_lock, _making_file
+    _texts_lock, _making_file = threading.Lock(), threading.Lock()
 
 
 os.register_at_fork(after_in_child=_after_fork)

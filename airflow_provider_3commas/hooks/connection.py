@@ -8,7 +8,6 @@ import warnings
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
 
 from airflow.sdk.log import mask_secret
 
@@ -60,8 +59,15 @@ def unknown_extra(connection: Connection) -> list[str]:
 
 def secrets_of(connection: Connection) -> list[str]:
     """Return every form in which a secret could reach a log or a message; logs are masked line by line."""
+    from airflow_provider_3commas.budget.urls import secrets_in_url
+
     extra = connection.extra_dejson
-    written = [connection.login, connection.password, extra.get("private_key"), *_passwords(extra.get("budget_url"))]
+    written = [
+        connection.login,
+        connection.password,
+        extra.get("private_key"),
+        *secrets_in_url(extra.get("budget_url")),
+    ]
     forms = {
         form
         for secret in written
@@ -69,15 +75,6 @@ def secrets_of(connection: Connection) -> list[str]:
         for form in (secret, secret.strip(), repr(secret)[1:-1], *secret.splitlines())
     }
     return [form for form in forms if form and not _PEM_EDGE.fullmatch(form)]
-
-
-def _passwords(url: Any) -> list[str]:
-    """Return the secrets in a URL with a password: the whole URL, and the password as written and percent-decoded."""
-    try:
-        password = urlsplit(url).password if isinstance(url, str) else None
-    except ValueError:
-        password = None
-    return [url, password, unquote(password)] if password else []
 
 
 def _extra(connection: Connection) -> dict[str, Any]:

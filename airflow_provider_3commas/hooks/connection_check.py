@@ -159,6 +159,8 @@ def _measure_clock_offset(check: _Check) -> float:
             allow_redirects=False,
             # Or requests would look for a password of the host in the user's .netrc.
             auth=lambda request: request,
+            # Loopback stays on this machine, whatever HTTP_PROXY and ALL_PROXY say.
+            proxies={"http": "", "all": ""} if client.base_url.startswith("http://") else None,
         )
     except requests.RequestException as error:
         raise ConnectionFailed(f"No answer from {client.base_url}.") from error

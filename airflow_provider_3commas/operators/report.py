@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from airflow.sdk import BaseOperator
@@ -34,7 +36,8 @@ class LiquidationReportOperator(MappedTextIsData, BaseOperator):
         becomes upstream of this one.
     :param settlement: the sensor, in the same ways; ``None`` if there is none.
     :param path: where to write to: a local path, or whatever Airflow's object storage can write to, such as
-        ``s3://conn@bucket/{{ dag.dag_id }}/{{ run_id }}.html``; ``None`` to write nothing. What is there is replaced.
+        ``s3://conn@bucket/{{ dag.dag_id }}/{{ run_id }}.html``; ``None`` to write nothing. What is there is replaced,
+        but no link followed. A local file and the directories that are made for it can be read by their owner alone.
     :param fmt: ``html``, ``md`` or ``json``; by default what the path ends in.
     :param conn_id: the object storage's connection, if it is not in the path.
     """
@@ -58,6 +61,7 @@ class LiquidationReportOperator(MappedTextIsData, BaseOperator):
         self.liquidation = liquidation if sale_task is None else sale_task.task_id
         self.settlement = settlement if wait_task is None else wait_task.task_id
         self.path = path
+        self._path_as_written = path
         self.fmt = fmt
         self.conn_id = conn_id
         if path is not None and not any("{{" in text or "{%" in text for text in (path, fmt or "")):
@@ -72,11 +76,14 @@ class LiquidationReportOperator(MappedTextIsData, BaseOperator):
 
         :param context: Airflow's context.
         :return: the report; of several accounts, with their totals.
-        :raises ValueError: the format is unknown, or a task id is none of this DAG run's.
+        :raises ValueError: the format is unknown, a task id is none of this DAG run's, a value that was rendered
+            climbs out of the directory with ``..``, or the path is a symbolic link.
         """
         from airflow_provider_3commas.report import build_fleet_report
 
         fmt = None if self.path is None else _known_format(self.path, self.fmt)
+        if self.path is not None:
+            _refuse_climbing(self._path_as_written, self.path)
         ti = context["ti"]
         states = self._task_states(ti)
         sale_states = states[self.liquidation]
@@ -139,12 +146,16 @@ class LiquidationReportOperator(MappedTextIsData, BaseOperator):
     def _write(self, ti: Any, path: str, text: str) -> None:
         from airflow.sdk import ObjectStoragePath
 
+        from airflow_provider_3commas import private_files
         from airflow_provider_3commas.xcom_keys import REPORT_PATH_KEY
 
         target = ObjectStoragePath(path, conn_id=self.conn_id)
         if target.protocol in ("", "file", "local"):
-            target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(text.encode())
+            file = Path(target.path)
+            private_files.make_directory(file.parent)
+            private_files.replace(file, text.encode())
+        else:
+            target.write_bytes(text.encode())
         self.log.info("Written to %s.", target)
         ti.xcom_push(REPORT_PATH_KEY, str(target))
 
@@ -161,6 +172,17 @@ def _known_format(path: str, fmt: str | None) -> str:
     if known is None:
         raise ValueError(f"fmt must be html, md or json, or the path end in one of them; got {name!r} of {path!r}.")
     return known
+
+
+def _refuse_climbing(written: Any, path: str) -> None:
+    """Raise for a ``..`` that is not the author's: who triggers a run chooses its id, and Airflow allows this one."""
+    literal = re.sub(r"\{%.*?%\}|\{#.*?#\}", "", written, flags=re.DOTALL) if isinstance(written, str) else ""
+    literal = re.sub(r"\{\{.*?\}\}", "x", literal, flags=re.DOTALL)
+    if path.split("/").count("..") > literal.split("/").count(".."):
+        raise ValueError(
+            f"path is {path!r}: a '..' in it came from a template, and would lead out of the directory that the DAG "
+            "names. Give the run another id, or render another value."
+        )
 
 
 def _render(report: dict[str, Any], fmt: str) -> str:

@@ -55,8 +55,11 @@ def _serve(options: argparse.Namespace, scenario: scenarios.Scenario) -> int:
     def started() -> None:
         key = scenario.keys[0] if scenario.keys else None
         print(f"3Commas simulator listening on {url} (scenario {scenario.name}, speed {options.speed:g})")
-        if key is not None:
+        if key is not None and scenarios.is_known_key(key):
             print(f"API key: {key.key}   secret: {key.secret or '(RSA, see the scenario)'}   (not real ones)")
+        elif key is not None:
+            # They may be real ones.
+            print("API keys: those of the scenario")
         print(f"Control: {url}/simulator/", flush=True)
 
     serve(

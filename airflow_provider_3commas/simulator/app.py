@@ -9,7 +9,7 @@ import traceback
 import uuid
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from airflow_provider_3commas.simulator import endpoints
+from airflow_provider_3commas.simulator import endpoints, guard
 from airflow_provider_3commas.simulator.api_errors import ApiError
 from airflow_provider_3commas.simulator.call import Call
 from airflow_provider_3commas.simulator.control import control_app
@@ -20,17 +20,13 @@ from airflow_provider_3commas.simulator.rate_limit import PLAN_REQUESTS
 from airflow_provider_3commas.simulator.request_log import LoggedRequest, shown_headers
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, MutableMapping
+    from collections.abc import Callable, MutableMapping
 
+    from airflow_provider_3commas.simulator.asgi import AsgiApp, Receive, Scope, Send
     from airflow_provider_3commas.simulator.endpoints import Endpoint, Route
     from airflow_provider_3commas.simulator.faults import Fault, Hit
     from airflow_provider_3commas.simulator.rate_limit import Refusal
     from airflow_provider_3commas.simulator.simulation import Simulation
-
-    Scope = MutableMapping[str, Any]
-    Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-    Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-    AsgiApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _CONTROL = "/simulator"
 CONNECTION = "simulator.connection"
@@ -57,11 +53,19 @@ class App:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI request."""
         path: str = scope["path"]
-        if path == _CONTROL or path.startswith(_CONTROL + "/"):
-            await self._control(scope, receive, send)
+        is_control = path == _CONTROL or path.startswith(_CONTROL + "/")
+        try:
+            guard.check_source(scope)
+            if is_control:
+                guard.check_is_json(scope)
+            body = await guard.read_body(scope, receive)
+        except guard.Refused as err:
+            await _refuse(err, send)
             return
-        body = await _read_body(receive)
         if body is None:
+            return
+        if is_control:
+            await self._control(scope, _read_already(body), send)
             return
         call, way = self._admit(scope, body)
         reply = await self._answer(call, way.endpoint, scope, receive)
@@ -175,16 +179,19 @@ def _refused(simulation: Simulation, refusal: Refusal) -> HttpReply:
     return HttpReply(refusal.status, body, headers=headers, error=error)
 
 
-async def _read_body(receive: Receive) -> bytes | None:
-    """Return the body, or none if the client disconnected before it was complete."""
-    body: bytes = b""
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return None
-        body += message.get("body", b"")
-        if not message.get("more_body"):
-            return body
+def _read_already(body: bytes) -> Receive:
+    async def receive() -> MutableMapping[str, Any]:
+        return {"type": "http.request", "body": body}
+
+    return receive
+
+
+async def _refuse(refused: guard.Refused, send: Send) -> None:
+    body = encode({"error": str(refused)})
+    # What is left of the request is not read, so the connection can't serve another.
+    headers = {b"content-type": b"application/json", b"content-length": b"%d" % len(body), b"connection": b"close"}
+    await send({"type": "http.response.start", "status": refused.status, "headers": list(headers.items())})
+    await send({"type": "http.response.body", "body": body})
 
 
 async def _until_gone(receive: Receive) -> None:

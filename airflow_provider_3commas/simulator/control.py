@@ -55,7 +55,7 @@ def _check_numbers(**numbers: float | Decimal | None) -> None:
 class Reset(msgspec.Struct, forbid_unknown_fields=True):
     """Body of a reset.
 
-    :param scenario: a name, the path of a file, or a scenario document; the current one if left out.
+    :param scenario: a name, or a scenario document; the current one if left out.
     :param speed: simulated seconds per real second; as before if left out.
     """
 
@@ -250,7 +250,7 @@ class Control:
         simulation = self._simulation
         speed = simulation.clock.speed if reset.speed is None else reset.speed
         try:
-            scenario = simulation.scenario if reset.scenario is None else scenarios.load(reset.scenario)
+            scenario = simulation.scenario if reset.scenario is None else scenarios.load(reset.scenario, files=False)
             self._simulation.reset(scenario, speed)
         except scenarios.ScenarioError as err:
             raise ControlError(400, str(err)) from err
@@ -387,7 +387,7 @@ def _shown_sell(entry: LoggedRequest, sell: AppliedSell) -> dict[str, Any]:
 
 def _shown_key(spec: KeySpec) -> dict[str, Any]:
     return {
-        "key": spec.key,
+        "key": spec.key if scenarios.is_known_key(spec) else "***",
         "kind": "hmac" if spec.secret else "rsa",
         "permissions": spec.permissions,
         "ip_allowed": spec.ip_allowed,

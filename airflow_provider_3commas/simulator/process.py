@@ -37,7 +37,7 @@ class Simulator:
     It ends with :meth:`stop`, at the end of a ``with`` block, and when the process that started it
     is gone.
 
-    :param scenario: a name, the path of a JSON file, or a scenario document.
+    :param scenario: a name, the path of a JSON file, or a scenario document, which may extend a name.
     :param speed: simulated seconds per real second.
     :param port: the port; 0 for any that is free.
     :param tls_cert: certificate in PEM, to speak HTTPS.
@@ -278,7 +278,7 @@ class Simulator:
     def reset(self, scenario: str | dict[str, Any] | None = None, *, speed: float | None = None) -> None:
         """Start over: journal, faults and sells are forgotten, held requests are discarded.
 
-        :param scenario: a name, the path of a file, or a document; as before if left out.
+        :param scenario: a name, or a document, which may extend a name; as before if left out.
         :param speed: simulated seconds per real second; as before if left out.
         """
         self.control("POST", "reset", {"scenario": scenario, "speed": speed})

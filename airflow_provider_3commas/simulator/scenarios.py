@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from decimal import Decimal
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -288,10 +289,13 @@ def names() -> list[str]:
     return sorted(path.stem for path in _FOLDER.glob("*.json"))
 
 
-def load(source: str | dict[str, Any]) -> Scenario:
-    """Load a scenario by name, from a file or from a document; raise ScenarioError saying what is wrong in it."""
+def load(source: str | dict[str, Any], *, files: bool = True) -> Scenario:
+    """Load a scenario by name, from a file or from a document; raise ScenarioError saying what is wrong in it.
+
+    Without ``files``, for what comes over the network, none is read and nobody learns which there are.
+    """
     label = source if isinstance(source, str) else "the scenario"
-    document = _resolve(source, seen=())
+    document = _resolve(source, seen=(), files=files)
     try:
         scenario = convert(document, Scenario)
     except ValueError as err:
@@ -300,9 +304,19 @@ def load(source: str | dict[str, Any]) -> Scenario:
     return scenario
 
 
-def _resolve(source: str | dict[str, Any], seen: tuple[str, ...]) -> dict[str, Any]:
+def is_known_key(key: KeySpec) -> bool:
+    """Return whether a key comes with the simulator, and so is nobody's secret."""
+    return (key.key, key.secret) in _known_keys()
+
+
+@lru_cache(maxsize=1)
+def _known_keys() -> frozenset[tuple[str, str | None]]:
+    return frozenset((key.key, key.secret) for name in names() for key in load(name).keys)
+
+
+def _resolve(source: str | dict[str, Any], seen: tuple[str, ...], *, files: bool) -> dict[str, Any]:
     """Return the document, merged into what it extends."""
-    document = _read(source) if isinstance(source, str) else dict(source)
+    document = _read(source, files=files) if isinstance(source, str) else dict(source)
     base = document.pop("extends", None)
     if base is None:
         return document
@@ -310,10 +324,15 @@ def _resolve(source: str | dict[str, Any], seen: tuple[str, ...]) -> dict[str, A
         raise ScenarioError(f"extends: expected a name or a file, got {base!r}")
     if base in seen:
         raise ScenarioError(f"extends: {' -> '.join([*seen, base])} goes round in a circle")
-    return _merge(_resolve(base, (*seen, base)), document)
+    return _merge(_resolve(base, (*seen, base), files=files), document)
 
 
-def _read(source: str) -> dict[str, Any]:
+def _read(source: str, *, files: bool) -> dict[str, Any]:
+    if not files and source not in names():
+        raise ScenarioError(
+            f"{source!r:.200} is not a scenario: expected one of {', '.join(names())}, or a document that extends one; "
+            "a file is for the option --scenario"
+        )
     path = _FOLDER / f"{source}.json" if source in names() else Path(source)
     try:
         document = json.loads(path.read_text(encoding="utf-8"))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from airflow_provider_3commas.simulator.app import AsgiApp, Receive, Scope, Send
+    from airflow_provider_3commas.simulator.asgi import AsgiApp, Receive, Scope, Send
 
 # Longer than any pause between two polls, so that it is the client who closes.
 _KEEP_ALIVE_SECONDS = 75

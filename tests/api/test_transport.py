@@ -91,18 +91,37 @@ class TestProxies:
             monkeypatch.setenv(name, server.url)
         return server
 
-    def test_sell_whose_answer_the_proxy_loses_is_unknown(self, via):
+    @pytest.fixture
+    def through(self, via):
+        """Connect to loopback through the proxy all the same: what is tested is how its connections are tracked."""
+        with connected("http://127.0.0.1:9") as client:
+            client.transport._session.proxies = {"http": via.url}
+            yield client
+
+    def test_sell_whose_answer_the_proxy_loses_is_unknown(self, via, through):
         via.actions = ["close"]
         asked = []
-        with connected("http://127.0.0.1:9") as client, pytest.raises(OutcomeUnknown):
-            client.sell_all(12, "BTC", before_sending=lambda: asked.append(len(via.requests)))
+        with pytest.raises(OutcomeUnknown):
+            through.sell_all(12, "BTC", before_sending=lambda: asked.append(len(via.requests)))
         assert asked == [0]
         assert target_of(via.requests[0]) == "http://127.0.0.1:9/public/api/ver1/accounts/12/sell_all_to_btc"
 
-    def test_sell_is_called_off_before_it_leaves_for_the_proxy(self, via):
-        with connected("http://127.0.0.1:9") as client, pytest.raises(ZeroDivisionError):
-            client.sell_all(12, "BTC", before_sending=lambda: 1 / 0)
+    def test_sell_is_called_off_before_it_leaves_for_the_proxy(self, via, through):
+        with pytest.raises(ZeroDivisionError):
+            through.sell_all(12, "BTC", before_sending=lambda: 1 / 0)
         assert via.requests == []
+
+    @pytest.mark.parametrize("name", ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"])
+    def test_loopback_is_reached_on_this_machine_whatever_the_environment_says(self, server, monkeypatch, name):
+        server.actions = [reply(ACCOUNT)]
+        with socket.create_server(("127.0.0.1", 0)) as proxy:
+            proxy.settimeout(0.2)
+            monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.getsockname()[1]}")
+            with connected(server.url, timeout=1) as client:
+                client.get_account(12)
+            with pytest.raises(TimeoutError):
+                proxy.accept()
+        assert target_of(server.requests[0]) == "/public/api/ver1/accounts/12"
 
     def test_tunnel_that_the_proxy_refuses_sends_nothing_and_asks_nobody(self, via):
         via.actions = [reply(b"", "502 Bad Gateway", "Connection: close")]
@@ -122,12 +141,13 @@ class TestProxies:
         assert asked == [(1, [])]
         assert tls_server.requests[0].startswith(b"POST /public/api/ver1/accounts/12/sell_all_to_btc HTTP/1.1\r\n")
 
-    def test_no_proxy_goes_straight_to_the_server(self, via, monkeypatch):
+    def test_no_proxy_goes_straight_to_the_server(self, via, tls_server, monkeypatch):
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tls_server.certificate))
         monkeypatch.setenv("no_proxy", "127.0.0.1")
-        via.actions = [reply(ACCOUNT)]
-        with connected(via.url) as client:
+        with connected(tls_server.url) as client, pytest.raises(OutcomeUnknown):
             client.get_account(12)
-        assert target_of(via.requests[0]) == "/public/api/ver1/accounts/12"
+        assert len(tls_server.requests) == 1
+        assert via.requests == []
 
     def test_a_connection_that_cannot_be_tracked_is_refused(self, server, client, monkeypatch):
         monkeypatch.setattr(connections._HttpPool, "ConnectionCls", HTTPConnection)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import shutil
 import signal
@@ -16,8 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from airflow_provider_3commas.budget import Priority, RequestBudget
-from airflow_provider_3commas.budget.ledger import Ledger, Reserve
-from airflow_provider_3commas.budget.limits import Limits
+from airflow_provider_3commas.budget.ledger import Ledger, Reserve, Waiter
+from airflow_provider_3commas.budget.limits import LONGEST_PAUSE, Limits
 from airflow_provider_3commas.budget.redis_store import RedisStore
 from airflow_provider_3commas.simulator import Simulator
 from tests.budget.budgets import python_environment
@@ -225,9 +226,27 @@ def test_the_key_is_not_in_redis_and_what_is_there_expires(redis_url):
     budget.close()
 
 
-@settings(max_examples=60, deadline=None)
+#: From long before to long after, and what a ledger may hold of them: nobody here would have written most.
+TIMES = st.integers(-3 * LONGEST_PAUSE, 3 * LONGEST_PAUSE).map(lambda off: round(START * 1000) + off)
+COUNTS = st.integers(0, 30)
+LEDGERS = st.builds(
+    Ledger,
+    seen=st.just(0) | TIMES,
+    granted=st.lists(TIMES | st.integers(-90, 5).map(lambda off: round((START + off) * 1000)), max_size=130),
+    waiters=st.lists(st.builds(Waiter, COUNTS, st.booleans(), TIMES), max_size=30),
+    places=COUNTS,
+    paused_until=st.just(0) | TIMES,
+    banned_until=st.just(0) | TIMES,
+    bans=COUNTS,
+    last_sell=st.just(0) | TIMES,
+    paced=st.just(0) | TIMES,
+)
+
+
+@settings(max_examples=80, deadline=None)
 @given(
     limit=st.sampled_from([5, 50, 120]),
+    ledger=st.just(Ledger()) | LEDGERS,
     steps=st.lists(
         st.tuples(
             st.one_of(st.integers(0, 300), st.integers(-5_000, 70_000)),
@@ -238,10 +257,12 @@ def test_the_key_is_not_in_redis_and_what_is_there_expires(redis_url):
         max_size=250,
     ),
 )
-def test_redis_answers_as_the_rules_say(module_redis_url, limit, steps):
+def test_redis_answers_as_the_rules_say_whatever_it_holds(module_redis_url, limit, ledger, steps):
     clock = [START]
     store = RedisStore(module_redis_url, uuid.uuid4().hex, lambda: clock[0])
-    limits, ledger, tickets = Limits.of(limit), Ledger(), []
+    limits, tickets = Limits.of(limit), []
+    ledger = copy.deepcopy(ledger)
+    store.update(functools.partial(_become, other=ledger))
     for pause, what, returns in steps:
         clock[0] += pause / 1000
         now = int(clock[0] * 1000)
@@ -258,6 +279,11 @@ def test_redis_answers_as_the_rules_say(module_redis_url, limit, steps):
         if getattr(answer, "ticket", None):
             tickets.append(answer.ticket)
     store.close()
+
+
+def _become(ledger: Ledger, _now: int, *, other: Ledger) -> None:
+    for name in Ledger.__struct_fields__:
+        setattr(ledger, name, getattr(other, name))
 
 
 def _pause(ledger: Ledger, now: int, *, seconds: float) -> float:

@@ -15,7 +15,6 @@ from airflow_provider_3commas.api import RateLimitExceeded
 from airflow_provider_3commas.budget import Reason, RequestBudget, store
 from airflow_provider_3commas.budget import budget as budget_module
 from tests.budget.budgets import REAL, SELL, use_up, warnings
-from tests.requirements import require_module
 
 
 def still_counts(budget: RequestBudget, caplog, *words: str) -> None:
@@ -160,19 +159,4 @@ def test_redis_without_its_package_counts_alone_and_says_what_to_install(monkeyp
     budget = RequestBudget("key", REAL, url="redis://:secret@localhost")
     assert budget.reserve(SELL).granted
     assert "airflow-provider-3commas[redis]" in warnings(caplog)[0]
-    assert "secret" not in caplog.text
-
-
-def test_an_option_that_makes_redis_answer_with_text_changes_nothing(redis_url):
-    budget = RequestBudget("key", REAL, url=f"{redis_url}?decode_responses=True", requests_per_minute=5)
-    assert use_up(budget, SELL) == 5
-    assert (budget.status().used, budget.status().store_error) == (5, None)
-    budget.close()
-
-
-def test_an_option_that_redis_does_not_know_counts_alone(caplog):
-    require_module("redis", extra="redis")
-    budget = RequestBudget("key", REAL, url="redis://:secret@127.0.0.1:1/0?colour=blue")
-    assert budget.reserve(SELL).granted
-    assert "colour" in warnings(caplog)[0]
     assert "secret" not in caplog.text

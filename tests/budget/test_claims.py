@@ -12,7 +12,8 @@ import pytest
 from airflow_provider_3commas.api import ConfigurationError
 from airflow_provider_3commas.api.errors import LiquidationRefused
 from airflow_provider_3commas.budget import AccountTaken, Claim, Claimant, Outcome, Reach, RequestBudget
-from airflow_provider_3commas.budget.claim_rules import MAX_CLAIMS, MAX_CLOCK_SKEW, MAX_STORED_BYTES
+from airflow_provider_3commas.budget.claim_rules import MAX_CLAIMS, MAX_CLOCK_SKEW
+from airflow_provider_3commas.budget.limits import MAX_STORED_BYTES
 from tests.budget.budgets import REAL, run_python
 from tests.budget.claiming import START_MS, TASK_A, TASK_B, TASK_C, WITHIN, later, read, refused
 from tests.fakes import ACCOUNT, START

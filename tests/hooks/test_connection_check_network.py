@@ -72,6 +72,17 @@ class TestNetwork:
         assert not ok
         assert "the proxy on the way" in message
 
+    @pytest.mark.parametrize("name", ["HTTP_PROXY", "ALL_PROXY"])
+    def test_loopback_is_asked_on_this_machine_whatever_the_environment_says(self, at, simulator, monkeypatch, name):
+        for each in ("NO_PROXY", "no_proxy", "http_proxy", "all_proxy"):
+            monkeypatch.delenv(each, raising=False)
+        with socket.create_server(("127.0.0.1", 0)) as proxy:
+            proxy.settimeout(0.2)
+            monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.getsockname()[1]}")
+            assert at(simulator.url)[0]
+            with pytest.raises(TimeoutError):
+                proxy.accept()
+
     def test_a_server_without_tls_is_named(self, simulator):
         ok, message = diagnose(connection(simulator, host=simulator.url.replace("http://", "https://")))
         assert not ok

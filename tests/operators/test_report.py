@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import stat
 from types import SimpleNamespace
 from typing import Any
 
@@ -77,6 +78,59 @@ def test_writes_to_object_storage(ti, tmp_path):
     execute(ti, path=f"file://{tmp_path}/reports/r1.txt", fmt="md")
 
     assert (tmp_path / "reports" / "r1.txt").read_bytes().startswith(b"# Liquidation of Main")
+
+
+@pytest.mark.parametrize("scheme", ["", "file://", "local://"])
+def test_what_is_written_is_the_owners_alone_and_goes_through_no_link(ti, tmp_path, scheme):
+    path = tmp_path / "reports" / "r.md"
+    execute(ti, path=f"{scheme}{path}")
+    assert [stat.S_IMODE(made.stat().st_mode) for made in (path, path.parent)] == [0o600, 0o700]
+
+    path.unlink()
+    path.symlink_to(tmp_path / "theirs")
+    with pytest.raises(ValueError, match="symbolic link"):
+        execute(ti, path=f"{scheme}{path}")
+    assert not (tmp_path / "theirs").exists()
+
+
+def rendered(ti: TaskInstance, template: str, **values: str) -> None:
+    """Run the operator on a path that Airflow renders."""
+    operator = LiquidationReportOperator(task_id="report", liquidation="liquidate", path=template)
+    operator.render_template_fields({"ti": ti, **values})
+    operator.execute({"ti": ti})
+
+
+@pytest.mark.parametrize(
+    ("template", "values"),
+    [
+        ("{root}/{{{{ run_id }}}}/r.md", {"run_id": ".."}),
+        ("{root}/{{{{ a }}}}/r.md", {"a": "x/../../y"}),
+        ("{root}/{{{{ a }}}}{{{{ b }}}}/r.md", {"a": ".", "b": "."}),
+        ("{root}/.{{{{ a }}}}/r.md", {"a": "."}),
+        ("{root}/x/../{{{{ run_id }}}}/r.md", {"run_id": ".."}),
+        ("s3://conn@bucket/{{{{ run_id }}}}/r.md", {"run_id": ".."}),
+    ],
+)
+def test_a_rendered_value_does_not_climb_out_of_the_directory(ti, tmp_path, template, values):
+    with pytest.raises(ValueError, match=r"'\.\.'.*came from a template"):
+        rendered(ti, template.format(root=tmp_path / "reports"), **values)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("template", "values", "written"),
+    [
+        ("{root}/a/../b/r.md", {}, "b/r.md"),
+        ("{root}/a/../{{{{ run_id }}}}/r.md", {"run_id": "manual__2026-11-24T00:00:00+00:00"}, None),
+        ("{root}/{{{{ run_id }}}}.md", {"run_id": ".."}, "...md"),
+        ("{{{{ root }}}}/r.md", {}, "r.md"),
+        ("{root}/{{% if run_id %}}../{{% endif %}}r.md", {"run_id": ""}, "r.md"),
+    ],
+)
+def test_what_the_author_of_a_dag_writes_is_taken_at_its_word(ti, tmp_path, template, values, written):
+    (tmp_path / "a").mkdir()
+    rendered(ti, template.format(root=tmp_path), root=str(tmp_path), **values)
+    assert (tmp_path / (written or f"{values['run_id']}/r.md")).is_file()
 
 
 @pytest.mark.parametrize("parameters", [{"path": "report.pdf"}, {"path": "report"}, {"path": "r.html", "fmt": "pdf"}])

@@ -16,8 +16,7 @@ def test_journal_tells_what_arrived(sim, api):
     assert (entry["user_agent"], entry["mode"]) == ("tester/1", "real")
     assert entry["connection"] > 0
     assert entry["client_port"] > 0
-    assert entry["headers"]["apikey"] == "***"
-    assert len(entry["headers"]["signature"]) == 64
+    assert (entry["headers"]["apikey"], entry["headers"]["signature"]) == ("***", "***")
 
 
 def test_no_credential_stands_in_the_journal_or_the_state(sim, api):
@@ -93,7 +92,7 @@ def test_reset_starts_over(sim, api):
 @pytest.mark.parametrize(
     ("method", "path", "body", "message"),
     [
-        ("POST", "reset", {"scenario": "nope"}, "neither a scenario"),
+        ("POST", "reset", {"scenario": "nope"}, "is not a scenario"),
         ("POST", "reset", {"scenario": {"extends": "calm", "sped": 1}}, "sped"),
         ("POST", "reset", {"scenario": {"extends": "calm", "keys": [{"key": "k"}]}}, "the key k has neither"),
         ("POST", "reset", {"speed": -1}, "speed"),

@@ -141,8 +141,8 @@ def test_client_that_dies_while_it_is_held(sim, api, apply_if_gone, sells):
     sim.fault("hold", path="sell_all", apply_if_gone=apply_if_gone)
     target = f"/public/api{SELL}"
     with socket.create_connection(("127.0.0.1", sim.port)) as sock:
-        head = f"POST {target} HTTP/1.1\r\nHost: x\r\nApikey: {api.key}\r\nSignature: {api.sign(target)}\r\n\r\n"
-        sock.sendall(head.encode())
+        head = [f"POST {target} HTTP/1.1", f"Host: 127.0.0.1:{sim.port}", f"Apikey: {api.key}"]
+        sock.sendall("\r\n".join([*head, f"Signature: {api.sign(target)}", "", ""]).encode())
         held = sim.wait_held()
     until(lambda: sim.held()[0]["gone"])
     sim.release(held["id"])
