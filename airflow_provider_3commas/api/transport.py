@@ -12,7 +12,7 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from airflow_provider_3commas import __version__
 from airflow_provider_3commas.api import clock
-from airflow_provider_3commas.api.error_mapping import Reply, error_for
+from airflow_provider_3commas.api.error_mapping import Reply, advice_on_unknown, error_for
 from airflow_provider_3commas.api.errors import (
     ConfigurationError,
     ConnectionFailed,
@@ -136,13 +136,9 @@ class Transport:
                 method=method,
                 path=path,
             )
-        meaning = (
-            "Whether the sell was carried out is unknown; look at the account before selling again."
-            if writes
-            else "The read can be repeated."
-        )
+        advice = advice_on_unknown(path, writes=writes)
         return OutcomeUnknown(
-            f"{method} {path} was sent, and no complete reply came ({what}). {meaning}",
+            f"{method} {path} was sent, and no complete reply came ({what}). {advice}",
             method=method,
             path=path,
         )
