@@ -97,8 +97,9 @@ def _connection_fields() -> dict[str, dict[str, Any]]:
         "requests_per_minute": {
             "label": "Requests per minute",
             "description": (
-                "How many requests 3Commas allows this API key, for all tasks together. Not set: 100. The plans "
-                "allow 5 (starter), 50 (pro) and 120 (expert); less if something else uses the key too."
+                "How many requests 3Commas allows this API key, for all tasks together. Not set: 100, as documented. "
+                "Third parties have seen 5 (starter), 50 (pro) and 120 (expert) by plan. Less if something else "
+                "uses the key too."
             ),
             "schema": {"type": ["integer", "null"], "minimum": 2, "maximum": 10000},
         },

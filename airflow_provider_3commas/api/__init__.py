@@ -35,9 +35,11 @@ if TYPE_CHECKING:
         RateLimitExceeded as RateLimitExceeded,
         RedirectRefused as RedirectRefused,
         RequestRejected as RequestRejected,
+        ResourceNotFound as ResourceNotFound,
         SellAllUnavailable as SellAllUnavailable,
         SettlementFailed as SettlementFailed,
         ThreeCommasError as ThreeCommasError,
+        Unprocessable as Unprocessable,
         WrongAccountSold as WrongAccountSold,
     )
 
@@ -63,10 +65,12 @@ _HOMES = {
     "RateLimitExceeded": "errors",
     "RedirectRefused": "errors",
     "RequestRejected": "errors",
+    "ResourceNotFound": "errors",
     "SellAllUnavailable": "errors",
     "SettlementFailed": "errors",
     "ThreeCommasClient": "client",
     "ThreeCommasError": "errors",
+    "Unprocessable": "errors",
     "WrongAccountSold": "errors",
     "parse_account_id": "account_ids",
 }

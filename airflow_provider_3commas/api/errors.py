@@ -7,13 +7,15 @@
     ├── InvalidAccountId        nothing was sent: not a positive integer
     ├── ConnectionFailed        nothing was sent: no connection came about (DNS, refused, TLS, connect timeout)
     ├── RequestRejected         sent, and the API said no: it was certainly not carried out
-    │   ├── InvalidRequest          400
+    │   ├── InvalidRequest          400, 405
     │   ├── AuthenticationError     401: key, signature or IP address
-    │   ├── PermissionDenied        403: the key lacks a permission
+    │   ├── PermissionDenied        403: the key lacks a permission, or the resource's state does not allow it
     │   ├── SellAllUnavailable      403: this exchange account has no sell-all
-    │   ├── AccountNotFound         404
+    │   ├── ResourceNotFound        404
+    │   │   └── AccountNotFound
     │   ├── IpBanned                418
     │   ├── ExchangeKeysInvalid     422: the exchange rejects the keys that 3Commas holds
+    │   ├── Unprocessable           422: not as things are now; another try can help
     │   ├── RateLimitExceeded       429
     │   ├── PlanLimitReached        429: the subscription plan forbids it, waiting never helps
     │   └── RedirectRefused         3xx on a read
@@ -99,7 +101,7 @@ class RequestRejected(ThreeCommasError):
 
 
 class InvalidRequest(RequestRejected):
-    """The parameters were refused (400); ``attributes`` names the fields."""
+    """The parameters (400), where ``attributes`` names the fields, or the method (405) were refused."""
 
 
 class AuthenticationError(RequestRejected):
@@ -107,19 +109,32 @@ class AuthenticationError(RequestRejected):
 
 
 class PermissionDenied(RequestRejected):
-    """The API key lacks the permission that the request needs (403)."""
+    """The API key lacks a permission, or 3Commas does not allow this in the resource's current state (403).
+
+    Without an active subscription, for one. The message says which of the two it is, where the reply tells.
+    """
 
 
 class SellAllUnavailable(RequestRejected):
     """Sell-all does not exist for this exchange account (403)."""
 
 
-class AccountNotFound(RequestRejected):
+class ResourceNotFound(RequestRejected):
+    """The user has nothing with this id (404)."""
+
+
+class AccountNotFound(ResourceNotFound):
     """The user has no account with this id in this mode (404)."""
 
 
 class ExchangeKeysInvalid(RequestRejected):
     """The exchange rejects the API keys that 3Commas holds for the account (422)."""
+
+
+class Unprocessable(RequestRejected):
+    """3Commas could not do this as things are (422); another try can help."""
+
+    permanent = False
 
 
 class RateLimitExceeded(RequestRejected):
@@ -146,6 +161,10 @@ class RedirectRefused(RequestRejected):
 
 class OutcomeUnknown(ThreeCommasError):
     """The request may or may not have been carried out; never send a sell again because of this."""
+
+
+#: A read that ended so can be repeated soon.
+PASSING_ERRORS = (ConnectionFailed, OutcomeUnknown, Unprocessable)
 
 
 class LiquidationRefused(ThreeCommasError):

@@ -10,7 +10,7 @@ import requests
 from airflow_provider_3commas import __version__
 from airflow_provider_3commas.api.connections import Aborted, Adapter, in_flight, read_body
 from airflow_provider_3commas.api.decoding import MOST_QUOTED
-from airflow_provider_3commas.api.error_mapping import Reply, error_for, meaning_of_unknown
+from airflow_provider_3commas.api.error_mapping import Reply, advice_on_unknown, error_for
 from airflow_provider_3commas.api.errors import ConnectionFailed, OutcomeUnknown, ThreeCommasError
 from airflow_provider_3commas.api.redaction import REDACTED, Secret
 from airflow_provider_3commas.api.request_rules import METHODS
@@ -151,8 +151,9 @@ class Transport:
                 method=method,
                 path=path,
             )
+        advice = advice_on_unknown(path, writes=writes)
         return OutcomeUnknown(
-            f"{method} {path} was sent, and no complete reply came ({what}). {meaning_of_unknown(path, writes=writes)}",
+            f"{method} {path} was sent, and no complete reply came ({what}). {advice}",
             method=method,
             path=path,
         )

@@ -19,7 +19,7 @@ from airflow_provider_3commas.api.errors import (
     RateLimitExceeded,
     ThreeCommasError,
 )
-from airflow_provider_3commas.api.pauses import RATE_LIMIT_PAUSE
+from airflow_provider_3commas.api.pauses import BAN_PAUSE, RATE_LIMIT_PAUSE
 from airflow_provider_3commas.budget.claims import Claims
 from airflow_provider_3commas.budget.ledger import Ledger, Reservation, Reserve
 from airflow_provider_3commas.budget.limits import Limits, Priority
@@ -116,7 +116,8 @@ class RequestBudget:
         if not isinstance(error, (RateLimitExceeded, IpBanned)):
             return 0.0
         ban = isinstance(error, IpBanned)
-        seconds_asked = RATE_LIMIT_PAUSE if error.retry_after is None else error.retry_after
+        unsaid = BAN_PAUSE if ban else RATE_LIMIT_PAUSE
+        seconds_asked = unsaid if error.retry_after is None else error.retry_after
         seconds = self._update(lambda ledger, now: ledger.pause(seconds_asked, now, ban=ban))
         _logger.warning(
             "3Commas answered %s: nothing is sent with this API key, by any process, for %.0f s.",

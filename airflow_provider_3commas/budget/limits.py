@@ -23,7 +23,7 @@ MAX_LATE_POLLS = 4
 #: The longest pause, whatever a reply says.
 LONGEST_PAUSE = round(pauses.LONGEST_PAUSE * 1000)
 #: The shortest pause after a 418; it doubles with every further ban.
-SHORTEST_BAN = round(pauses.BAN_PAUSE * 1000)
+SHORTEST_BAN = round(pauses.SHORTEST_BAN * 1000)
 #: A ``Retry-After`` may have been rounded down to whole seconds.
 PAUSE_SLACK = 1_000
 
@@ -58,7 +58,7 @@ class Limits:
         if isinstance(value, bool) or not isinstance(value, int) or not 2 <= value <= 10_000:
             raise ConfigurationError(
                 f"requests_per_minute must be a whole number from 2 to 10000, got {requests_per_minute!r}. 3Commas "
-                "allows 100 a minute; the plans allow 5 (starter), 50 (pro) and 120 (expert)."
+                "documents 100 a minute; third parties have seen 5 (starter), 50 (pro) and 120 (expert) by plan."
             )
         return cls(value, round(window_seconds * 1000))
 

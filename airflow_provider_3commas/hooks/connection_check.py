@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from airflow_provider_3commas import __version__
 from airflow_provider_3commas.api.decoding import decode_json
-from airflow_provider_3commas.api.error_mapping import Reply, error_for
+from airflow_provider_3commas.api.error_mapping import Reply, error_for, server_time
 from airflow_provider_3commas.api.errors import (
     AuthenticationError,
     ConnectionFailed,
@@ -51,7 +51,7 @@ MAX_BUDGET_WAIT = 2.0
 #: Seconds by which the clocks may differ: rate limits and schedules count in minutes.
 CLOCK_TOLERANCE = 60.0
 
-_TIME_PATH = "/ver1/time"
+_VALIDATE_PATH = "/ver1/validate"
 # OpenSSL's numbers for what can be wrong with a certificate.
 _NOT_YET_VALID, _EXPIRED = 9, 10
 _WRONG_NAME = (62, 64)
@@ -116,9 +116,9 @@ def _run_until_deadline(check: _Check) -> tuple[bool, str]:
 
 
 def _run(check: _Check) -> tuple[bool, str]:
-    client, clock = check.client, ""
+    client, right, clock = check.client, True, ""
     try:
-        clock = _clock_warning(_measure_clock_offset(check))
+        right, clock = _judge_clock(_measure_clock_offset(check))
         accounts = client.list_accounts()
     except ThreeCommasError as error:
         return False, _explain(error, check) + clock
@@ -126,7 +126,7 @@ def _run(check: _Check) -> tuple[bool, str]:
         return False, f"The test itself failed: {type(error).__name__}: {error}."
     finally:
         client.close()
-    return not clock, _describe(client, accounts) + clock
+    return right, _describe(client, accounts) + clock
 
 
 def _describe(client: ThreeCommasClient, accounts: list[dict[str, Any]]) -> str:
@@ -144,8 +144,11 @@ def _describe(client: ThreeCommasClient, accounts: list[dict[str, Any]]) -> str:
     )
 
 
-def _measure_clock_offset(check: _Check) -> float:
-    """Request the server's time without key or signature; return the seconds by which this machine's clock is ahead."""
+def _measure_clock_offset(check: _Check) -> float | None:
+    """Send no key, see that it is 3Commas that misses it, and return the seconds by which our clock is ahead.
+
+    ``None`` if the answer has no date.
+    """
     import requests
 
     client, gate = check.client, check.gate
@@ -153,7 +156,7 @@ def _measure_clock_offset(check: _Check) -> float:
     sent = time.time()
     try:
         response = requests.get(
-            f"{client.base_url}/public/api{_TIME_PATH}",
+            f"{client.base_url}/public/api{_VALIDATE_PATH}",
             headers={"Accept": "application/json", "User-Agent": f"airflow-provider-3commas/{__version__}"},
             timeout=client.timeouts,
             allow_redirects=False,
@@ -164,28 +167,20 @@ def _measure_clock_offset(check: _Check) -> float:
         )
     except requests.RequestException as error:
         raise ConnectionFailed(f"No answer from {client.base_url}.") from error
-    reply = Reply("GET", _TIME_PATH, response.status_code, response.headers, response.content, False, str)
+    reply = Reply("GET", _VALIDATE_PATH, response.status_code, response.headers, response.content, False, str)
     problem = error_for(reply)
-    if problem is not None:
+    if not isinstance(problem, AuthenticationError):
+        if problem is None or not _is_trouble_of_the_api(problem):
+            raise _not_the_api(reply) from problem
         gate.report(problem)
-        raise problem if _is_refusal_of_the_api(problem) else _not_the_api(reply) from problem
-    return (sent + time.time()) / 2 - _server_time(reply)
+        raise problem
+    server = server_time(reply.headers)
+    return None if server is None else (sent + time.time()) / 2 - server.timestamp()
 
 
-def _is_refusal_of_the_api(problem: ThreeCommasError) -> bool:
-    """Whether a request without a key can be refused like this by 3Commas."""
+def _is_trouble_of_the_api(problem: ThreeCommasError) -> bool:
+    """Whether 3Commas can answer so to a request without a key that it does not get round to looking at."""
     return isinstance(problem, (RateLimitExceeded, IpBanned, PlanLimitReached)) or (problem.status_code or 0) >= 500
-
-
-def _server_time(reply: Reply) -> float:
-    try:
-        answer = decode_json(reply.body)
-    except ValueError:
-        raise _not_the_api(reply) from None
-    seconds = answer.get("server_time") if isinstance(answer, dict) else None
-    if isinstance(seconds, bool) or not isinstance(seconds, int):
-        raise _not_the_api(reply)
-    return float(seconds)
 
 
 def _not_the_api(reply: Reply) -> _NotTheApi:
@@ -197,12 +192,14 @@ def _not_the_api(reply: Reply) -> _NotTheApi:
     return _NotTheApi(f"status {reply.status} and {what}", status_code=reply.status)
 
 
-def _clock_warning(ahead: float) -> str:
-    """Return a warning if the clock is far off, else an empty text."""
+def _judge_clock(ahead: float | None) -> tuple[bool, str]:
+    """Return whether the clock may be right, and what there is to say of it."""
+    if ahead is None:
+        return True, " The clock was not tried: the answer has no date."
     if abs(ahead) <= CLOCK_TOLERANCE:
-        return ""
+        return True, ""
     off = f"{describe_duration(abs(ahead))} {'ahead of' if ahead > 0 else 'behind'}"
-    return (
+    return False, (
         f" Clock far off: that of {_machine()} is {off} that of 3Commas. Set it (NTP): schedules, the "
         "lateness guard and the request budget rely on it."
     )
@@ -244,16 +241,13 @@ def _unauthorized(error: ThreeCommasError, check: _Check) -> str:
 
 
 def _forbidden(error: ThreeCommasError, _: _Check) -> str:
-    return (
-        f"Key and signature are good, but the key must not read accounts ({_code(error)}). In 3Commas, give it the "
-        "permission ACCOUNTS_READ and, to sell, ACCOUNTS_WRITE."
-    )
+    return f"Key and signature are good, but reading the accounts is refused. {error}"
 
 
 def _plan(error: ThreeCommasError, _: _Check) -> str:
     return (
         f"The 3Commas subscription plan does not include this use of the API ({_code(error)}). Waiting does not help. "
-        "Reading needs a plan with API access, selling one with write access."
+        "Reading needs a plan that includes it, and so does selling."
     )
 
 

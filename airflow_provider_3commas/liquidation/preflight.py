@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from airflow_provider_3commas.api import clock
 from airflow_provider_3commas.api.errors import (
-    ConnectionFailed,
-    OutcomeUnknown,
+    PASSING_ERRORS,
     PreflightFailed,
     RateLimitExceeded,
     ThreeCommasError,
@@ -103,7 +102,7 @@ class Preflight:
                 # The budget makes the next request wait for as long as the server said.
                 refuse_if_too_late(error, self._seconds_left())
                 deadline, problem = clock.monotonic() + retry_for, error
-            except (OutcomeUnknown, ConnectionFailed) as error:
+            except PASSING_ERRORS as error:
                 problem = error
             if clock.monotonic() + backoff > deadline or self._seconds_left() < backoff:
                 raise PreflightFailed(

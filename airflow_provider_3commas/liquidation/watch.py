@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from airflow_provider_3commas.api import clock
-from airflow_provider_3commas.api.errors import ConnectionFailed, OutcomeUnknown, RateLimitExceeded, ThreeCommasError
+from airflow_provider_3commas.api.errors import PASSING_ERRORS, OutcomeUnknown, RateLimitExceeded, ThreeCommasError
 from airflow_provider_3commas.liquidation.evidence import Reconciliation
 from airflow_provider_3commas.liquidation.snapshot import Snapshot
 
@@ -48,7 +48,7 @@ def _poll(sale: Sale, environment: Environment, why: str) -> tuple[dict[str, Any
         account = client.load_balances(account_id)
         rows = client.get_balances(account_id)
         entities = client.get_active_entities(account_id)
-    except (OutcomeUnknown, ConnectionFailed, RateLimitExceeded) as error:
+    except (*PASSING_ERRORS, RateLimitExceeded) as error:
         environment.log.warning("%s", error)
         return {}, None, error.retry_after or 0.0
     except ThreeCommasError as error:

@@ -14,6 +14,7 @@ from airflow_provider_3commas import api
     [
         "InvalidRequest", "AuthenticationError", "PermissionDenied", "SellAllUnavailable", "AccountNotFound",
         "IpBanned", "ExchangeKeysInvalid", "RateLimitExceeded", "PlanLimitReached", "RedirectRefused",
+        "ResourceNotFound", "Unprocessable",
     ],
 )  # fmt: skip
 def test_refusals_are_rejected_for_certain(name):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from email.utils import formatdate
 from types import SimpleNamespace
 
 import pytest
@@ -18,7 +19,7 @@ from tests.hooks.checking import SECRET, asked, connection, rsa_pem
 
 pytestmark = pytest.mark.usefixtures("own_budget")
 
-TIME = ("GET", "/public/api/ver1/time")
+VALIDATE = ("GET", "/public/api/ver1/validate")
 ACCOUNTS = ("GET", "/public/api/ver1/accounts?page=1&per_page=100")
 
 
@@ -28,14 +29,26 @@ def budget_of(connection):
     return budgets[0]
 
 
+def answer_at(simulator, seconds=0.0, date=None):
+    """Answer the first request as 3Commas would at another time."""
+    date = formatdate(seconds, usegmt=True) if date is None else date
+    error = {"error": "api_key_invalid_or_expired"}
+    simulator.fault("json", status=401, path="/ver1/validate", body=error, headers={"Date": date})
+
+
 class TestGood:
+    def test_ping_and_time_are_not_needed(self, simulator):
+        simulator.settings(ping_and_time=False)
+        ok, message = diagnose(connection(simulator))
+        assert ok, message
+
     def test_mode_and_accounts_are_named_after_two_reads(self, simulator):
         ok, message = diagnose(connection(simulator))
         assert ok, message
         assert "in real mode" in message
         assert "can read 1 exchange account, 1 of them with sell-all" in message
         assert "only reads" in message
-        assert asked(simulator) == [TIME, ACCOUNTS]
+        assert asked(simulator) == [VALIDATE, ACCOUNTS]
 
     def test_the_key_goes_only_where_3commas_has_answered(self, simulator):
         diagnose(connection(simulator))
@@ -83,12 +96,19 @@ class TestGood:
 
 
 class TestClock:
+    @pytest.mark.parametrize("date", ["", "yesterday"])
+    def test_without_a_date_the_clock_was_not_tried(self, simulator, date):
+        answer_at(simulator, date=date)
+        ok, message = diagnose(connection(simulator))
+        assert ok, message
+        assert "The clock was not tried" in message
+
     @pytest.mark.parametrize(
         ("seconds", "says"),
         [(-7325, "2 h 2 min ahead of"), (7325, "2 h 2 min behind"), (-90, "ahead of"), (3 * 86400, "behind")],
     )
     def test_a_clock_that_is_far_off_fails_with_the_difference(self, simulator, seconds, says):
-        simulator.fault("json", path="/ver1/time", body={"server_time": int(time.time()) + seconds})
+        answer_at(simulator, time.time() + seconds)
         ok, message = diagnose(connection(simulator))
         assert not ok
         assert "can read 1 exchange account" in message
@@ -96,12 +116,12 @@ class TestClock:
         assert says in message
 
     def test_a_clock_that_is_a_little_off_passes(self, simulator):
-        simulator.fault("json", path="/ver1/time", body={"server_time": int(time.time()) - 30})
+        answer_at(simulator, time.time() - 30)
         ok, message = diagnose(connection(simulator))
         assert ok, message
 
     def test_a_wrong_clock_is_named_with_another_failure_too(self, simulator):
-        simulator.fault("json", path="/ver1/time", body={"server_time": 1732269600})
+        answer_at(simulator, 1732269600)
         _, message = diagnose(connection(simulator, password=SECRET))
         assert "Wrong signature" in message
         assert "Clock far off" in message
@@ -125,10 +145,10 @@ class TestBudget:
         assert "Rate limit pause, 2 h" in message
 
     def test_a_refusal_pauses_everything_that_uses_the_key(self, simulator):
-        simulator.fault("status", status=429, path="/ver1/accounts", headers={"Retry-After": "222"})
+        simulator.fault("status", status=429, path="/ver1/accounts", headers={"Retry-After": "422"})
         tested = connection(simulator)
         diagnose(tested)
-        assert 200 < budget_of(tested).status().paused_for <= 230
+        assert 400 < budget_of(tested).status().paused_for <= 430
 
     def test_both_requests_are_counted(self, simulator):
         tested = connection(simulator)

@@ -54,7 +54,7 @@ class TestNetwork:
 
     @pytest.mark.slow
     def test_answers_that_hang_one_after_the_other_end_in_time(self, simulator):
-        simulator.fault("delay", path="/ver1/time", seconds=3.5)
+        simulator.fault("delay", path="/ver1/validate", seconds=3.5)
         simulator.fault("hang", path="/ver1/accounts")
         started = time.monotonic()
         ok, message = diagnose(connection(simulator))

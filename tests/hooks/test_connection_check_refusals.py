@@ -45,24 +45,34 @@ def other_form_of_no_permission(simulator):
     return {}
 
 
+def no_subscription(simulator):
+    simulator.put_key(simulator.api_key, forbidden=["reads"])
+    return {}
+
+
+def forbidden_without_a_reason(simulator):
+    simulator.put_key(simulator.api_key, forbidden=["reads"], forbidden_text=None)
+    return {}
+
+
 def plan_without_api(simulator):
     simulator.put_key(simulator.api_key, plan="free")
     return {}
 
 
 def rate_limit(simulator):
-    headers = {"Retry-After": "222"}
+    headers = {"Retry-After": "422"}
     simulator.fault("status", status=429, path="/ver1/accounts", headers=headers)
     return {}
 
 
 def rate_limit_of_the_address(simulator):
-    simulator.fault("status", status=429, path="/ver1/time", headers={"Retry-After": "222"})
+    simulator.fault("status", status=429, path="/ver1/validate", headers={"Retry-After": "2"})
     return {}
 
 
 def ban(simulator):
-    simulator.fault("status", status=418, path="/ver1/time", headers={"Retry-After": "7400"})
+    simulator.fault("status", status=418, path="/ver1/validate", headers={"Retry-After": "7400"})
     return {}
 
 
@@ -72,7 +82,7 @@ def ban_at_the_second_request(simulator):
 
 
 def outage(simulator):
-    simulator.fault("html", status=502, path="/ver1/time")
+    simulator.fault("html", status=502, path="/ver1/validate")
     return {}
 
 
@@ -82,17 +92,27 @@ def outage_at_the_second_request(simulator):
 
 
 def other_server(simulator):
-    simulator.fault("html", status=200, path="/ver1/time")
+    simulator.fault("html", status=200, path="/ver1/validate")
     return {}
 
 
 def other_json_server(simulator):
-    simulator.fault("status", status=404, path="/ver1/time")
+    simulator.fault("status", status=404, path="/ver1/validate")
+    return {}
+
+
+def server_that_needs_no_key(simulator):
+    simulator.fault("json", status=200, path="/ver1/validate", body={"valid": True})
+    return {}
+
+
+def server_with_a_login_of_its_own(simulator):
+    simulator.fault("html", status=401, path="/ver1/validate")
     return {}
 
 
 def redirect(simulator):
-    simulator.fault("redirect", path="/ver1/time")
+    simulator.fault("redirect", path="/ver1/validate")
     return {}
 
 
@@ -107,7 +127,7 @@ def login_page(simulator):
 
 
 def dropped(simulator):
-    simulator.fault("drop", path="/ver1/time", reset=True)
+    simulator.fault("drop", path="/ver1/validate", reset=True)
     return {}
 
 
@@ -117,17 +137,21 @@ BAD = [
     (address_not_allowed, ["API key refused", "IP address that is not on the key's list"], 2),
     (wrong_secret, ["Wrong signature (401 signature_invalid)", "API secret does not belong", "IP addresses"], 2),
     (wrong_private_key, ["Wrong signature", "RSA private key does not belong"], 2),
-    (no_permission, ["must not read accounts (403 access_denied)", "ACCOUNTS_READ"], 2),
-    (other_form_of_no_permission, ["must not read accounts (403 Forbidden)", "ACCOUNTS_READ"], 2),
+    (no_permission, ["signature are good", "403 access_denied", "lacks a permission", "ACCOUNTS_READ"], 2),
+    (other_form_of_no_permission, ["403 Forbidden", "lacks a permission", "ACCOUNTS_READ"], 2),
+    (no_subscription, ["403 Forbidden: Active subscription is required", "see to the subscription"], 2),
+    (forbidden_without_a_reason, ["403 Forbidden.", "ACCOUNTS_READ", "Or 3Commas does not allow", "current state"], 2),
     (plan_without_api, ["subscription plan", "Waiting does not help"], 2),
-    (rate_limit, ["Rate limit (429", "3 min 42 s left"], 2),
-    (rate_limit_of_the_address, ["Rate limit (429", "3 min 42 s left"], 1),
+    (rate_limit, ["Rate limit (429", "7 min 2 s left"], 2),
+    (rate_limit_of_the_address, ["Rate limit (429", "5 min left"], 1),
     (ban, ["is banned", "2 h 3 min left"], 1),
     (ban_at_the_second_request, ["is banned", "2 h 3 min left"], 2),
     (outage, ["trouble of its own (status 502)", "Try again"], 1),
     (outage_at_the_second_request, ["trouble of its own (status 502)", "Try again"], 2),
     (other_server, ["is not the 3Commas API", "HTML page", "The key was not sent there"], 1),
     (other_json_server, ["is not the 3Commas API", "status 404", "The key was not sent there"], 1),
+    (server_that_needs_no_key, ["is not the 3Commas API", "status 200", "The key was not sent there"], 1),
+    (server_with_a_login_of_its_own, ["is not the 3Commas API", "status 401", "The key was not sent there"], 1),
     (redirect, ["is not the 3Commas API", "status 302", "The key was not sent there"], 1),
     (redirect_of_the_second_request, ["a redirect, which is never followed"], 2),
     (login_page, ["not as the 3Commas API does", "HTML page"], 2),

@@ -92,6 +92,14 @@ class TestLostAnswers:
         assert run.outcome == "reconciled"
         assert len(simulator.sell_attempts()) == 1
 
+    def test_a_read_that_is_not_possible_at_the_moment_is_repeated_while_finding_out(self, simulator, run):
+        lose_answer(simulator, applied=True)
+        body = {"error": "unprocessable_entity"}
+        simulator.fault("json", path="load_balances", status=422, body=body, times=2)
+        run.attempt()
+        assert run.outcome == "reconciled"
+        assert len(simulator.sell_attempts()) == 1
+
     def test_a_rate_limit_while_finding_out_is_waited_out(self, simulator, run):
         lose_answer(simulator, applied=True)
         simulator.fault("status", path="load_balances", status=429, headers={"Retry-After": "33"})

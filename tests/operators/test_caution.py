@@ -51,8 +51,9 @@ class TestRateLimit:
 
 
 class TestReads:
-    def test_reads_that_fail_for_minutes_do_not_lose_the_liquidation(self, simulator, run, clock):
-        simulator.fault("status", path="account_table_data", status=503, times=8)
+    @pytest.mark.parametrize(("status", "error"), [(503, "unknown_error"), (422, "unprocessable_entity")])
+    def test_reads_that_fail_for_minutes_do_not_lose_the_liquidation(self, simulator, run, clock, status, error):
+        simulator.fault("json", path="account_table_data", status=status, body={"error": error}, times=8)
         run.attempt()
         assert clock.slept > 60
         assert run.outcome == "accepted"

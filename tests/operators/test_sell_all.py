@@ -264,12 +264,16 @@ class TestGuards:
 
 REFUSALS = [
     (400, {"error": "record_invalid", "error_attributes": {"a": ["b"]}}, api.InvalidRequest, True),
+    (400, {"error": "forced_mode_invalid"}, api.InvalidRequest, True),
     (401, {"error": "signature_invalid"}, api.AuthenticationError, True),
     (403, {"error": "access_denied"}, api.PermissionDenied, True),
     (403, {"error": "Forbidden. Unavailable for this account."}, api.SellAllUnavailable, True),
+    (403, {"error": "Forbidden", "error_description": "Active subscription is required"}, api.PermissionDenied, True),
     (404, {"error": "not_found"}, api.AccountNotFound, True),
+    (405, {"error": "405 Not Allowed"}, api.InvalidRequest, True),
     (418, {"error": "banned"}, api.IpBanned, False),
     (422, {"error": "invalid_api_key"}, api.ExchangeKeysInvalid, True),
+    (422, {"error": "unprocessable_entity"}, api.Unprocessable, False),
     (
         429,
         {"error": "The request type is not available with your current subscription plan"},

@@ -75,7 +75,7 @@ def test_rows_mix_strings_and_numbers_and_add_up_to_the_account(api):
 
 
 def test_replies_bear_the_headers_of_the_cdn(sim, api):
-    first, second = api("GET", "/ver1/ping"), api("GET", "/ver1/ping")
+    first, second = api("GET", "/ver1/validate"), api("GET", "/ver1/validate")
     assert first.headers["server"] == "cloudflare"
     assert {"date", "cf-ray", "x-request-id"} <= first.headers.keys()
     assert first.headers["x-request-id"] != second.headers["x-request-id"]

@@ -91,6 +91,7 @@ def test_validate_needs_a_signature_but_no_permission(sim, api):
 
 @pytest.mark.parametrize("path", ["ping", "time", "accounts/market_list"])
 def test_unsigned_endpoints(sim, api, path):
+    sim.settings(ping_and_time=True)
     assert api("GET", f"/ver1/{path}", apikey=None, signature=None).status == 200
     assert sim.journal(limit=1)[0]["signed"] is None
 

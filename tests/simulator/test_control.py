@@ -27,7 +27,7 @@ def test_no_credential_stands_in_the_journal_or_the_state(sim, api):
 
 
 def test_journal_can_be_filtered(sim, api):
-    api("GET", "/ver1/ping")
+    api("GET", "/ver1/validate")
     api("GET", "/ver1/accounts/1")
     api.sell()
     numbers = [entry["seq"] for entry in sim.journal()]
@@ -42,14 +42,14 @@ def test_journal_can_be_filtered(sim, api):
         sim.journal(colour="red")
     sim.clear_journal()
     assert sim.journal() == []
-    api("GET", "/ver1/ping")
+    api("GET", "/ver1/validate")
     assert sim.journal()[0]["seq"] > numbers[-1]
 
 
 def test_connections_are_counted(sim, api, api_for):
-    api("GET", "/ver1/ping")
-    api("GET", "/ver1/ping")
-    api_for()("GET", "/ver1/ping")
+    api("GET", "/ver1/validate")
+    api("GET", "/ver1/validate")
+    api_for()("GET", "/ver1/validate")
     assert sim.summary()["connections"] == 2
     assert len({entry["client_port"] for entry in sim.journal()}) == 2
 
@@ -82,10 +82,10 @@ def test_index_lists_the_control_api(sim):
 
 def test_reset_starts_over(sim, api):
     api.sell()
-    sim.fault("drop", path="ping", times=None)
+    sim.fault("drop", path="validate", times=None)
     sim.reset("dust")
     assert sim.journal() == sim.sells() == []
-    assert api("GET", "/ver1/ping").status == 200
+    assert api("GET", "/ver1/validate").status == 200
     assert sim.state()["scenario"] == "dust"
 
 
@@ -132,7 +132,7 @@ def test_change_that_is_refused_in_part_is_not_made_at_all(sim):
 def test_thousands_of_requests_are_kept(sim, api):
     sim.rate_limit(enabled=False)
     for _ in range(2000):
-        api("GET", "/ver1/ping")
+        api("GET", "/ver1/validate")
     assert len(sim.journal()) == 2000
     assert sim.summary()["requests"] == 2000
 

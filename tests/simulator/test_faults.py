@@ -185,10 +185,10 @@ def test_fault_hits_as_often_and_as_late_as_told(sim, api):
 
 def test_fault_that_lasts_ends_when_cleared(sim, api):
     sim.fault("status", method="get", times=None, status=500)
-    answers = [api("GET", "/ver1/ping") for _ in range(3)]
+    answers = [api("GET", "/ver1/validate") for _ in range(3)]
     assert [(answer.status, answer.json) for answer in answers] == [(500, {"error": "unknown_error"})] * 3
     sim.clear_faults()
-    assert api("GET", "/ver1/ping").status == 200
+    assert api("GET", "/ver1/validate").status == 200
 
 
 def test_after_a_refusal_the_fault_shows_but_nothing_is_applied(sim, api):

@@ -90,7 +90,7 @@ def test_keys_are_counted_apart_and_addresses_on_demand():
 @pytest.mark.parametrize("body", ["json", "text"])
 def test_429_over_http_in_each_known_form(sim, api, form, body):
     sim.rate_limit(requests=2, window_seconds=3600, retry_after=form, body=body)
-    assert [api("GET", "/ver1/ping").status for _ in range(3)] == [200, 200, 429]
+    assert [api("GET", "/ver1/validate").status for _ in range(3)] == [200, 200, 429]
     answer = api.sell()
     assert answer.status == 429
     assert sim.sells() == []
@@ -107,18 +107,18 @@ def test_429_over_http_in_each_known_form(sim, api, form, body):
 
 def test_ban_over_http_ends_with_the_clock_of_the_limit(sim, api):
     sim.rate_limit(requests=1, ban_after=1, window_seconds=3600)
-    assert [api("GET", "/ver1/ping").status for _ in range(4)] == [200, 429, 429, 418]
+    assert [api("GET", "/ver1/validate").status for _ in range(4)] == [200, 429, 429, 418]
     sim.advance(121, limits=True)
-    assert api("GET", "/ver1/ping").status == 429
+    assert api("GET", "/ver1/validate").status == 429
     sim.advance(3600, limits=True)
-    assert api("GET", "/ver1/ping").status == 200
+    assert api("GET", "/ver1/validate").status == 200
 
 
 def test_market_time_does_not_touch_the_limit(sim, api):
     sim.rate_limit(requests=1, window_seconds=3600)
-    assert [api("GET", "/ver1/ping").status for _ in range(2)] == [200, 429]
+    assert [api("GET", "/ver1/validate").status for _ in range(2)] == [200, 429]
     sim.advance(10_000)
-    assert api("GET", "/ver1/ping").status == 429
+    assert api("GET", "/ver1/validate").status == 429
 
 
 def test_plan_sets_the_limit_of_its_key(sim, api):
@@ -131,7 +131,7 @@ def test_control_requests_are_neither_counted_nor_journaled(sim, api):
     sim.rate_limit(requests=1, window_seconds=3600)
     for _ in range(5):
         sim.state()
-    assert api("GET", "/ver1/ping").status == 200
+    assert api("GET", "/ver1/validate").status == 200
     assert len(sim.journal()) == 1
 
 

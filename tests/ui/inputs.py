@@ -20,6 +20,7 @@ class ApiKeys:
 
     lines, password = "rsa-key-of-the-default-3f9a", "rsa-key-in-the-password-77c1"
     wrong_secret = "secret-that-belongs-to-nothing-41d2"
+    forbidden, secret_of_forbidden = "key-without-subscription-5b0e", "secret-without-subscription-8e6a"
 
     def __init__(self) -> None:
         self._private = {
@@ -41,4 +42,9 @@ class ApiKeys:
         """Return everything that must be nowhere; of a PEM, each line."""
         lines = [line for name in self._private for line in self.pem(name).splitlines() if not line.startswith("-----")]
         # The last line can be so short that it is found anywhere.
-        return [simulator_secret, self.wrong_secret, *(line for line in lines if len(line) > 16)]
+        return [
+            simulator_secret,
+            self.wrong_secret,
+            self.secret_of_forbidden,
+            *(line for line in lines if len(line) > 16),
+        ]

@@ -106,6 +106,24 @@ def test_wrong_secret_is_explained(admin: BrowserUser, simulator: Simulator, api
     admin.screenshot("connection-test-failure")
 
 
+def test_what_a_state_forbids_is_told_from_a_missing_permission(
+    admin: BrowserUser, simulator: Simulator, api_keys: ApiKeys
+) -> None:
+    """A key whose user has no active subscription: reads are answered with 403."""
+    simulator.put_key(api_keys.forbidden, secret=api_keys.secret_of_forbidden, forbidden=["reads"])
+    fields = {"Address": simulator.url, "API key": api_keys.forbidden, "Port": "0"}
+    admin.save(admin.fill_form("forbidden", {**fields, "API secret": api_keys.secret_of_forbidden}, {}))
+
+    text = admin.test("forbidden")
+    assert "Test Connection Failed" in text
+    assert "Key and signature are good" in text
+    assert "403 Forbidden: Active subscription is required" in text
+    assert "see to the subscription in 3Commas" in text
+    assert "lacks a permission" not in text
+    assert api_keys.secret_of_forbidden not in text
+    admin.screenshot("connection-test-forbidden")
+
+
 def test_form_looks_like_this(admin: BrowserUser) -> None:
     admin.page.set_viewport_size({"width": 1280, "height": 1250})
     dialog = admin.fill_form("a_picture", {"API key": "the API key"}, {})

@@ -11,7 +11,11 @@ from typing import Any
 from airflow.sdk import DAG, task
 from killed_operator import KilledSellAllToBtcOperator
 
+from airflow_provider_3commas.api import pauses
 from airflow_provider_3commas.operators.sell_all import SellAllToBtcOperator
+
+# A server that asks for less than the documented five minutes is not believed, and these tests can't wait for so long.
+pauses.RATE_LIMIT_PAUSE = 1.0
 
 COMMON = {
     "task_id": "liquidate",
