@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 # A float has 15 digits that can be trusted; a difference of two, a few less.
 _TRUSTED_DIGITS = 12
 _ZERO = Decimal(0)
+# Coins that are named; a trigger's row, an XCom and a report take no thousands, and none but garbage has them.
+_MOST_LEFT = 500
 
 
 @dataclass(slots=True, eq=False)
@@ -62,7 +64,7 @@ class Assessment(NamedTuple):
     unsold_btc: str
     #: Of the whole account, by the names of the result: ``btc_value`` and ``usd_value``.
     values: dict[str, str | None]
-    #: What is left beside the target, the most valuable first; the fields are those of ``RESIDUAL``.
+    #: What is left beside the target, the most valuable first, 500 at most; the fields are those of ``RESIDUAL``.
     residual: list[dict[str, Any]]
     #: Values and residual in short, for ``Progress.seen``; made once, so that all waits remember the same text.
     seen: str
@@ -142,7 +144,7 @@ def _residual(holdings: Iterable[Holding]) -> list[dict[str, Any]]:
     left = (held for held in holdings if held.amount or held.btc_value or "position" in held.unknown)
     return [
         dict(zip(RESIDUAL, (held.currency, _amount(held), plain(held.btc_value)), strict=True))
-        for held in _by_value(left)
+        for held in _by_value(left)[:_MOST_LEFT]
     ]
 
 

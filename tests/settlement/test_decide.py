@@ -156,6 +156,13 @@ class TestNotSettled:
         assert "C04" not in message
         assert "and 4 more" in message
 
+    def test_keeps_the_most_valuable_where_a_reply_has_thousands(self):
+        rows = [row(f"C{number:04}", "1", f"0.{number:04}1") for number in range(1, 2000)]
+        assessment = reading(*rows).assess(Criteria.parse())
+        assert [item["currency"] for item in assessment.residual[:2]] == ["C1999", "C1998"]
+        assert len(assessment.residual) == 500
+        assert len(assessment.seen) < 30_000
+
     def test_ignored_currencies_may_be_left_in_any_state(self):
         rows = (*SETTLED_ROWS, row("LUNA", "5", None), row("GBTC", None, "3", on_orders="1"), row("DOT", "7", "0.2"))
         criteria = Criteria.parse(ignore_currencies=["luna", "GBTC", "DOT"])
