@@ -2,8 +2,8 @@
 
 ``build_report`` makes one from the XComs of ``SellAllToBtcOperator`` (or ``SellAllToUsdOperator``) and
 ``BalancesSettledSensor``; ``build_fleet_report`` puts several together; ``render_markdown`` and ``render_html`` write
-either down; ``as_markdown`` makes text of whatever an account or a coin is called, for Markdown of your own. No Airflow
-in here. ``LiquidationReportOperator`` does all of this in a DAG, and the tab *Liquidation* shows the same in Airflow's UI.
+either down; ``as_markdown`` makes text of what an account or a coin is called, for Markdown of your own. No Airflow in
+here. ``LiquidationReportOperator`` does all of this in a DAG, and the tab *Liquidation* shows the same in Airflow's UI.
 """
 
 from __future__ import annotations

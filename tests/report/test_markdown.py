@@ -13,6 +13,7 @@ from airflow_provider_3commas.report import as_markdown, build_fleet_report, bui
 from tests.foreign_text import FOREIGN, HARMLESS, kinds, read, seen, structure
 from tests.report.samples import COMPLETE, HOSTILE
 
+
 @pytest.mark.parametrize("text", ["evil.com", "a@b.com", "mailto:a@b", "http://evil.com", "![a](b)", "# a", "<b>"])
 def test_parser_finds_what_is_not_escaped(text):
     assert not set(kinds(text)) <= HARMLESS
