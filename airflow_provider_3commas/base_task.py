@@ -45,7 +45,7 @@ class MappedTextIsData:
         self, parent: Any, template_fields: Any, context: Any, jinja_env: Any, seen_oids: Any
     ) -> None:
         if parent is self:
-            handed_over = _handed_over(context["dag"].task_dict.get(self.task_id), context["ti"].map_index)
+            handed_over = _handed_over(context, self.task_id)
             template_fields = [name for name in template_fields if name not in handed_over]
         super()._do_render_template_fields(  # type: ignore[misc]  # of Airflow's operators
             parent, template_fields, context, jinja_env, seen_oids
@@ -80,10 +80,14 @@ class BaseTask(MappedTextIsData, PatientTask):
         return any(_is_to_be_checked(getattr(self, name), default) for name, default in self._DEFAULTS.items())
 
 
-def _handed_over(task: Any, map_index: int) -> frozenset[str]:
+def _handed_over(context: Any, task_id: str) -> frozenset[str]:
     """Return the template fields of a mapped task that are not written in the DAG file but come from another task."""
+    map_index = getattr(context.get("ti"), "map_index", -1)
+    if map_index is None or map_index < 0:
+        return frozenset()
+    task = context["dag"].task_dict[task_id]
     expand_input = getattr(task, "expand_input", None)
-    if expand_input is None or map_index < 0:
+    if expand_input is None:
         return frozenset()
     value = expand_input.value
     written = value[map_index] if isinstance(value, (list, tuple)) else value

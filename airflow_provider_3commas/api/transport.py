@@ -12,7 +12,7 @@ from airflow_provider_3commas.api.connections import Aborted, Adapter, in_flight
 from airflow_provider_3commas.api.decoding import MOST_QUOTED
 from airflow_provider_3commas.api.error_mapping import Reply, advice_on_unknown, error_for
 from airflow_provider_3commas.api.errors import ConnectionFailed, OutcomeUnknown, ThreeCommasError
-from airflow_provider_3commas.api.redaction import REDACTED, Secret
+from airflow_provider_3commas.api.redaction import REDACTED, Secret, redacted_text, without_frames
 from airflow_provider_3commas.api.request_rules import METHODS
 from airflow_provider_3commas.printable import one_line
 
@@ -129,6 +129,7 @@ class Transport:
             if not _may_have_left(error) and not isinstance(error, (requests.RequestException, OSError)):
                 raise
             failure = self._error_without_reply(method, path, error, signature, writes=writes)
+            failure.__cause__ = _cause_of_the_network(error)
         # Raised here, so that nothing which shows a traceback with its values comes upon the signed request below.
         raise failure from failure.__cause__
 
@@ -143,7 +144,7 @@ class Transport:
     def _error_without_reply(
         self, method: str, path: str, error: Exception, signature: str, *, writes: bool
     ) -> ThreeCommasError:
-        cause = one_line(self._hider(signature)(_root_cause(error)), MOST_QUOTED)
+        cause = one_line(self._hider(signature)(root_cause(error)), MOST_QUOTED)
         what = f"{type(error).__name__}: {cause}"
         if not _may_have_left(error):
             return ConnectionFailed(
@@ -210,6 +211,14 @@ def causes(error: BaseException) -> list[BaseException]:
     return found
 
 
-def _root_cause(error: Exception) -> str:
+def _cause_of_the_network(error: BaseException) -> BaseException | None:
+    """Return the innermost cause if it tells what the network did; the outer ones hold the signed request."""
+    innermost = causes(error)[-1]
+    return without_frames(innermost) if isinstance(innermost, OSError) and innermost is not error else None
+
+
+def root_cause(error: BaseException) -> str:
     """Return the innermost cause's own words; the outer ones print the pool and the object's address."""
-    return str(causes(error)[-1]) or type(error).__name__
+    if isinstance(error, requests.exceptions.InvalidURL):  # which quotes it, and a proxy's may have a password
+        return "an address that is no URL; look at HTTPS_PROXY, if it is set"
+    return redacted_text(str(causes(error)[-1])) or type(error).__name__

@@ -28,7 +28,7 @@ from airflow_provider_3commas.api.errors import (
     RateLimitExceeded,
     ThreeCommasError,
 )
-from airflow_provider_3commas.api.transport import causes
+from airflow_provider_3commas.api.transport import causes, root_cause
 from airflow_provider_3commas.budget import Reason, WaitForBudget
 from airflow_provider_3commas.hooks.connection import client_from, secrets_of, unknown_extra
 from airflow_provider_3commas.hooks.gates import sleeping_gate
@@ -270,7 +270,7 @@ def _no_connection(error: ThreeCommasError, check: _Check) -> str:
 
     chain = causes(error)
     url = check.client.base_url
-    reason = next((str(cause) for cause in reversed(chain) if str(cause)), type(error).__name__)
+    reason = root_cause(error)
     if any(isinstance(cause, ProxyError) for cause in chain):
         return f"Host unreachable: the proxy on the way to {url} fails ({reason}). Check HTTPS_PROXY and NO_PROXY."
     for kind, explain in _NETWORK.items():

@@ -85,7 +85,7 @@ def test_a_write_whose_answer_is_lost_is_unknown_and_sent_once(server, action):
 def test_a_read_whose_answer_is_lost_can_be_repeated(server, action, call):
     server.actions = [action, reply(b"[]")]
     with connected(server.url, timeout=0.3) as client:
-        with pytest.raises(OutcomeUnknown, match="the read can be repeated"):
+        with pytest.raises(OutcomeUnknown, match="The read can be repeated"):
             client.run(*call)
         assert client.run(*call) == []
 

@@ -100,7 +100,7 @@ class TestInTheRun:
 
     def test_a_lost_answer_fails_the_task_and_says_so(self, simulator, requests):
         simulator.fault("drop", path="/disable", when="after")
-        with pytest.raises(OutcomeUnknown, match="look in 3Commas before sending it again"):
+        with pytest.raises(OutcomeUnknown, match="look at the resource before sending it again"):
             operator(**WRITE).execute({})
         assert len(requests()) == 1
 
