@@ -72,7 +72,14 @@ def _airflow_version() -> str:
 def _connection_fields() -> dict[str, dict[str, Any]]:
     """Return the fields of the form that are kept in ``extra``; left empty, they are stored as ``null``."""
     return {
-        # Airflow masks what is stored under this very name.
+        # Airflow masks what is stored under this name and the next.
+        "api_key": {
+            "label": "API key, hidden",
+            "description": (
+                "The API key, in place of the field above, which Airflow shows in clear to whoever may see connections."
+            ),
+            "schema": {"type": ["string", "null"], "format": "password"},
+        },
         "private_key": {
             "label": "RSA private key",
             "description": (

@@ -66,6 +66,8 @@ def pytest_configure(config: pytest.Config) -> None:
         "ignore:Using `httpx` with `starlette.testclient` is deprecated",
         # Starlette, of a name that the API server of Airflow 3.1 uses.
         "ignore:'HTTP_422_UNPROCESSABLE_ENTITY' is deprecated:DeprecationWarning",
+        # redis before 5.1, of a Unix socket at which nobody listens.
+        "ignore:unclosed .socket.socket fd=[0-9]+, family=1,:ResourceWarning",
         # Airflow 3.1, of its own way to read a connection from the environment.
         "ignore:Using Connection.from_json from `airflow.models` is deprecated:DeprecationWarning",
     ):

@@ -14,7 +14,7 @@ import jsonschema
 import pytest
 
 from airflow_provider_3commas import __version__, provider_info
-from airflow_provider_3commas.hooks.connection import EXTRA_KEYS, client_from
+from airflow_provider_3commas.hooks.connection import EXTRA_KEYS, ConnectionFields, client_from
 from airflow_provider_3commas.hooks.threecommas import ThreeCommasHook
 from tests.versions import AIRFLOW_VERSION
 
@@ -171,7 +171,7 @@ class TestForm:
             connection = Connection(
                 conn_id="tc", conn_type="threecommas", host=host, port=0, login="key", password="secret"
             )
-            assert client_from(connection).base_url == address
+            assert client_from(ConnectionFields.of(connection)).base_url == address
 
     @pytest.mark.skipif(not SINCE_3_2, reason="forms from metadata since Airflow 3.2")
     def test_airflow_makes_the_form_of_it_without_the_hook(self):

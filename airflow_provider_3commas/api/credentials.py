@@ -80,7 +80,7 @@ class Credentials:
         self.signer: Signer
         problem: ConfigurationError | None = None
         try:
-            self.api_key = Secret(_one_word(api_key, "API key (the connection's login)"))
+            self.api_key = Secret(_one_word(api_key, "API key (the connection's login, or api_key in extra)"))
             self.signer = RsaSigner(secret) if "-----BEGIN" in secret else HmacSigner(_hmac_secret(secret))
         except ConfigurationError as error:
             problem = without_frames(error)

@@ -35,6 +35,10 @@ class Secret(str):
     def __repr__(self) -> str:
         return f"'{REDACTED}'"
 
+    def __getitem__(self, index: Any) -> str:
+        # What shows values shows the beginning of long ones.
+        return Secret(super().__getitem__(index))
+
 
 def without_frames(error: E) -> E:
     """Return an error without the frames that it came through: a traceback may show their values, the secrets."""

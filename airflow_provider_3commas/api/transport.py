@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -88,7 +89,9 @@ class Transport:
         if self._gate is not None:
             self._gate.admit()
         self.requests_sent += 1
-        reply = self._exchange(method, path, params, writes=writes, before_sending=before_sending)
+        request = self._unsigned(method, path, params)
+        self._sign(request)
+        reply = self._exchange(request, path, writes=writes, before_sending=before_sending)
         problem = error_for(reply)
         if problem is None:
             return reply
@@ -96,19 +99,21 @@ class Transport:
             self._gate.report(problem)
         raise problem
 
+    def ask_unsigned(self, path: str) -> Reply:
+        """Send a GET without key and signature, past the gate, and return what came back, whatever it is."""
+        return self._exchange(self._unsigned("GET", path, None), path)
+
     def _exchange(
         self,
-        method: str,
+        request: requests.PreparedRequest,
         path: str,
-        params: _Params | None,
         *,
-        writes: bool,
-        before_sending: Callable[[], None] | None,
+        writes: bool = False,
+        before_sending: Callable[[], None] | None = None,
     ) -> Reply:
         """Send the request and return what came back, whatever it is."""
         in_flight.begin(before_sending, self.timeouts)
-        request = self._signed(method, path, params)
-        signature = request.headers["Signature"]
+        method, hide = str(request.method), self._hider(request.headers.get("Signature"))
         failure: Exception
         try:
             response = self._session.send(
@@ -119,32 +124,32 @@ class Transport:
                 proxies=self._session.proxies,
             )
             body, flaw = read_body(response)
-            return Reply(
-                method, path, response.status_code, response.headers, body, writes, self._hider(signature), flaw
-            )
+            return Reply(method, path, response.status_code, response.headers, body, writes, hide, flaw)
         except Aborted as aborted:
             failure = aborted.error
         except Exception as error:
             # Before it has left, anything but the network's errors is a defect, and says so itself.
             if not _may_have_left(error) and not isinstance(error, (requests.RequestException, OSError)):
                 raise
-            failure = self._error_without_reply(method, path, error, signature, writes=writes)
+            failure = self._error_without_reply(method, path, error, hide, writes=writes)
             failure.__cause__ = _cause_of_the_network(error)
         # Raised here, so that nothing which shows a traceback with its values comes upon the signed request below.
         raise failure from failure.__cause__
 
-    def _signed(self, method: str, path: str, params: _Params | None) -> requests.PreparedRequest:
-        """Return a request whose signature is that of the path and query which are sent, after all encoding."""
+    def _unsigned(self, method: str, path: str, params: _Params | None) -> requests.PreparedRequest:
         request = self._templates[method].copy()
         request.prepare_url(f"{self._base_url}{_PREFIX}{path}", params)
-        request.headers["Apikey"] = self._credentials.api_key
-        request.headers["Signature"] = Secret(self._credentials.signer.sign(request.path_url))
         return request
 
+    def _sign(self, request: requests.PreparedRequest) -> None:
+        """Sign the path and query as they are sent, after all encoding."""
+        request.headers["Apikey"] = self._credentials.api_key
+        request.headers["Signature"] = Secret(self._credentials.signer.sign(request.path_url))
+
     def _error_without_reply(
-        self, method: str, path: str, error: Exception, signature: str, *, writes: bool
+        self, method: str, path: str, error: Exception, hide: Callable[[str], str], *, writes: bool
     ) -> ThreeCommasError:
-        cause = one_line(self._hider(signature)(root_cause(error)), MOST_QUOTED)
+        cause = one_line(hide(root_cause(error)), MOST_QUOTED)
         what = f"{type(error).__name__}: {cause}"
         if not _may_have_left(error):
             return ConnectionFailed(
@@ -159,10 +164,11 @@ class Transport:
             path=path,
         )
 
-    def _hider(self, signature: str) -> Callable[[str], str]:
+    def _hider(self, signature: str | None) -> Callable[[str], str]:
         """Return what takes the API key and a signature out of a text: with the two, anybody can send the request."""
         api_key = self._credentials.api_key
-        return lambda text: text.replace(api_key, REDACTED).replace(signature, REDACTED)
+        secrets = [api_key, signature] if signature else [api_key]
+        return lambda text: functools.reduce(lambda shown, secret: shown.replace(secret, REDACTED), secrets, text)
 
 
 class _Session(requests.Session):
@@ -212,9 +218,14 @@ def causes(error: BaseException) -> list[BaseException]:
 
 
 def _cause_of_the_network(error: BaseException) -> BaseException | None:
-    """Return the innermost cause if it tells what the network did; the outer ones hold the signed request."""
-    innermost = causes(error)[-1]
-    return without_frames(innermost) if isinstance(innermost, OSError) and innermost is not error else None
+    """Return what the network did, as far as it is an error of its own; others hold the signed request."""
+    chain = causes(error)
+    innermost = without_frames(chain[-1]) if isinstance(chain[-1], OSError) and chain[-1] is not error else None
+    if not any(isinstance(cause, requests.exceptions.ProxyError) for cause in chain):
+        return innermost
+    proxy_error = requests.exceptions.ProxyError(root_cause(error))
+    proxy_error.__cause__ = innermost
+    return proxy_error
 
 
 def root_cause(error: BaseException) -> str:

@@ -15,7 +15,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
-from airflow_provider_3commas import __version__
 from airflow_provider_3commas.api.decoding import decode_json
 from airflow_provider_3commas.api.error_mapping import Reply, error_for, server_time
 from airflow_provider_3commas.api.errors import (
@@ -30,17 +29,16 @@ from airflow_provider_3commas.api.errors import (
 )
 from airflow_provider_3commas.api.transport import causes, root_cause
 from airflow_provider_3commas.budget import Reason, WaitForBudget
-from airflow_provider_3commas.hooks.connection import client_from, secrets_of, unknown_extra
+from airflow_provider_3commas.hooks.connection import client_from
 from airflow_provider_3commas.hooks.gates import sleeping_gate
 from airflow_provider_3commas.in_words import describe_duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from airflow.sdk import Connection
-
     from airflow_provider_3commas.api.client import ThreeCommasClient
     from airflow_provider_3commas.budget import RequestBudget, SleepingGate
+    from airflow_provider_3commas.hooks.connection import ConnectionFields
 
 #: Seconds after which the answer is given, whatever is still under way. A name server can take longer than that.
 DEADLINE = 9.0
@@ -70,19 +68,19 @@ class _Check(NamedTuple):
     signs_with: str
 
 
-def diagnose(connection: Connection) -> tuple[bool, str]:
+def diagnose(fields: ConnectionFields) -> tuple[bool, str]:
     """Test a connection with two read-only requests; return whether it works, and a message without secrets.
 
     The first request bears no key: the host has to answer like 3Commas before the key is sent there.
     """
-    ok, message = _diagnose_unmasked(connection)
-    for secret in sorted(secrets_of(connection), key=len, reverse=True):
+    ok, message = _diagnose_unmasked(fields)
+    for secret in sorted(fields.secrets(), key=len, reverse=True):
         if len(secret) >= _SHORTEST_SECRET:
             message = message.replace(secret, "***")
     return ok, message
 
 
-def _diagnose_unmasked(connection: Connection) -> tuple[bool, str]:
+def _diagnose_unmasked(fields: ConnectionFields) -> tuple[bool, str]:
     gates: list[SleepingGate] = []
 
     def gate(budget: RequestBudget) -> SleepingGate:
@@ -90,15 +88,14 @@ def _diagnose_unmasked(connection: Connection) -> tuple[bool, str]:
         return gates[-1]
 
     try:
-        client = client_from(connection, gate)
+        client = client_from(fields, gate)
     except ThreeCommasError as error:
         return False, f"Nothing was sent. {error}"
     connect, answer = client.timeouts
     client.transport.timeouts = (min(connect, REQUEST_TIMEOUT), min(answer, REQUEST_TIMEOUT))
-    ok, message = _run_until_deadline(_Check(client, gates[0], _signs_with(connection)))
-    ignored = unknown_extra(connection)
-    if ignored:
-        message += f" Ignored, because nothing is known of them: the extra fields {', '.join(ignored)}."
+    ok, message = _run_until_deadline(_Check(client, gates[0], fields.signs_with))
+    if fields.unknown_extra:
+        message += f" Ignored, because nothing is known of them: the extra fields {', '.join(fields.unknown_extra)}."
     return ok, message
 
 
@@ -149,30 +146,14 @@ def _measure_clock_offset(check: _Check) -> float | None:
 
     ``None`` if the answer has no date.
     """
-    import requests
-
-    client, gate = check.client, check.gate
-    gate.admit()
+    check.gate.admit()
     sent = time.time()
-    try:
-        response = requests.get(
-            f"{client.base_url}/public/api{_VALIDATE_PATH}",
-            headers={"Accept": "application/json", "User-Agent": f"airflow-provider-3commas/{__version__}"},
-            timeout=client.timeouts,
-            allow_redirects=False,
-            # Or requests would look for a password of the host in the user's .netrc.
-            auth=lambda request: request,
-            # Loopback stays on this machine, whatever HTTP_PROXY and ALL_PROXY say.
-            proxies={"http": "", "all": ""} if client.base_url.startswith("http://") else None,
-        )
-    except requests.RequestException as error:
-        raise ConnectionFailed(f"No answer from {client.base_url}.") from error
-    reply = Reply("GET", _VALIDATE_PATH, response.status_code, response.headers, response.content, False, str)
+    reply = check.client.transport.ask_unsigned(_VALIDATE_PATH)
     problem = error_for(reply)
     if not isinstance(problem, AuthenticationError):
         if problem is None or not _is_trouble_of_the_api(problem):
             raise _not_the_api(reply) from problem
-        gate.report(problem)
+        check.gate.report(problem)
         raise problem
     server = server_time(reply.headers)
     return None if server is None else (sent + time.time()) / 2 - server.timestamp()
@@ -360,8 +341,3 @@ def _code(error: ThreeCommasError) -> str:
 
 def _machine() -> str:
     return f"the machine {socket.gethostname()}"
-
-
-def _signs_with(connection: Connection) -> str:
-    is_rsa = connection.extra_dejson.get("private_key") or "-----BEGIN" in (connection.password or "")
-    return "RSA private key" if is_rsa else "API secret"

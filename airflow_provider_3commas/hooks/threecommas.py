@@ -10,7 +10,7 @@ from airflow.sdk.log import mask_secret
 
 from airflow_provider_3commas.api.errors import ConfigurationError
 from airflow_provider_3commas.api.redaction import credentials_in
-from airflow_provider_3commas.hooks.connection import EXTRA_KEYS, client_from, unknown_extra
+from airflow_provider_3commas.hooks.connection import EXTRA_KEYS, ConnectionFields, client_from
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,7 +46,7 @@ class ThreeCommasHook(BaseHook):
         super().__init__()
         self.threecommas_conn_id = threecommas_conn_id
         self._gate = gate
-        self._unknown_extra: list[str] = []
+        self._unknown_extra: tuple[str, ...] = ()
 
     def get_conn(self) -> ThreeCommasClient:
         """Return the client of this connection; the same one, with its kept-alive session, at every call.
@@ -73,9 +73,9 @@ class ThreeCommasHook(BaseHook):
     @cached_property
     def _client(self) -> ThreeCommasClient:
         # The connection itself is not kept: its secrets would be among this object's attributes.
-        connection = self.get_connection(self.threecommas_conn_id)
-        self._unknown_extra = unknown_extra(connection)
-        return client_from(connection, self._gate)
+        fields = ConnectionFields.of(self.get_connection(self.threecommas_conn_id))
+        self._unknown_extra = fields.unknown_extra
+        return client_from(fields, self._gate)
 
     def test_connection(self) -> tuple[bool, str]:
         """Test the connection with read-only requests.
@@ -84,7 +84,7 @@ class ThreeCommasHook(BaseHook):
         """
         from airflow_provider_3commas.hooks.connection_check import diagnose
 
-        return diagnose(self.get_connection(self.threecommas_conn_id))
+        return diagnose(ConnectionFields.of(self.get_connection(self.threecommas_conn_id)))
 
     def validate(self) -> bool:
         """Check that the API key and the signature are good; the key needs no permission.

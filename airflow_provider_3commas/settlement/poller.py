@@ -112,14 +112,14 @@ async def connect(threecommas_conn_id: str) -> ThreeCommasClient:
     from airflow.providers.common.compat.connection import get_async_connection
     from asgiref.sync import sync_to_async
 
-    from airflow_provider_3commas.hooks.connection import client_from
+    from airflow_provider_3commas.hooks.connection import ConnectionFields, client_from
     from airflow_provider_3commas.hooks.gates import raising_gate
 
     try:
-        connection = await get_async_connection(threecommas_conn_id)
+        fields = ConnectionFields.of(await get_async_connection(threecommas_conn_id))
         # In a thread, because parsing an RSA key takes up to 0.2 s; one of asgiref's, because masking secrets talks to
         # Airflow's supervisor, which before 3.3 it can do from no other.
-        return await sync_to_async(client_from)(connection, raising_gate)
+        return await sync_to_async(client_from)(fields, raising_gate)
     except ThreeCommasError:
         raise
     except Exception as error:

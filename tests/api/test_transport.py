@@ -6,6 +6,7 @@ import socket
 import ssl
 import subprocess
 import threading
+import traceback
 from contextlib import contextmanager, suppress
 from types import SimpleNamespace
 
@@ -154,6 +155,23 @@ class TestProxies:
         with pytest.raises(ConfigurationError, match="Nothing was sent"):
             client.sell_all_to_btc(12, unguarded=True)
         assert server.connections == 0
+
+    @pytest.mark.parametrize(
+        "proxy",
+        [
+            "http://user:PASSW0RD@proxy.invalid:99999",
+            "http://user:pa#PASSW0RD@proxy.invalid",
+            "http://user:PASSW0RD@proxy.invalid:3128",
+            "http://user:PASSW0RD/x@proxy.invalid",
+            "://user:PASSW0RD@",
+        ],
+    )
+    def test_password_of_a_proxy_is_never_shown(self, monkeypatch, proxy):
+        monkeypatch.setenv("https_proxy", proxy)
+        with connected("https://api.3commas.io") as client, pytest.raises(ConnectionFailed) as caught:
+            client.sell_all(12, "BTC", before_sending=lambda: None)
+        frames = traceback.TracebackException.from_exception(caught.value)
+        assert "PASSW0RD" not in "".join(frames.format())
 
     def test_environment_is_read_once(self, server, monkeypatch):
         server.actions = [reply(ACCOUNT), reply(ACCOUNT)]

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from airflow_provider_3commas.api import ConfigurationError, ThreeCommasError
 from airflow_provider_3commas.budget import Reach, RequestBudget
 from airflow_provider_3commas.budget.urls import REDIS_OPTIONS
-from airflow_provider_3commas.hooks.connection import secrets_of
+from airflow_provider_3commas.hooks.connection import ConnectionFields
 from tests.budget.budgets import REAL, SELL
 from tests.requirements import require_module
 
@@ -63,9 +63,15 @@ def test_no_piece_of_a_password_is_in_a_message_and_all_of_it_is_masked(form, pa
         logging.getLogger("airflow_provider_3commas").removeHandler(handler)
     assert shown
     assert not [text for text in shown if any(piece in text for piece in secret)]
-    connection = Connection(conn_id="c", login="the-key", password="the-secret", extra=json.dumps({"budget_url": url}))
+    connection = Connection(
+        conn_id="c",
+        conn_type="threecommas",
+        login="the-key",
+        password="the-secret",
+        extra=json.dumps({"budget_url": url}),
+    )
     said = f"The store said: {password}"
-    for form_of_secret in sorted(secrets_of(connection), key=len, reverse=True):
+    for form_of_secret in sorted(ConnectionFields.of(connection).secrets(), key=len, reverse=True):
         said = said.replace(form_of_secret, "***")
     assert not any(piece in said for piece in secret)
 
@@ -169,4 +175,9 @@ def test_a_name_that_redis_decodes_does_not_pass_for_another_machine():
 
 def test_the_default_user_of_redis_is_a_word_that_stays_in_logs():
     extra = json.dumps({"budget_url": "redis://default@localhost"})
-    assert "default" not in secrets_of(Connection(conn_id="c", login="the-key", password="the-secret", extra=extra))
+    assert (
+        "default"
+        not in ConnectionFields.of(
+            Connection(conn_id="c", conn_type="threecommas", login="the-key", password="the-secret", extra=extra)
+        ).secrets()
+    )

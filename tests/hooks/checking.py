@@ -8,6 +8,8 @@ from airflow.sdk import Connection
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from airflow_provider_3commas.hooks import connection_check
+from airflow_provider_3commas.hooks.connection import ConnectionFields
 from tests.conftest import connection_to
 
 #: Longer than the simulator's own, so that no text holds it by chance.
@@ -33,3 +35,8 @@ def assert_shows_no_secret(message, tested):
     for field in (tested.login, tested.password, extra.get("private_key")):
         for line in (field or "").splitlines():
             assert line not in message
+
+
+def diagnose(tested):
+    """Test a connection of Airflow's."""
+    return connection_check.diagnose(ConnectionFields.of(tested))

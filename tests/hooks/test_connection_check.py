@@ -12,10 +12,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from airflow_provider_3commas.api import IpBanned, RateLimitExceeded
 from airflow_provider_3commas.budget import Priority, gates
-from airflow_provider_3commas.hooks.connection import client_from
-from airflow_provider_3commas.hooks.connection_check import diagnose
+from airflow_provider_3commas.hooks.connection import ConnectionFields, client_from
 from airflow_provider_3commas.hooks.threecommas import ThreeCommasHook
-from tests.hooks.checking import SECRET, asked, connection, rsa_pem
+from tests.hooks.checking import SECRET, asked, connection, diagnose, rsa_pem
 
 pytestmark = pytest.mark.usefixtures("own_budget")
 
@@ -25,7 +24,7 @@ ACCOUNTS = ("GET", "/public/api/ver1/accounts?page=1&per_page=100")
 
 def budget_of(connection):
     budgets = []
-    client_from(connection, lambda budget: budgets.append(budget) or SimpleNamespace())
+    client_from(ConnectionFields.of(connection), lambda budget: budgets.append(budget) or SimpleNamespace())
     return budgets[0]
 
 

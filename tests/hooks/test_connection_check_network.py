@@ -8,10 +8,9 @@ import time
 import pytest
 
 from airflow_provider_3commas.hooks import connection_check
-from airflow_provider_3commas.hooks.connection_check import diagnose
 from airflow_provider_3commas.simulator import Simulator
 from tests.certificates import certificate_files
-from tests.hooks.checking import connection
+from tests.hooks.checking import connection, diagnose
 
 pytestmark = pytest.mark.usefixtures("own_budget")
 

@@ -7,8 +7,7 @@ import time
 import pytest
 
 from airflow_provider_3commas.hooks import connection_check
-from airflow_provider_3commas.hooks.connection_check import diagnose
-from tests.hooks.checking import SECRET, asked, assert_shows_no_secret, connection, rsa_pem
+from tests.hooks.checking import SECRET, asked, assert_shows_no_secret, connection, diagnose, rsa_pem
 
 pytestmark = pytest.mark.usefixtures("own_budget")
 

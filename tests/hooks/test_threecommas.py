@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import traceback
 import warnings
 from unittest import mock
 
@@ -13,7 +14,8 @@ from airflow.sdk import Connection
 from airflow_provider_3commas import api
 from airflow_provider_3commas.api import ConfigurationError, LiquidationRefused, ThreeCommasError
 from airflow_provider_3commas.api.request_rules import METHODS
-from airflow_provider_3commas.hooks.connection import EXTRA_KEYS, client_from
+from airflow_provider_3commas.hooks.connection import EXTRA_KEYS, ConnectionFields
+from airflow_provider_3commas.hooks.connection import client_from as client_from_fields
 from airflow_provider_3commas.hooks.threecommas import ThreeCommasHook
 from tests.api.test_request_rules import ELSEWHERE, EVERY_ACCOUNT, SELLS
 from tests.conftest import connection_to
@@ -35,6 +37,10 @@ def connection(**fields):
         **{"login": "the-key", "password": SECRET, **fields},
         extra=json.dumps(extra) if extra is not None else None,
     )
+
+
+def client_from(connection):
+    return client_from_fields(ConnectionFields.of(connection))
 
 
 class TestConnection:
@@ -92,12 +98,48 @@ class TestConnection:
             ({"password": "", "extra": {"private_key": "hmac-secret"}}, "not a PEM"),
             ({"extra": {"private_key": "-----BEGIN X-----"}}, "both a password and a private key"),
             ({"password": "", "extra": {"private_key": "***"}}, "mask"),
+            ({"extra": {"api_key": "the-other-key"}}, "in login and another in extra"),
+            ({"login": "", "extra": {"api_key": 12}}, "no text"),
         ],
     )
     def test_an_unusable_connection_is_refused_before_anything_is_sent(self, fields, says):
         with pytest.raises(api.ConfigurationError, match=says) as caught:
             client_from(connection(**fields))
         assert SECRET not in str(caught.value)
+
+    @pytest.mark.parametrize(
+        "fields",
+        [
+            {"login": "the-k3y with a blank"},
+            {"password": "s3cr3t with a blank"},
+            {"password": "s3cr3t", "extra": {"private_key": "-----BEGIN s3cr3t"}},
+            {"password": "", "extra": {"private_key": "s3cr3t"}},
+            {"password": "", "extra": {"private_key": "-----BEGIN PRIVATE KEY-----s3cr3t-----END PRIVATE KEY-----"}},
+            {"host": "https://the-k3y:s3cr3t@api.3commas.io"},
+            {"host": "http://api.3commas.io", "login": "the-k3y", "password": "s3cr3t"},
+            {"extra": {"api_key": "the-k3y"}},
+            {"extra": {"timeout": "soon"}, "login": "the-k3y", "password": "s3cr3t"},
+            {"extra": {"budget_url": "redis://:s3cr3t/x@host"}},
+            {"extra": {"budget_url": "redis://:s3cr3t@127.0.0.1/0?socket_timeout=1"}},
+        ],
+    )
+    def test_no_refusal_shows_a_secret_to_what_prints_values(self, monkeypatch, fields):
+        monkeypatch.setenv("AIRFLOW_CONN_C", connection(**fields).as_json())
+        with pytest.raises(api.ConfigurationError) as caught:
+            ThreeCommasHook("c").get_conn()
+        frames = traceback.TracebackException.from_exception(caught.value, capture_locals=True, compact=False)
+        # The first is this one, which has them.
+        frames.stack = traceback.StackSummary.from_list(frames.stack[1:])
+        shown = "".join(frames.format()) + repr(vars(caught.value))
+        assert "ConfigurationError" in shown
+        for secret in ("k3y", "s3cr3t", SECRET):
+            assert secret not in shown
+
+    def test_api_key_may_be_in_extra_which_airflow_does_not_show(self):
+        with mock.patch("airflow_provider_3commas.hooks.connection.mask_secret") as mask:
+            client = client_from(connection(login=None, extra={"api_key": "the-hidden-key"}))
+        assert client.transport._credentials.api_key == "the-hidden-key"
+        assert mock.call("the-hidden-key") in mask.call_args_list
 
     def test_unknown_extra_is_named(self):
         with pytest.warns(UserWarning, match="paper_mode, request_timeout"):

@@ -43,7 +43,7 @@ def returning(value: Any) -> Any:
 
 
 def test_a_name_in_expand_kwargs_is_compared_as_it_is(simulator: Simulator, run_dag: Callable[..., Run]) -> None:
-    with DAG("named", schedule=None) as dag:
+    with DAG("mapped_name", schedule=None) as dag:
         accounts = returning([{"account_id": simulator.account_id, "account_name": NAME}])
         SellAllToBtcOperator.partial(task_id="liquidate", dry_run="{{ 1 == 2 }}").expand_kwargs(accounts)
     assert run_dag(dag).state == "success"
@@ -51,7 +51,7 @@ def test_a_name_in_expand_kwargs_is_compared_as_it_is(simulator: Simulator, run_
 
 
 def test_a_template_in_the_account_id_is_no_account(simulator: Simulator, run_dag: Callable[..., Run]) -> None:
-    with DAG("handed_over", schedule=None) as dag:
+    with DAG("mapped_account_id", schedule=None) as dag:
         accounts = returning([{"account_id": templated(simulator)}])
         SellAllToBtcOperator.partial(task_id="liquidate").expand_kwargs(accounts)
     assert run_dag(dag).state == "failed"
@@ -59,14 +59,14 @@ def test_a_template_in_the_account_id_is_no_account(simulator: Simulator, run_da
 
 
 def test_templates_that_the_dag_itself_maps_are_rendered(simulator: Simulator, run_dag: Callable[..., Run]) -> None:
-    with DAG("written", schedule=None) as dag:
+    with DAG("mapped_in_the_file", schedule=None) as dag:
         SellAllToBtcOperator.partial(task_id="liquidate").expand_kwargs([{"account_id": templated(simulator)}])
     assert run_dag(dag).state == "success"
     assert len(simulator.sells()) == 1
 
 
 def test_sensors_keep_to_it_too(simulator: Simulator, run_dag: Callable[..., Run]) -> None:
-    with DAG("sensor", schedule=None) as dag:
+    with DAG("mapped_sensor", schedule=None) as dag:
         accounts = returning([{"account_id": templated(simulator)}])
         BalancesSettledSensor.partial(task_id="settled", timeout=1, poke_interval=0.1).expand_kwargs(accounts)
     run_dag(dag)
@@ -74,7 +74,7 @@ def test_sensors_keep_to_it_too(simulator: Simulator, run_dag: Callable[..., Run
 
 
 def test_reports_keep_to_it_too(simulator: Simulator, run_dag: Callable[..., Run], tmp_path: Path) -> None:
-    with DAG("report", schedule=None) as dag:
+    with DAG("mapped_report", schedule=None) as dag:
         liquidate = SellAllToBtcOperator(task_id="liquidate", account_id=simulator.account_id, dry_run=True)
         paths = returning([{"path": f"{tmp_path}/{{{{ 7 * 191 }}}}.md"}])
         report = LiquidationReportOperator.partial(task_id="report", liquidation="liquidate").expand_kwargs(paths)

@@ -88,14 +88,14 @@ class KilledSellAllToBtcOperator(SellAllToBtcOperator):
         injection.start()
         context["task_state_store"] = Store(context["task_state_store"], injection)
         transport = self.hook.get_conn().transport
-        sign = transport._signed
+        sign = transport._sign
 
-        def reached_signing(method: str, path: str, params: Any) -> Any:
-            if "/sell_all_to_" in path:
+        def reached_signing(request: Any) -> None:
+            if "/sell_all_to_" in request.url:
                 injection.reach("before sending")
-            return sign(method, path, params)
+            sign(request)
 
-        transport._signed = reached_signing
+        transport._sign = reached_signing
         try:
             result = super().execute(context)
         except BaseException as error:
