@@ -16,7 +16,7 @@ PYTEST_ARGS ?=
 PORT := 8080
 BENCHMARKS := imports dag_parsing signed_reads rsa_signing before_the_sell deferred_waits polling_under_errors whole_run
 
-.PHONY: help demo ui test test-fast test-ui test-oldest bench hostile-replies lint format build setup clean
+.PHONY: help demo ui test test-fast test-ui test-oldest bench hostile-replies lint format audit build sbom setup clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,9 +56,23 @@ format: $(VENV)/.ready ## let ruff repair what it can
 	$(BIN)/ruff check --fix-only
 	$(BIN)/ruff format
 
-build: $(VENV)/.ready ## build wheel and sdist into dist/
+audit: $(VENV)/.ready ## look for known holes in the pinned versions, where the advisories can be reached
+	@$(BIN)/python .ci/audit.py constraints.txt || test $$? -eq 75
+
+build: $(VENV)/.ready ## build wheel and sdist into dist/, and check both
 	rm -rf dist
 	$(BIN)/python -m build --no-isolation
+	$(BIN)/twine check --strict dist/*
+	$(BIN)/check-wheel-contents dist/*.whl
+
+sbom: build ## build both, and say in dist/ what the wheel brings with it (CycloneDX)
+	rm -rf build/sbom
+	$(BIN)/python -m venv --without-pip build/sbom
+	$(BIN)/python -m pip --python build/sbom install -qq -c constraints.txt "$$(ls dist/*.whl)[redis]"
+	# Its version is not in the file but in the package.
+	sed "s/^dynamic = .*/version = \"$$(ls dist/*.whl | cut -d- -f2)\"/" pyproject.toml > build/pyproject.toml
+	$(BIN)/cyclonedx-py environment --output-reproducible --pyproject build/pyproject.toml --mc-type library \
+	  --output-file dist/airflow-provider-3commas.cdx.json build/sbom
 
 setup: $(VENV)/.ready ## set up .venv only
 

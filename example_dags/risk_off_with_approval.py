@@ -75,7 +75,7 @@ def risk_off_with_approval() -> None:
     def look(params: dict[str, Any]) -> str:
         """Describe the account, for whoever has to decide."""
         from airflow_provider_3commas.hooks.threecommas import ThreeCommasHook
-        from airflow_provider_3commas.report.markdown import as_markdown
+        from airflow_provider_3commas.report import as_markdown
 
         hook = ThreeCommasHook()
         account = hook.get_account(params["account_id"])
@@ -84,7 +84,7 @@ def risk_off_with_approval() -> None:
         # A count that could not be read is not zero.
         running = f"{sum(filter(None, counts))}{' or more' if None in counts else ''}"
         # What people call an account, and what an exchange calls a coin, is text: not a word of it may look like ours.
-        name = as_markdown(str(account.get("name") or "An account without a name"))
+        name = as_markdown(str(account.get("name") or "")) or "An account without a name"
         coins = [(as_markdown(row.currency_code), row) for row in rows]
         return "\n".join(
             [

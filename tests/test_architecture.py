@@ -53,9 +53,11 @@ CALLERS = {
 
 
 def tracked(*suffixes: str) -> list[Path]:
-    """Return the repository's files; all there are where it is not a repository."""
+    """Return the repository's files; in an sdist, all but those in folders that ``make`` fills, such as ``.venv``."""
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False)
-    names = [ROOT / name for name in listed.stdout.split("\0") if name] if listed.returncode == 0 else ROOT.rglob("*")
+    names = [ROOT / name for name in listed.stdout.split("\0") if name]
+    if listed.returncode:
+        names = [file for file in ROOT.rglob("*") if not file.relative_to(ROOT).as_posix().startswith((".", "build/"))]
     return [file for file in names if file.suffix in suffixes and file.exists()]
 
 

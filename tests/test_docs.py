@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 
 from airflow_provider_3commas.targets import DOLLAR_CURRENCIES
 from tests.conftest import ROOT
+from tests.hostile_replies import EVERY
 
 PAGE = (ROOT / "docs" / "what-happens-when.md").read_text("utf-8")
 TEST = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
@@ -35,3 +37,27 @@ def test_what_counts_as_usd_is_what_is_said():
     section = (ROOT / "docs" / "sensor.md").read_text("utf-8").split("## What counts as USD\n\n")[1].split("\n\n")[0]
     listed = section.split(". What is left", maxsplit=1)[0]
     assert set(re.findall(r"`(\w+)`", listed)) == DOLLAR_CURRENCIES
+
+
+def test_every_hostile_reply_is_in_the_table():
+    page = (ROOT / "docs" / "security.md").read_text("utf-8")
+    counted: Counter[str] = Counter()
+    for kind, replies in re.findall(r"^\| (\w+) \| (\d+) \|", page, re.MULTILINE):
+        counted[kind] += int(replies)
+    assert counted == Counter(reply.kind for reply in EVERY)
+    assert f"`make hostile-replies` plays {len(EVERY)} replies" in page
+
+
+def test_every_lower_bound_that_closes_a_hole_is_said():
+    page = (ROOT / "docs" / "security.md").read_text("utf-8")
+    project = (ROOT / "pyproject.toml").read_text("utf-8")
+    bounds = re.findall(r"`([\w-]+>=[\d.]+)`", page)
+    assert len(bounds) >= 5
+    assert [bound for bound in bounds if f'"{bound}"' not in project] == []
+
+
+def test_links_between_pages_lead_somewhere():
+    for page in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "benchmarks").glob("*.md")]:
+        text = page.read_text("utf-8")
+        for target in re.findall(r"\]\((?!https?://)([^)#\s]*)", text):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"

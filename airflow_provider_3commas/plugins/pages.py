@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Callable
 
-    from starlette.types import ASGIApp
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
 _HERE = Path(__file__).parent
 _STATIC = _HERE / "static"
@@ -45,6 +45,11 @@ class _Files(StaticFiles):
         super().__init__(directory=_STATIC)
         self._files = {path.name: path for path in _STATIC.iterdir() if path.suffix in (".html", ".js", ".css")}
         self._files["report.css"] = _HERE.parent / "report" / "report.css"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve whole files only: no file is large, and who asks for thousands of parts wants to keep a server busy."""
+        headers = [(name, value) for name, value in scope["headers"] if name != b"range"]
+        await super().__call__({**scope, "headers": headers}, receive, send)
 
     def lookup_path(self, path: str) -> tuple[str, os.stat_result | None]:
         """Return a file's path and status by the path of a request; ``None`` if there is no such file."""

@@ -10,10 +10,10 @@ from airflow_provider_3commas.printable import one_line
 from airflow_provider_3commas.report.texts import UNKNOWN, describe, describe_fleet
 
 # What means something in the middle of a line, in CommonMark or in GitHub's dialect.
-_SPECIAL = re.compile(r"[\\`*_\[\]<>|~&@#]")
+_SPECIAL = re.compile(r"[\\`*_\[\]<>|~&@#$]")
 _ENTITIES = {"<": "&lt;", ">": "&gt;", "&": "&amp;"}
 # What becomes a link without any markup, also after all escapes are resolved, unless a joiner is put in.
-_LINK = re.compile(r"@|/(?=/)|www(?=\.)|(?<=\w)\.(?=[^\W\d])", re.IGNORECASE)
+_LINK = re.compile(r"[@#]|/(?=/)|www(?=\.)|(?<=\w)\.(?=[^\W\d])", re.IGNORECASE)
 # What begins an item of a list or underlines a heading, where it is first in its line.
 _ITEM = re.compile(r"^(\d{0,9})([.)](?=\s|$)|[-+=](?=[-+=\s]|$))")
 _ISOLATE, _END, _JOINER = "\u2068", "\u2069", "\u2060"
