@@ -34,9 +34,9 @@ def declared(*extras: str) -> dict[str, Requirement]:
 
 
 def imported() -> dict[str, set[str]]:
-    """Return the modules of others that the package imports, wherever in a file, and which files do."""
+    """Return the modules of others that package and example DAGs import, wherever in a file, and which files do."""
     found: dict[str, set[str]] = {}
-    for path in (ROOT / PACKAGE).rglob("*.py"):
+    for path in (*(ROOT / PACKAGE).rglob("*.py"), *(ROOT / "example_dags").glob("*.py")):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             names = []
             if isinstance(node, ast.Import):
