@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from airflow_provider_3commas.api.base_url import is_loopback
+from airflow_provider_3commas.api.redaction import Secret
 from airflow_provider_3commas.budget.ledger import (
     Ledger,
     Reason,
@@ -215,7 +216,7 @@ class RedisStore:
     _TEXT_EXPIRY = 31 * 86_400_000
 
     def __init__(self, url: str, identity: str, clock: Callable[[], float] | None = None) -> None:
-        self._url = url
+        self._url = Secret(url)
         self._key = f"airflow-provider-3commas:budget:{identity}"
         self._texts = f"airflow-provider-3commas:text:{identity}"
         self._clock = clock
