@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from playwright.sync_api import expect
 
+from airflow_provider_3commas.printable import one_line
 from airflow_provider_3commas.report import build_report, render_html
 from tests.ui.browser import BrowserUser, overflow, overflow_of_page
 from tests.ui.example_runs import FLEET
@@ -36,7 +37,7 @@ def test_in_the_fleet_and_in_its_own_view(admin: BrowserUser, example_runs: Exam
 def test_in_airflows_own_pages(admin: BrowserUser, example_runs: ExampleRuns) -> None:
     selected = admin.xcom(FLEET, example_runs.get(FLEET), "select_accounts")
     names = [account["account_name"] for account in selected]
-    index = names.index(HOSTILE)
+    index = names.index(one_line(HOSTILE))
 
     task = f"/tasks/take_to_safety.liquidate/mapped/{index}"
     admin.open_run(FLEET, example_runs.get(FLEET), f"{task}/task-state-store")
@@ -58,7 +59,7 @@ def test_in_the_report_as_a_page(
     admin: BrowserUser, example_runs: ExampleRuns, tmp_path: Path, browser: Browser, screenshots: Path
 ) -> None:
     names = [account["account_name"] for account in admin.xcom(FLEET, example_runs.get(FLEET), "select_accounts")]
-    index = names.index(HOSTILE)
+    index = names.index(one_line(HOSTILE))
 
     def xcom(task: str, key: str) -> Any:
         return admin.xcom(FLEET, example_runs.get(FLEET), f"take_to_safety.{task}", key, index)
